@@ -1,0 +1,75 @@
+/*
+ * chip: the cycle-exact machine. Executes instruction words from queues, moves bytes on streams.
+ *
+ * Owns: the whole state of one chip, its clock, its faults. Refuses to: know tensors, models or the
+ * compiler; to run on after a fault; to have a permissive mode.
+ * Invariants: the state after cycle t is a function of the state before and the text; work per cycle
+ * depends on the instructions issued, not on the chip's size; nothing is allocated while it runs.
+ *
+ * How streams work: a value on an eastward stream is at position p in cycle t for all t - p = d, a
+ * constant: its diagonal. Slots are indexed by diagonal, so nothing is ever shifted.
+ */
+#ifndef CHIP_CHIP_H
+#define CHIP_CHIP_H
+
+#include "program/program.h"
+
+/* CHIP_FAULT(NAME, "kind as printed", "what it means") */
+#define CHIP_FAULTS(X)                                                                             \
+    X(EMPTY_SLOT, "empty-slot", "an operand was read from a stream slot that holds no value")      \
+    X(TWO_PRODUCERS, "two-producers", "two results reached one stream slot in the same cycle")     \
+    X(BANK_CONFLICT, "bank-conflict", "read and write of one bank of a slice in the same cycle")   \
+    X(RANGE, "range", "a word address, accumulator, row group or map entry outside the machine")   \
+    X(WEIGHT_BUFFER, "weight-buffer", "row group loaded twice, install of an empty buffer, "       \
+                                      "activations without installed weights")                     \
+    X(ACCUMULATOR, "accumulator", "set of a full or add to an empty accumulator, a result that "   \
+                                  "nobody took, a take without a result")                          \
+    X(DRY_QUEUE, "dry-queue", "a queue ran out of instructions before its final Sync")             \
+    X(DEADLOCK, "deadlock", "every queue is parked but work is under way, or none was released")
+
+enum chip_fault_kind {
+    CHIP_FAULT_NONE,
+#define CHIP_FAULT_ENUM(name, text, doc) CHIP_FAULT_##name,
+    CHIP_FAULTS(CHIP_FAULT_ENUM)
+#undef CHIP_FAULT_ENUM
+};
+const char *chip_fault_name(enum chip_fault_kind kind);
+
+struct chip_fault {
+    enum chip_fault_kind kind;
+    uint64_t cycle;
+    uint32_t chip;
+    uint32_t queue;
+    struct isa_instruction instruction;
+    char reason[160];
+};
+
+struct chip;
+
+/* Reserves the chip's memory (SRAM pages are touched when first used; all zero). MEMORY. */
+enum takt_status chip_create(struct chip **chip, const struct machine *machine, struct takt_error *error);
+void chip_destroy(struct chip *chip); /* NULL is fine */
+
+void chip_load_image(struct chip *chip, const struct program_image *image);
+/* Direct access to memory for the host, between runs. lanes bytes. */
+void chip_write_word(struct chip *chip, struct program_place place, const uint8_t *word);
+void chip_read_word(const struct chip *chip, struct program_place place, uint8_t *word);
+
+/* A program's text decoded once, for running many times. The program must outlive it and fit the
+ * chip's machine (FORMAT otherwise). */
+struct chip_text;
+enum takt_status chip_text_create(struct chip_text **text, const struct program *program,
+                                  struct takt_error *error);
+void chip_text_destroy(struct chip_text *text);
+
+/*
+ * Runs a program from cycle 0, all queues at their first word, streams and MXM state empty, SRAM as
+ * it is, until every queue is parked at its final Sync. *cycles = cycles taken. FAULT: *error holds
+ * one line, chip_last_fault the data; the chip stays stopped: further runs return the same fault.
+ */
+enum takt_status chip_run(struct chip *chip, const struct chip_text *text, uint64_t *cycles,
+                          struct takt_error *error);
+const struct chip_fault *chip_last_fault(const struct chip *chip); /* kind NONE when none */
+uint64_t chip_instructions_issued(const struct chip *chip);        /* since creation */
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * model: files people download, opened and checked.
+ *
+ * Owns: GGUF, tensor formats, hyper-parameters, tokenizers, chat templates. Refuses to: quantise,
+ * compute, or trust any length in a file before it is checked.
+ * Read next: model/tokenizer.h, then graph/graph.h.
+ */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "base/base.h"
+#include "model/tokenizer.h"
+
+enum model_type { MODEL_F32, MODEL_F16, MODEL_BF16, MODEL_Q8_0, MODEL_TYPE_COUNT };
+
+/* A weight as the file holds it: `rows` rows of `columns` elements, row-major, inside the mapped
+ * file (bounds were checked). A vector has rows = 1. */
+struct model_tensor {
+    const char *name;
+    enum model_type type;
+    uint32_t rows, columns;
+    const unsigned char *data;
+};
+
+struct model_layer {
+    struct model_tensor attention_norm, q, k, v, o, ffn_norm, gate, up, down;
+};
+
+struct model {
+    char path[512];
+    char name[128];          /* general.name, or the file's name */
+    char architecture[32];   /* "llama" */
+    uint32_t layers, width, heads, kv_heads, head_dim, ffn, vocab, context; /* context: as trained */
+    float norm_epsilon;
+    double rope_base;
+    bool tied;               /* output == embedding */
+    struct model_tensor embedding, output_norm, output;
+    struct model_layer *layer;
+    struct tokenizer *tokenizer;
+    char *chat_template;     /* NULL when the file has none */
+    char sha256[65];         /* of the whole file */
+    struct base_file file;
+    struct base_arena arena;
+};
+
+/* IO, FORMAT, UNSUPPORTED, LIMIT; the message names file, place, value and remedy. */
+enum takt_status model_open(struct model **model, const char *path, struct takt_error *error);
+void model_close(struct model *model);
+
+/* Row r of a tensor, dequantised exactly to binary32: out[columns]. */
+void model_row(const struct model_tensor *tensor, uint32_t row, float *out);
+
+struct model_message { const char *role; const char *content; };
+/* Renders messages with the model's chat template; in this version templates that are ChatML (their
+ * text contains <|im_start|> and <|im_end|>); others are UNSUPPORTED and the message says so. */
+enum takt_status model_chat_render(const struct model *model, const struct model_message *messages,
+                                   size_t count, bool add_generation_prompt, struct base_text *out,
+                                   struct takt_error *error);
+
+#endif
