@@ -1,0 +1,57 @@
+/*
+ * compile: from a graph to programs for a machine. compile.c is the list of passes.
+ *
+ * Owns: layouts, memory maps, schedules. Refuses to: include chip, or ask the machine anything at
+ * run time. Invariants: equal inputs give equal program bytes; the cycle count in a program is met
+ * exactly by the machine; a model that does not fit is refused before anything runs.
+ */
+#ifndef COMPILE_COMPILE_H
+#define COMPILE_COMPILE_H
+
+#include "graph/graph.h"
+#include "program/program.h"
+
+/* Where weights, constants and the KV cache of one model lie in one machine: shared by all its
+ * programs, so that they can take turns on one memory. */
+struct compile_plan;
+
+/* context: most positions the KV cache holds; chunk_max: largest chunk any program will have.
+ * CAPACITY with bytes needed, available, what takes them and how many chips would do. */
+enum takt_status compile_plan_create(struct compile_plan **plan, const struct graph *graph,
+                                     const struct machine *machine, uint32_t context,
+                                     uint32_t chunk_max, struct takt_error *error);
+void compile_plan_destroy(struct compile_plan *plan);
+const struct program_image *compile_plan_image(const struct compile_plan *plan);
+
+/* The bucket (positions a program attends over) that holds `length` positions. */
+uint32_t compile_bucket(const struct compile_plan *plan, uint32_t length);
+
+/*
+ * Compiles one step: `chunk` tokens, attention over `bucket` positions (a value compile_bucket
+ * gave), logits of every token or of one.
+ *
+ * Bindings (token m of the chunk is at position start + m; a step may hold fewer than chunk tokens:
+ * the rest are padding, their maps all ISA_SKIP, their other inputs zero, their masks any):
+ *   x           in  f32  items chunk; elements width: the embedding row
+ *   rope_cos    in  f32  items chunk; elements head_dim: cosine, both elements of a pair alike
+ *   rope_sin    in  f32  items chunk; elements head_dim: -sine at even, +sine at odd elements
+ *   mask        in  u8   items chunk; elements bucket: 1 where position <= the token's, else 0
+ *   v_map, k_map, k_read_map, k_write_map   in, bytes, elements lanes: maps for Scatter and Gather,
+ *               16-bit little-endian addresses in lanes 0 and 1 of each superlane:
+ *     v_map       items chunk*16; item m*16+j: position/16 if position % 16 == j, else ISA_SKIP
+ *     k_map       items chunk*16; item m*16+j: (position/16 % row_ring) * k_groups, or ISA_SKIP
+ *     k_read_map  items blocks; item b, B = start/16 + b: (B % row_ring) * k_groups; ISA_SKIP
+ *                 when block B holds no token of the step
+ *     k_write_map items blocks; superlane B % superlanes: (B / superlanes) * k_groups, the other
+ *                 superlanes ISA_SKIP; all ISA_SKIP when block B holds no token of the step
+ *   row_map     in, bytes, elements lanes, 1 item; only when chunk > 1 and not all_logits: every
+ *               superlane holds m, the token whose logits are wanted
+ *   logits      out f32  items chunk if all_logits, else 1; elements vocab
+ * Parameters: chunk, bucket, all_logits, blocks, row_ring, k_groups, superlanes.
+ */
+enum takt_status compile_program(struct program **program, const struct compile_plan *plan,
+                                 uint32_t chunk, uint32_t bucket, bool all_logits,
+                                 struct takt_error *error);
+void compile_program_destroy(struct program *program);
+
+#endif
