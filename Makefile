@@ -1,5 +1,7 @@
 # takt: make (build), make run, make test, make check. See README.md.
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 BUILD ?= build
 OPT ?= -O3
 CPPFLAGS += -Iinclude -Isrc -D_GNU_SOURCE
@@ -12,6 +14,11 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIB_OBJECTS := $(filter-out $(BUILD)/src/cli/%,$(OBJECTS))
 TEST_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
 
+# The groups of the test binary: those below in this order, then any other.
+GROUP_ORDER := base model tokenizer isa machine program chip num reference compile run cli
+GROUPS := $(shell sed -n 's/^TEST_GROUP(\([a-z0-9_]*\).*/\1/p' $(wildcard tests/test_*.c) /dev/null)
+GROUPS := $(filter $(GROUPS),$(GROUP_ORDER)) $(filter-out $(GROUP_ORDER),$(GROUPS))
+
 all: $(BUILD)/takt
 $(BUILD)/takt: $(OBJECTS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -20,5 +27,12 @@ $(BUILD)/takt-tests: $(LIB_OBJECTS) $(TEST_OBJECTS)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$(BUILD)/tests/groups.h: FORCE
+	@mkdir -p $(@D)
+	@for group in $(GROUPS); do echo "TESTS_GROUP($$group)"; done > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+$(BUILD)/tests/main.o: $(BUILD)/tests/groups.h
+$(BUILD)/tests/%.o: CPPFLAGS += -I$(BUILD) -Itests
+FORCE:
 -include $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d)
-.PHONY: all
+.PHONY: all FORCE

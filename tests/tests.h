@@ -14,4 +14,9 @@
     const struct CMUnitTest tests_##name[] = {__VA_ARGS__};                                        \
     const size_t tests_##name##_count = sizeof(tests_##name) / sizeof(tests_##name[0])
 
+/* Counts the skip for the summary line, then leaves the test. Print the reason before. */
+void tests_note_skip(void);
+#undef skip
+#define skip() (tests_note_skip(), _skip(__FILE__, __LINE__))
+
 #endif
