@@ -1,0 +1,60 @@
+/* Bump allocation over one reserved, lazily backed range of addresses. */
+#include "base/base.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define ARENA_ALIGN_BYTES ((size_t)64)
+#define ARENA_PAGE_BYTES ((size_t)4096)
+
+enum takt_status base_arena_create(struct base_arena *arena, size_t capacity_bytes,
+                                   struct takt_error *error)
+{
+    *arena = (struct base_arena){0};
+    if (capacity_bytes > SIZE_MAX - ARENA_PAGE_BYTES)
+        return base_fail(error, TAKT_MEMORY, "memory: cannot reserve %zu bytes; use a smaller model",
+                         capacity_bytes);
+    size_t bytes = (capacity_bytes + ARENA_PAGE_BYTES - 1) / ARENA_PAGE_BYTES * ARENA_PAGE_BYTES;
+    if (bytes == 0)
+        bytes = ARENA_PAGE_BYTES;
+    /* NORESERVE: a generous capacity costs addresses only, until it is touched. */
+    void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED)
+        return base_fail(error, TAKT_MEMORY,
+                         "memory: cannot reserve %zu bytes: %s; free memory or raise the limit",
+                         bytes, strerror(errno));
+    arena->base = base;
+    arena->capacity_bytes = bytes;
+    return TAKT_OK;
+}
+
+void *base_arena_alloc(struct base_arena *arena, size_t count, size_t size_bytes)
+{
+    BASE_ASSERT(arena->base != NULL);
+    BASE_ASSERT(size_bytes == 0 || count <= SIZE_MAX / size_bytes);
+    size_t bytes = count * size_bytes;
+    BASE_ASSERT(bytes <= arena->capacity_bytes - arena->used_bytes);
+    void *memory = arena->base + arena->used_bytes;
+    size_t rounded = bytes + (ARENA_ALIGN_BYTES - bytes % ARENA_ALIGN_BYTES) % ARENA_ALIGN_BYTES;
+    /* The capacity is a whole number of pages, so rounding up cannot pass it. */
+    arena->used_bytes += rounded;
+    return memory;
+}
+
+char *base_arena_text(struct base_arena *arena, const char *text, size_t length)
+{
+    BASE_ASSERT(length < SIZE_MAX);
+    char *copy = base_arena_alloc(arena, length + 1, 1);
+    if (length != 0)
+        memcpy(copy, text, length);
+    return copy;
+}
+
+void base_arena_destroy(struct base_arena *arena)
+{
+    if (arena->base != NULL)
+        munmap(arena->base, arena->capacity_bytes);
+    *arena = (struct base_arena){0};
+}
