@@ -28,8 +28,10 @@ uint8_t num_i32_to_u8(int32_t x); /* saturating to 0..255 */
 
 /* ---- elementary functions, defined by their own fixed sequence of operations --------------------- */
 
-float num_exp(float x);   /* x < -87.33654 gives +0; x > 88.72283 gives +inf; NaN gives NaN */
-float num_rsqrt(float x); /* 1.0f / sqrtf(x), both correctly rounded */
+/* A sequence in binary64 (no fused operation), rounded once to binary32: num_exp(0) = 1, never above 1
+ * for x <= 0, monotone. x < -87.33654 gives +0; x > 88.72283 gives +inf; NaN gives NaN 0x7FC00000. */
+float num_exp(float x);
+float num_rsqrt(float x); /* 1.0f / sqrtf(x), both correctly rounded; NaN or x < 0: NaN 0x7FC00000 */
 /* Rotary angle: cosine and sine of position * base^(-2 pair / head_dim), computed in binary64 by
  * fixed sequences and rounded once to binary32. 0 <= pair < head_dim / 2. */
 void num_rope(double base, uint32_t head_dim, uint32_t pair, uint32_t position, float *cosine,

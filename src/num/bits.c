@@ -1,0 +1,44 @@
+/* Bits of binary32, and the half formats widened: every result here is exact. */
+#include "num/num.h"
+
+#include <float.h>
+#include <string.h>
+
+/* The contract is stated in operations on binary32 and binary64. A target that evaluates them with
+ * more precision, or whose floats are something else, cannot keep it. */
+_Static_assert(FLT_EVAL_METHOD == 0, "operations must round to their own type");
+_Static_assert(sizeof(float) == 4 && FLT_MANT_DIG == 24 && FLT_MAX_EXP == 128, "binary32");
+_Static_assert(sizeof(double) == 8 && DBL_MANT_DIG == 53 && DBL_MAX_EXP == 1024, "binary64");
+
+uint32_t num_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+float num_float(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+float num_f16_to_f32(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half >> 15) << 31;
+    uint32_t exponent = (half >> 10) & 31u;
+    uint32_t fraction = half & 1023u;
+    if (exponent == 31)
+        return num_float(sign | 0x7F800000u | fraction << 13);
+    if (exponent != 0)
+        return num_float(sign | (exponent + 127 - 15) << 23 | fraction << 13);
+    /* Zero or subnormal: fraction * 2^-24, a product of two exact values. */
+    float magnitude = (float)fraction * 0x1p-24f;
+    return num_float(sign | num_bits(magnitude));
+}
+
+float num_bf16_to_f32(uint16_t half)
+{
+    return num_float((uint32_t)half << 16);
+}

@@ -1,0 +1,67 @@
+/* The quantisation rules of the w8a16 profile: activations, KV cache, weights. */
+#include "num/num.h"
+
+#include <math.h>
+
+uint8_t num_exponent(float x)
+{
+    return (uint8_t)(num_bits(x) >> 23 & 255u);
+}
+
+float num_scale_up(uint8_t exponent)
+{
+    return num_float((268u - exponent) << 23);
+}
+
+float num_scale_down(uint8_t exponent)
+{
+    return num_float((exponent - (NUM_EXPONENT_MIN - 1u)) << 23);
+}
+
+int16_t num_quantise_i16(float x, uint8_t exponent)
+{
+    return num_f32_to_i16(x * num_scale_up(exponent));
+}
+
+uint8_t num_code(float x)
+{
+    uint32_t grid = num_bits(x) >> 20 & 0x7FFu;
+    if (grid <= NUM_CODE_BASE)
+        return 0;
+    return (uint8_t)(grid - NUM_CODE_BASE > 255u ? 255u : grid - NUM_CODE_BASE);
+}
+
+float num_code_bound(uint8_t code)
+{
+    return num_float((code + NUM_CODE_BASE + 1u) << 20);
+}
+
+int8_t num_code_quantise(float x, uint8_t code)
+{
+    return num_f32_to_i8(x * (127.0f / num_code_bound(code)));
+}
+
+float num_code_scale(uint8_t code)
+{
+    return num_code_bound(code) * (1.0f / 127.0f);
+}
+
+/* The nearest multiple of the scale, within -127..127: -128 is never used, so that negating a
+ * channel negates its integers. */
+static int8_t quantise_weight(float weight, float scale)
+{
+    int8_t q = num_f32_to_i8(weight / scale);
+    return q < -127 ? -127 : q;
+}
+
+void num_quantise_channel(const float *weights, uint32_t n, int8_t *out, float *scale)
+{
+    float largest = 0.0f;
+    for (uint32_t i = 0; i < n; i++) {
+        float magnitude = fabsf(weights[i]);
+        largest = magnitude > largest ? magnitude : largest;
+    }
+    *scale = largest / 127.0f;
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = *scale > 0.0f ? quantise_weight(weights[i], *scale) : 0;
+}
