@@ -1,38 +1,124 @@
-# takt: make (build), make run, make test, make check. See README.md.
+# takt: make, make run, make test, make check. README.md shows what they print; `make help` lists all.
+
 ifeq ($(origin CC),default)
 CC := gcc
 endif
 BUILD ?= build
 OPT ?= -O3
-CPPFLAGS += -Iinclude -Isrc -D_GNU_SOURCE
-CFLAGS += -std=c11 $(OPT) -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
-          -Wmissing-prototypes -Wvla -Werror -ffp-contract=off -MMD -MP $(EXTRA)
-LDLIBS += -lpcre2-8 -ljansson -lcrypto -lm
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+CLANG_FORMAT ?= clang-format
 
-SOURCES := $(wildcard src/*/*.c)
+MODEL ?= models/fable/fable-q8_0.gguf
+PROMPT ?= Tell me a story about a fox who finds a key.
+RUN_FLAGS ?= --chat --temp 0.7 --seed 1
+
+# -ffp-contract=off: one answer on every compiler (docs/NUMERICS.md). EXTRA goes to the linker too.
+TAKT_CPPFLAGS := -Iinclude -Isrc -D_GNU_SOURCE
+TAKT_CFLAGS := -std=c11 $(OPT) -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
+               -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror -ffp-contract=off
+TAKT_LDLIBS := -lpcre2-8 -ljansson -lcrypto -lm
+COMPILE = $(CC) $(CPPFLAGS) $(TAKT_CPPFLAGS) $(CFLAGS) $(TAKT_CFLAGS) $(EXTRA)
+LINK = $(CC) $(CFLAGS) $(TAKT_CFLAGS) $(EXTRA) $(LDFLAGS)
+
+SOURCES := $(sort $(wildcard src/*/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIB_OBJECTS := $(filter-out $(BUILD)/src/cli/%,$(OBJECTS))
-TEST_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/*.c))
+TEST_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/*.c)))
+TOOLS := $(patsubst tools/%.c,$(BUILD)/tools/%,$(wildcard tools/*.c))
+FUZZERS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
+FORMATTED := $(wildcard src/*/*.[ch] include/*.h tests/*.[ch] tools/*.c fuzz/*.c)
 
-# The groups of the test binary: those below in this order, then any other.
+# Groups of the test binary: these in this order, then any other that a test file defines.
 GROUP_ORDER := base model tokenizer isa machine program chip num reference compile run cli
-GROUPS := $(shell sed -n 's/^TEST_GROUP(\([a-z0-9_]*\).*/\1/p' $(wildcard tests/test_*.c) /dev/null)
+GROUP_PATTERN := s/^TEST_GROUP(\([a-z0-9_]*\).*/\1/p
+GROUPS := $(shell sed -n '$(GROUP_PATTERN)' $(wildcard tests/test_*.c) /dev/null)
 GROUPS := $(filter $(GROUPS),$(GROUP_ORDER)) $(filter-out $(GROUP_ORDER),$(GROUPS))
 
 all: $(BUILD)/takt
+
+help:
+	@echo 'make                build $(BUILD)/takt'
+	@echo 'make run            install what is missing, build, stream a story (PROMPT="...")'
+	@echo 'make test           install what is missing, build, run the suite (TESTS="run cli/help*")'
+	@echo 'make check          sanitizers, compilers, include law, generated docs, formatting, fuzz replay'
+	@echo 'make fuzz           run the fuzzers (FUZZ_SECONDS=60 each)'
+	@echo 'make docs           write the generated manuals again'
+	@echo 'make format         clang-format every source'
+	@echo 'make install        into DESTDIR/PREFIX (PREFIX=/usr/local)'
+	@echo 'make clean          remove every build folder'
+
+run:
+	@sh tools/setup.sh
+	@$(MAKE) --no-print-directory -s -j2 all
+	$(BUILD)/takt run $(MODEL) $(RUN_FLAGS) -p "$(PROMPT)"
+
+test:
+	@sh tools/setup.sh
+	@$(MAKE) --no-print-directory -s -j2 all $(BUILD)/takt-tests
+	$(BUILD)/takt-tests $(TESTS)
+
+check:
+	@sh tools/setup.sh check
+	@bash tools/check.sh
+
 $(BUILD)/takt: $(OBJECTS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(BUILD)/takt-tests: $(LIB_OBJECTS) $(TEST_OBJECTS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
-$(BUILD)/%.o: %.c
+	$(LINK) -o $@ $^ $(LDLIBS) $(TAKT_LDLIBS)
+$(BUILD)/takt-tests: $(LIB_OBJECTS) $(TEST_OBJECTS) | $(BUILD)/takt
+	$(LINK) -o $@ $^ $(LDLIBS) $(TAKT_LDLIBS) -lcmocka
+$(BUILD)/tools/%: $(BUILD)/tools/%.o $(BUILD)/tests/gguf_writer.o $(LIB_OBJECTS)
+	$(LINK) -o $@ $^ $(LDLIBS) $(TAKT_LDLIBS)
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+# Objects are made again when the compiler or its flags change.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMPILE) $(LDFLAGS)' > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 $(BUILD)/tests/groups.h: FORCE
 	@mkdir -p $(@D)
 	@for group in $(GROUPS); do echo "TESTS_GROUP($$group)"; done > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 $(BUILD)/tests/main.o: $(BUILD)/tests/groups.h
-$(BUILD)/tests/%.o: CPPFLAGS += -I$(BUILD) -Itests
-FORCE:
--include $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d)
-.PHONY: all FORCE
+$(BUILD)/tests/%.o: TAKT_CPPFLAGS += -I$(BUILD) -Itests -DTESTS_TAKT='"$(BUILD)/takt"'
+$(BUILD)/tools/%.o: TAKT_CPPFLAGS += -Itests
+
+# Fuzzers: with clang's libFuzzer to search, with any compiler to replay the corpora.
+fuzz:
+	@$(MAKE) --no-print-directory -s -j2 CC=clang BUILD=build-fuzz OPT=-O1 \
+	    EXTRA='-fsanitize=fuzzer-no-link,address,undefined' $(FUZZERS:%=build-fuzz/fuzz/%.o) fuzz-objects
+	@for name in $(FUZZERS); do \
+	    clang -fsanitize=fuzzer,address,undefined -o build-fuzz/$$name build-fuzz/fuzz/$$name.o \
+	        $(LIB_OBJECTS:$(BUILD)/%=build-fuzz/%) $(TAKT_LDLIBS) && \
+	    mkdir -p build-fuzz/corpus/$$name && \
+	    build-fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 \
+	        build-fuzz/corpus/$$name fuzz/corpus/$$name || exit 1; \
+	done
+fuzz-objects: $(LIB_OBJECTS)
+fuzz-replay: $(FUZZERS:%=$(BUILD)/fuzz/%)
+	@for name in $(FUZZERS); do $(BUILD)/fuzz/$$name fuzz/corpus/$$name || exit 1; done
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/fuzz_%.o $(BUILD)/fuzz/replay.o $(LIB_OBJECTS)
+	$(LINK) -o $@ $^ $(LDLIBS) $(TAKT_LDLIBS)
+
+docs: $(BUILD)/takt
+	$(BUILD)/takt isa > docs/ISA.md
+	$(BUILD)/takt machine > docs/MACHINE.md
+format:
+	$(CLANG_FORMAT) -i $(FORMATTED)
+format-check:
+	@$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/takt \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 755 $(BUILD)/takt $(DESTDIR)$(PREFIX)/bin/takt
+	install -m 644 $(MODEL) $(DESTDIR)$(PREFIX)/share/takt/
+	$(BUILD)/takt completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/takt
+clean:
+	rm -rf build build-*
+
+-include $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(TOOLS:=.d)
+.PHONY: all help run test check fuzz fuzz-objects fuzz-replay docs format format-check install clean FORCE
+.SECONDARY:
