@@ -11,6 +11,7 @@ CLANG_FORMAT ?= clang-format
 
 MODEL ?= models/fable/fable-q8_0.gguf
 PROMPT ?= Tell me a story about a fox who finds a key.
+export PROMPT
 RUN_FLAGS ?= --chat --temp 0.7 --seed 1
 
 # -ffp-contract=off: one answer on every compiler (docs/NUMERICS.md). EXTRA goes to the linker too.
@@ -19,6 +20,7 @@ TAKT_CFLAGS := -std=c11 $(OPT) -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion
                -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror -ffp-contract=off
 TAKT_LDLIBS := -lpcre2-8 -ljansson -lcrypto -lm
 COMPILE = $(CC) $(CPPFLAGS) $(TAKT_CPPFLAGS) $(CFLAGS) $(TAKT_CFLAGS) $(EXTRA)
+FLAGS_LINE := $(COMPILE) $(LDFLAGS)
 LINK = $(CC) $(CFLAGS) $(TAKT_CFLAGS) $(EXTRA) $(LDFLAGS)
 
 SOURCES := $(sort $(wildcard src/*/*.c))
@@ -51,7 +53,7 @@ help:
 run:
 	@sh tools/setup.sh
 	@$(MAKE) --no-print-directory -s -j2 all
-	$(BUILD)/takt run $(MODEL) $(RUN_FLAGS) -p "$(PROMPT)"
+	$(BUILD)/takt run $(MODEL) $(RUN_FLAGS) -p "$$PROMPT"
 
 test:
 	@sh tools/setup.sh
@@ -75,7 +77,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 # Objects are made again when the compiler or its flags change.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(COMPILE) $(LDFLAGS)' > $@.new
+	@echo '$(FLAGS_LINE)' > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 $(BUILD)/tests/groups.h: FORCE
 	@mkdir -p $(@D)

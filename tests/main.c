@@ -105,6 +105,7 @@ int main(int argc, char **argv)
             return 2;
         }
     }
+    setvbuf(stdout, NULL, _IOLBF, 0); /* in step with what cmocka writes to stderr */
     size_t ran = 0, failed = 0;
     for (const struct group *g = groups; g->name; g++) {
         run_group(g, argc - 1, argv + 1, &ran, &failed);

@@ -1,0 +1,75 @@
+#!/bin/sh
+# Installs what takt is built from, where it is missing: tools/setup.sh [check]
+# With `check` also what `make check` needs. As root or through sudo with apt-get; where neither is
+# there it names the packages and stops. Costs a few hundredths of a second when nothing is missing.
+set -u
+
+BUILD_PACKAGES="gcc libc6-dev make pkg-config libpcre2-dev libjansson-dev libssl-dev libcmocka-dev"
+CHECK_PACKAGES="clang libclang-rt-14-dev clang-format"
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# header NAME: is it where the compiler or the system keeps headers?
+header() {
+    for folder in /usr/include /usr/include/*-linux-gnu /usr/local/include; do
+        [ -e "$folder/$1" ] && return 0
+    done
+    return 1
+}
+
+present() {
+    case $1 in
+    gcc | make | pkg-config | clang | clang-format) has "$1" ;;
+    libc6-dev) header stdio.h ;;
+    libpcre2-dev) header pcre2.h ;;
+    libjansson-dev) header jansson.h ;;
+    libssl-dev) header openssl/evp.h ;;
+    libcmocka-dev) header cmocka.h ;;
+    libclang-rt-14-dev) ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a \
+        >/dev/null 2>&1 ;;
+    esac
+}
+
+missing() {
+    found=""
+    for package in $wanted; do
+        present "$package" || found="$found $package"
+    done
+    echo "$found"
+}
+
+wanted=$BUILD_PACKAGES
+[ "${1:-}" = check ] && wanted="$wanted $CHECK_PACKAGES"
+packages=$(missing)
+[ -z "$packages" ] && exit 0
+
+as_root=""
+if ! has apt-get; then
+    echo "setup: missing:$packages (Debian names); there is no apt-get here, install them by hand" >&2
+    exit 1
+elif [ "$(id -u)" -ne 0 ]; then
+    if has sudo && sudo -n true 2>/dev/null; then
+        as_root="sudo -n"
+    elif has sudo && [ -t 0 ]; then
+        as_root="sudo"
+    else
+        echo "setup: missing:$packages; as root: apt-get install$packages" >&2
+        exit 1
+    fi
+fi
+
+echo "setup: installing$packages" >&2
+# shellcheck disable=SC2086 # word splitting is meant: lists of packages, a prefix of two words
+install_packages() {
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+        $packages >/dev/null </dev/null
+}
+if ! { $as_root apt-get update -qq </dev/null && install_packages; }; then
+    echo "setup: apt-get could not install$packages; its message is above" >&2
+    exit 1
+fi
+packages=$(missing)
+if [ -n "$packages" ]; then
+    echo "setup: still missing after installing:$packages" >&2
+    exit 1
+fi
