@@ -68,8 +68,14 @@ struct isa_op_info {
     char mark;
     enum isa_field fields[ISA_FIELDS_MAX]; /* ISA_FIELD_NONE ends */
 };
-enum isa_field_kind { ISA_KIND_UNSIGNED, ISA_KIND_SIGNED, ISA_KIND_STREAM_IN, ISA_KIND_STREAM_OUT,
-                      ISA_KIND_IMMEDIATE };
+enum isa_field_kind {
+    ISA_KIND_UNSIGNED,
+    ISA_KIND_POSITIVE, /* unsigned, not zero */
+    ISA_KIND_SIGNED,
+    ISA_KIND_STREAM_IN,
+    ISA_KIND_STREAM_OUT,
+    ISA_KIND_IMMEDIATE
+};
 struct isa_field_info {
     const char *name;
     const char *doc;
@@ -80,9 +86,17 @@ const struct isa_op_info *isa_op_info(enum isa_op op);
 const struct isa_field_info *isa_field_info(enum isa_field field);
 const char *isa_unit_name(enum isa_unit unit);
 
+/* A field's raw value, of `bits` bits (a signed one in two's complement). put zero-extends or
+ * sign-extends into the member; it checks nothing but that no bit is left over (assert). */
+uint32_t isa_field_get(const struct isa_instruction *instruction, enum isa_field field);
+void isa_field_put(struct isa_instruction *instruction, enum isa_field field, uint32_t value);
+/* NULL when the field may hold the value, else what is wrong with it. */
+const char *isa_field_flaw(enum isa_field field, uint32_t value);
+
 /* Field values must fit their bits and streams be aligned (assert: a bug of the caller). */
 uint64_t isa_encode(const struct isa_instruction *instruction);
-/* FORMAT with a message: unknown opcode, a set bit outside the fields, a misaligned stream. */
+/* FORMAT with a message: unknown opcode, a set bit outside the fields, a misaligned stream, a zero
+ * count or delay. */
 enum takt_status isa_decode(uint64_t word, struct isa_instruction *instruction,
                             struct takt_error *error);
 

@@ -27,6 +27,7 @@
 #define MACHINE_DISTRIBUTORS 4u      /* a hemisphere */
 #define MACHINE_SXM_QUEUES 14u       /* a hemisphere; those without a unit yet stay empty */
 #define MACHINE_WEIGHT_ROWS 16u      /* rows one LW loads */
+#define MACHINE_POSITIONS_MAX 64u    /* a limit of takt: sets of positions are 64-bit masks */
 
 struct machine {
     char name[32];
@@ -43,7 +44,27 @@ enum takt_status machine_check(const struct machine *machine, struct takt_error 
 void machine_write(const struct machine *machine, struct base_text *out); /* machine_read's inverse */
 /* The manual, Markdown: parameters, floor plan, queues. */
 void machine_manual(struct base_text *out);
-/* 16 hex digits over all parameters: programs name the machine they were compiled for. */
+/* machine_read over text in memory; path is for messages only. */
+enum takt_status machine_parse(struct machine *machine, const char *path, const char *text,
+                               size_t length, struct takt_error *error);
+/* One setting, as in a machine file: value a decimal number, or quoted text for "name". The message
+ * of a failure has no place: the caller adds it. */
+enum takt_status machine_set(struct machine *machine, const char *name, const char *value,
+                             struct takt_error *error);
+
+/* The rows of machine.def, for tools. */
+struct machine_parameter {
+    const char *name, *unit, *doc;
+    uint32_t standard, minimum, maximum;
+    char mark;
+};
+uint32_t machine_parameter_count(void);
+const struct machine_parameter *machine_parameter(uint32_t index);
+uint32_t machine_parameter_get(const struct machine *machine, uint32_t index);
+void machine_parameter_put(struct machine *machine, uint32_t index, uint32_t value); /* unchecked */
+bool machine_parameter_find(const char *name, uint32_t *index);
+
+/* 16 hex digits over all parameters (the name is not one): programs name the machine they were compiled for. */
 void machine_hash(const struct machine *machine, char hex[17]);
 
 uint32_t machine_lanes(const struct machine *machine);     /* bytes of a vector */
