@@ -123,7 +123,7 @@ uint32_t isa_field_get(const struct isa_instruction *instruction, enum isa_field
     default:
         break;
     }
-    BASE_ASSERT(!"field");
+    BASE_ASSERT(field < ISA_FIELD_COUNT);
     return 0;
 }
 
@@ -138,7 +138,7 @@ bool isa_table_fits(const struct isa_instruction *instruction, enum isa_field fi
 #include "isa/isa.def"
 #undef ISA_FIELD
     default:
-        BASE_ASSERT(!"field");
+        BASE_ASSERT(field < ISA_FIELD_COUNT);
     }
     int64_t span = INT64_C(1) << fields[field].bits;
     return fields[field].kind == ISA_KIND_SIGNED ? value >= -span / 2 && value < span / 2
@@ -165,7 +165,7 @@ void isa_field_put(struct isa_instruction *instruction, enum isa_field field, ui
     default:
         break;
     }
-    BASE_ASSERT(!"field");
+    BASE_ASSERT(field < ISA_FIELD_COUNT);
 }
 
 const char *isa_field_flaw(enum isa_field field, uint32_t value)

@@ -62,7 +62,7 @@ uint32_t machine_parameter_get(const struct machine *machine, uint32_t index)
     default:
         break;
     }
-    BASE_ASSERT(!"parameter index");
+    BASE_ASSERT(index < PARAMETER_COUNT);
     return 0;
 }
 
@@ -78,7 +78,7 @@ void machine_parameter_put(struct machine *machine, uint32_t index, uint32_t val
     default:
         break;
     }
-    BASE_ASSERT(!"parameter index");
+    BASE_ASSERT(index < PARAMETER_COUNT);
 }
 
 bool machine_parameter_find(const char *name, uint32_t *index)
