@@ -82,7 +82,10 @@ void base_text_free(struct base_text *text);
 /* Length in bytes of the longest prefix of the bytes that ends at a whole UTF-8 character (an
  * invalid byte counts as a character of its own, so a stream never stalls on it). */
 size_t base_utf8_whole_prefix(const char *bytes, size_t length);
-/* Strict: no overlong forms, surrogates, or values above U+10FFFF. */
+/* Bytes (1..4) of the whole UTF-8 character in front; 0 when there is none (length 0, invalid, cut).
+ * Strict: no overlong forms, surrogates, or values above U+10FFFF. */
+size_t base_utf8_size(const char *bytes, size_t length);
+/* Every byte belongs to a whole character, strictly as above. */
 bool base_utf8_valid(const char *bytes, size_t length);
 
 /* Whole-string decimal (or 0x) number within [minimum, maximum]; false when it is not one. */

@@ -112,11 +112,17 @@ size_t base_utf8_whole_prefix(const char *bytes, size_t length)
     return length;
 }
 
+size_t base_utf8_size(const char *bytes, size_t length)
+{
+    size_t size;
+    return length != 0 && utf8_front(bytes, length, &size) == UTF8_WHOLE ? size : 0;
+}
+
 bool base_utf8_valid(const char *bytes, size_t length)
 {
     for (size_t i = 0; i < length;) {
-        size_t size;
-        if (utf8_front(bytes + i, length - i, &size) != UTF8_WHOLE)
+        size_t size = base_utf8_size(bytes + i, length - i);
+        if (size == 0)
             return false;
         i += size;
     }
