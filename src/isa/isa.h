@@ -105,6 +105,12 @@ void isa_print(const struct isa_instruction *instruction, char *line, size_t siz
 /* Parses one instruction. FORMAT with column, token and what was expected. */
 enum takt_status isa_parse(const char *line, struct isa_instruction *instruction,
                            struct takt_error *error);
+/* The same with the 1-based column beside the message instead of in it. */
+enum takt_status isa_parse_at(const char *line, struct isa_instruction *instruction,
+                              unsigned *column, struct takt_error *error);
+/* A token as messages show it: in quotes, cut short, unprintable bytes as '?'. */
+#define ISA_QUOTE_SIZE 40
+const char *isa_quote(const char *token, size_t length, char quoted[ISA_QUOTE_SIZE]);
 
 /* The manual, in Markdown, generated from isa.def. */
 void isa_manual(struct base_text *out);
