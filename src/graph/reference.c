@@ -1,0 +1,379 @@
+/*
+ * The reference interpreter: docs/NUMERICS.md line by line. Every assignment of a float below rounds
+ * once, to binary32; what is summed over elements is an int32, and none can overflow.
+ */
+#include "graph/reference.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "num/num.h"
+
+/* The keys and values of one layer; position-major. */
+struct cache {
+    int8_t *k, *v;           /* [context][kv_heads][head_dim] */
+    uint8_t *k_code, *v_code; /* [context][kv_heads] */
+};
+
+struct reference {
+    const struct graph *graph;
+    struct base_arena arena;
+    uint32_t context, chunk_max;
+    float **values;      /* [tensor_count] of [chunk_max][width] */
+    struct cache *cache; /* [layers] */
+    float *gained;       /* [widest]: x * gain of one token */
+    int16_t *a16, *x16;  /* [widest]: a token's activations as integers */
+    float *score;        /* [context]: of one head; then its exponentials, then the weights of V */
+    int16_t *u16;        /* [context] */
+};
+
+/* Sums of 255 * 127 over this many terms stay below 2^31: heads of the cache, and its positions. */
+#define SUM_MAX (INT32_MAX / (127 * 255))
+
+/* ---- creation -------------------------------------------------------------------------------- */
+
+static uint32_t widest(const struct graph *graph)
+{
+    uint32_t width = 0;
+    for (uint32_t i = 0; i < graph->tensor_count; i++)
+        width = BASE_MAX(width, graph->tensors[i].width);
+    return width;
+}
+
+static size_t arena_bytes(const struct graph *graph, uint32_t context, uint32_t chunk_max)
+{
+    size_t allocations = 16 + graph->tensor_count + 4 * (size_t)graph->layers;
+    size_t bytes = 64 * allocations + graph->tensor_count * sizeof(float *) +
+                   graph->layers * sizeof(struct cache) +
+                   widest(graph) * (sizeof(float) + 2 * sizeof(int16_t)) +
+                   context * (sizeof(float) + sizeof(int16_t));
+    for (uint32_t i = 0; i < graph->tensor_count; i++)
+        bytes += (size_t)chunk_max * graph->tensors[i].width * sizeof(float);
+    return bytes + (size_t)graph->layers * context * graph->kv_heads * 2 * (graph->head_dim + 1);
+}
+
+static void allocate(struct reference *r)
+{
+    const struct graph *graph = r->graph;
+    size_t positions = (size_t)r->context * graph->kv_heads;
+    r->values = BASE_NEW(&r->arena, float *, graph->tensor_count);
+    for (uint32_t i = 0; i < graph->tensor_count; i++)
+        r->values[i] = BASE_NEW(&r->arena, float, (size_t)r->chunk_max * graph->tensors[i].width);
+    r->cache = BASE_NEW(&r->arena, struct cache, graph->layers);
+    for (uint32_t i = 0; i < graph->layers; i++) {
+        r->cache[i].k = BASE_NEW(&r->arena, int8_t, positions * graph->head_dim);
+        r->cache[i].v = BASE_NEW(&r->arena, int8_t, positions * graph->head_dim);
+        r->cache[i].k_code = BASE_NEW(&r->arena, uint8_t, positions);
+        r->cache[i].v_code = BASE_NEW(&r->arena, uint8_t, positions);
+    }
+    r->gained = BASE_NEW(&r->arena, float, widest(graph));
+    r->a16 = BASE_NEW(&r->arena, int16_t, widest(graph));
+    r->x16 = BASE_NEW(&r->arena, int16_t, widest(graph));
+    r->score = BASE_NEW(&r->arena, float, r->context);
+    r->u16 = BASE_NEW(&r->arena, int16_t, r->context);
+}
+
+enum takt_status reference_create(struct reference **reference, const struct graph *graph,
+                                  uint32_t context, uint32_t chunk_max, struct takt_error *error)
+{
+    *reference = NULL;
+    BASE_ASSERT(context > 0 && chunk_max > 0);
+    if (context > SUM_MAX)
+        return base_fail(error, TAKT_LIMIT,
+                         "a context of %u positions: exact 32-bit sums hold %d at most, ask for fewer",
+                         context, SUM_MAX);
+    struct reference *r = calloc(1, sizeof *r);
+    if (r == NULL)
+        return base_fail(error, TAKT_MEMORY, "reference: no memory for %zu bytes", sizeof *r);
+    r->graph = graph;
+    r->context = context;
+    r->chunk_max = chunk_max;
+    enum takt_status status =
+        base_arena_create(&r->arena, arena_bytes(graph, context, chunk_max), error);
+    if (status != TAKT_OK) {
+        free(r);
+        return status;
+    }
+    allocate(r);
+    *reference = r;
+    return TAKT_OK;
+}
+
+void reference_destroy(struct reference *reference)
+{
+    if (reference == NULL)
+        return;
+    base_arena_destroy(&reference->arena);
+    free(reference);
+}
+
+/* ---- integer products -------------------------------------------------------------------------- */
+
+/* The group's exponent: the only thing its elements share. */
+static uint8_t group_exponent(const float *x, uint32_t n)
+{
+    uint8_t exponent = NUM_EXPONENT_MIN;
+    for (uint32_t i = 0; i < n; i++)
+        exponent = BASE_MAX(exponent, num_exponent(x[i]));
+    return exponent;
+}
+
+static uint8_t group_quantise(const float *x, uint32_t n, int16_t *a16)
+{
+    uint8_t exponent = group_exponent(x, n);
+    for (uint32_t i = 0; i < n; i++)
+        a16[i] = num_quantise_i16(x[i], exponent);
+    return exponent;
+}
+
+/* Sum of a16[i] * w[i * stride], by byte planes: 256 * float(sum of high) + float(sum of low). */
+static float product(const int16_t *a16, const int8_t *w, size_t stride, uint32_t n)
+{
+    int32_t sum_high = 0;
+    int32_t sum_low = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        int32_t low = a16[i] & 255;
+        int32_t high = (a16[i] - low) / 256;
+        sum_high += high * w[i * stride];
+        sum_low += low * w[i * stride];
+    }
+    return fmaf(256.0f, (float)sum_high, (float)sum_low);
+}
+
+static float byte_sum(const int32_t *sums, uint32_t count)
+{
+    float t = (float)sums[count - 1];
+    for (uint32_t b = count - 1; b-- > 0;)
+        t = fmaf(256.0f, t, (float)sums[b]);
+    return t;
+}
+
+/* ---- operations, each on one token --------------------------------------------------------------- */
+
+static void linear(const struct graph_matrix *matrix, const int16_t *a16, float factor, float *y)
+{
+    for (uint32_t n = 0; n < matrix->outputs; n++) {
+        const int8_t *weights = matrix->weights + (size_t)n * matrix->inputs;
+        float acc = product(a16, weights, 1, matrix->inputs);
+        float scaled = acc * matrix->scales[n];
+        y[n] = scaled * factor;
+    }
+}
+
+/* 1 / sqrt(mean square of x + eps), the squares summed as integers. */
+static float inverse_rms(struct reference *r, const float *x, uint32_t n)
+{
+    float down = num_scale_down(group_quantise(x, n, r->x16));
+    int32_t sums[4] = {0, 0, 0, 0};
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t square = (uint32_t)(r->x16[i] * r->x16[i]);
+        for (uint32_t b = 0; b < 4; b++)
+            sums[b] += (int32_t)(square >> 8 * b & 255u);
+    }
+    float t = byte_sum(sums, 4);
+    t = t * down;
+    t = t * down;
+    float reciprocal = 1.0f / (float)n;
+    float mean = t * reciprocal;
+    float biased = mean + r->graph->norm_epsilon;
+    return num_rsqrt(biased);
+}
+
+static void norm_linear(struct reference *r, const struct graph_op *op, const float *x,
+                        float *const *outputs)
+{
+    uint32_t n = op->matrices[0]->inputs;
+    for (uint32_t i = 0; i < n; i++)
+        r->gained[i] = x[i] * op->gain[i];
+    uint8_t exponent = group_quantise(r->gained, n, r->a16);
+    float factor = num_scale_down(exponent) * inverse_rms(r, x, n);
+    for (uint32_t i = 0; i < op->output_count; i++)
+        linear(op->matrices[i], r->a16, factor, outputs[i]);
+}
+
+static void rope(const struct graph *graph, uint32_t heads, uint32_t position, const float *x,
+                 float *y)
+{
+    for (uint32_t pair = 0; pair < graph->head_dim / 2; pair++) {
+        float c, s;
+        num_rope(graph->rope_base, graph->head_dim, pair, position, &c, &s);
+        for (uint32_t head = 0; head < heads; head++) {
+            size_t i = (size_t)head * graph->head_dim + 2 * pair;
+            float t1 = x[i] * c;
+            float t2 = x[i + 1] * -s;
+            y[i] = t1 + t2;
+            t1 = x[i + 1] * c;
+            t2 = x[i] * s;
+            y[i + 1] = t1 + t2;
+        }
+    }
+}
+
+static void swiglu(const float *gate, const float *up, uint32_t n, float *y)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        float t = num_exp(gate[i] * -1.0f);
+        t = t + 1.0f;
+        float hidden = gate[i] / t;
+        y[i] = hidden * up[i];
+    }
+}
+
+/* ---- attention ----------------------------------------------------------------------------------- */
+
+/* Stores one head's key or value of one position: int8 and the code of its scale. */
+static void store(const float *x, uint32_t n, int8_t *out, uint8_t *code)
+{
+    *code = 0;
+    for (uint32_t i = 0; i < n; i++)
+        *code = BASE_MAX(*code, num_code(x[i]));
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = num_code_quantise(x[i], *code);
+}
+
+static void append(const struct graph *graph, struct cache *cache, uint32_t position, const float *k,
+                   const float *v)
+{
+    for (uint32_t head = 0; head < graph->kv_heads; head++) {
+        size_t at = (size_t)position * graph->kv_heads + head;
+        size_t from = (size_t)head * graph->head_dim;
+        store(k + from, graph->head_dim, cache->k + at * graph->head_dim, &cache->k_code[at]);
+        store(v + from, graph->head_dim, cache->v + at * graph->head_dim, &cache->v_code[at]);
+    }
+}
+
+/* Replaces score[0..n) by exp(score - largest); returns their sum, on the grid of 2^-23. */
+static float exponentials(float *score, uint32_t n)
+{
+    float largest = score[0];
+    for (uint32_t p = 1; p < n; p++)
+        largest = largest > score[p] ? largest : score[p];
+    int32_t sums[3] = {0, 0, 0};
+    for (uint32_t p = 0; p < n; p++) {
+        float difference = score[p] - largest;
+        score[p] = num_exp(difference);
+        float on_grid = score[p] * 8388608.0f;
+        uint32_t fixed = (uint32_t)num_f32_to_i32(on_grid);
+        for (uint32_t b = 0; b < 3; b++)
+            sums[b] += (int32_t)(fixed >> 8 * b & 255u);
+    }
+    return byte_sum(sums, 3) * 0x1p-23f;
+}
+
+/* One query head over positions 0..n-1. q16: the head's part of the token's query; q_down: the
+ * token's scale; out[head_dim]. */
+static void attend(struct reference *r, const struct cache *cache, uint32_t kv_head, uint32_t n,
+                   const int16_t *q16, float q_down, float *out)
+{
+    const struct graph *graph = r->graph;
+    uint32_t head_dim = graph->head_dim;
+    size_t stride = (size_t)graph->kv_heads * head_dim; /* from a position to the next */
+    float reciprocal_root = num_rsqrt((float)head_dim);
+    for (uint32_t p = 0; p < n; p++) {
+        size_t at = (size_t)p * graph->kv_heads + kv_head;
+        float acc = product(q16, cache->k + at * head_dim, 1, head_dim);
+        float k_scale = num_code_scale(cache->k_code[at]) * reciprocal_root;
+        float scaled = acc * q_down;
+        r->score[p] = scaled * k_scale;
+    }
+    float denominator = exponentials(r->score, n);
+    for (uint32_t p = 0; p < n; p++)
+        r->score[p] = r->score[p] * num_code_scale(cache->v_code[(size_t)p * graph->kv_heads + kv_head]);
+    float down = num_scale_down(group_quantise(r->score, n, r->u16));
+    float factor = down / denominator;
+    for (uint32_t d = 0; d < head_dim; d++)
+        out[d] = product(r->u16, cache->v + (size_t)kv_head * head_dim + d, stride, n) * factor;
+}
+
+static void attention(struct reference *r, const struct graph_op *op, uint32_t position,
+                      const float *q, float *out)
+{
+    const struct graph *graph = r->graph;
+    uint32_t queries_a_kv_head = op->heads / graph->kv_heads;
+    float q_down = num_scale_down(group_quantise(q, op->heads * graph->head_dim, r->a16));
+    for (uint32_t head = 0; head < op->heads; head++) {
+        size_t from = (size_t)head * graph->head_dim;
+        attend(r, &r->cache[op->layer], head / queries_a_kv_head, position + 1, r->a16 + from, q_down,
+               out + from);
+    }
+}
+
+/* ---- a step -------------------------------------------------------------------------------------- */
+
+static float *value(const struct reference *r, uint32_t tensor, uint32_t token)
+{
+    return r->values[tensor] + (size_t)token * r->graph->tensors[tensor].width;
+}
+
+/* Runs one operation for token m of the step, at `position`. */
+static void run_op(struct reference *r, const struct graph_op *op, uint32_t m, uint32_t id,
+                   uint32_t position)
+{
+    const struct graph *graph = r->graph;
+    const float *in[GRAPH_OP_MAX] = {NULL, NULL, NULL};
+    float *out[GRAPH_OP_MAX] = {NULL, NULL, NULL};
+    for (uint32_t i = 0; i < op->input_count; i++)
+        in[i] = value(r, op->inputs[i], m);
+    for (uint32_t i = 0; i < op->output_count; i++)
+        out[i] = value(r, op->outputs[i], m);
+    uint32_t width = graph->tensors[op->outputs[0]].width;
+    switch (op->kind) {
+    case GRAPH_INPUT:
+        model_row(&graph->model->embedding, id, out[0]);
+        break;
+    case GRAPH_NORM_LINEAR:
+        norm_linear(r, op, in[0], out);
+        break;
+    case GRAPH_LINEAR: {
+        float down = num_scale_down(group_quantise(in[0], op->matrices[0]->inputs, r->a16));
+        linear(op->matrices[0], r->a16, down, out[0]);
+        break;
+    }
+    case GRAPH_ROPE:
+        rope(graph, op->heads, position, in[0], out[0]);
+        break;
+    case GRAPH_ATTENTION:
+        attention(r, op, position, in[0], out[0]);
+        break;
+    case GRAPH_SWIGLU:
+        swiglu(in[0], in[1], width, out[0]);
+        break;
+    case GRAPH_ADD:
+        for (uint32_t i = 0; i < width; i++)
+            out[0][i] = in[0][i] + in[1][i];
+        break;
+    }
+}
+
+void reference_step(struct reference *reference, const uint32_t *tokens, uint32_t count,
+                    uint32_t start, float *logits)
+{
+    struct reference *r = reference;
+    const struct graph *graph = r->graph;
+    BASE_ASSERT(count > 0 && count <= r->chunk_max);
+    BASE_ASSERT(start <= r->context && count <= r->context - start);
+    for (uint32_t m = 0; m < count; m++)
+        BASE_ASSERT(tokens[m] < graph->vocab);
+    for (uint32_t i = 0; i < graph->op_count; i++) {
+        const struct graph_op *op = &graph->ops[i];
+        if (op->kind == GRAPH_ATTENTION)
+            for (uint32_t m = 0; m < count; m++)
+                append(graph, &r->cache[op->layer], start + m, value(r, op->inputs[1], m),
+                       value(r, op->inputs[2], m));
+        for (uint32_t m = 0; m < count; m++)
+            run_op(r, op, m, tokens[m], start + m);
+    }
+    memcpy(logits, r->values[graph->logits], (size_t)count * graph->vocab * sizeof *logits);
+}
+
+const float *reference_tensor(const struct reference *reference, const char *name, uint32_t *width)
+{
+    const struct graph *graph = reference->graph;
+    for (uint32_t i = 0; i < graph->tensor_count; i++)
+        if (strcmp(graph->tensors[i].name, name) == 0) {
+            *width = graph->tensors[i].width;
+            return reference->values[i];
+        }
+    return NULL;
+}
