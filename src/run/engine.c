@@ -1,0 +1,150 @@
+/* Engines: a model opened, its graph built and, for the chip, its place in the machine's memory. */
+#include "run/run.h"
+
+#include <stdlib.h>
+
+static enum takt_status choose_sizes(struct takt_engine *engine, const struct takt_engine_options *options,
+                                     struct takt_error *error)
+{
+    const uint32_t trained = engine->model->context;
+    const uint32_t fallback = BASE_MIN(trained, RUN_CONTEXT_DEFAULT_MAX);
+    engine->context = options->context > 0 ? options->context : BASE_MAX(fallback, 1);
+    if (engine->context > RUN_CONTEXT_MAX) {
+        return base_fail(error, TAKT_LIMIT, "%s: a context of %u tokens is more than takt holds; at most %u",
+                         options->model_path, engine->context, RUN_CONTEXT_MAX);
+    }
+    engine->chunk = options->chunk > 0 ? options->chunk : RUN_CHUNK_DEFAULT;
+    if (engine->chunk > RUN_CHUNK_MAX) {
+        return base_fail(error, TAKT_LIMIT, "%s: a prefill chunk of %u tokens is too large; at most %u",
+                         options->model_path, engine->chunk, RUN_CHUNK_MAX);
+    }
+    engine->chunk = BASE_MIN(engine->chunk, engine->context);
+    return TAKT_OK;
+}
+
+static enum takt_status open_parts(struct takt_engine *engine, const struct takt_engine_options *options,
+                                   struct takt_error *error)
+{
+    machine_tsp1(&engine->machine);
+    if (options->machine_path) {
+        const enum takt_status status = machine_read(&engine->machine, options->machine_path, error);
+        if (status != TAKT_OK) {
+            return status;
+        }
+    }
+    enum takt_status status = model_open(&engine->model, options->model_path, error);
+    if (status != TAKT_OK) {
+        return status;
+    }
+    status = choose_sizes(engine, options, error);
+    if (status != TAKT_OK) {
+        return status;
+    }
+    status = base_arena_create(&engine->arena, graph_arena_bytes(engine->model), error);
+    if (status != TAKT_OK) {
+        return status;
+    }
+    status = graph_build(engine->model, &engine->arena, &engine->graph, error);
+    if (status != TAKT_OK) {
+        return status;
+    }
+    return engine->target == TAKT_TARGET_CHIP ? run_engine_plan(engine, error) : TAKT_OK;
+}
+
+enum takt_status takt_engine_open(struct takt_engine **engine, const struct takt_engine_options *options,
+                                  struct takt_error *error)
+{
+    *engine = NULL;
+    if (!options->model_path) {
+        return base_fail(error, TAKT_USAGE, "no model file was named");
+    }
+    struct takt_engine *opened = calloc(1, sizeof *opened);
+    if (!opened) {
+        return base_fail(error, TAKT_MEMORY, "%s: no memory for an engine", options->model_path);
+    }
+    opened->target = options->target;
+    const enum takt_status status = open_parts(opened, options, error);
+    if (status != TAKT_OK) {
+        takt_engine_close(opened);
+        return status;
+    }
+    *engine = opened;
+    return TAKT_OK;
+}
+
+void takt_engine_close(struct takt_engine *engine)
+{
+    if (!engine) {
+        return;
+    }
+    run_programs_free(&engine->programs);
+    if (engine->plan) {
+        compile_plan_destroy(engine->plan);
+    }
+    base_arena_destroy(&engine->arena);
+    if (engine->model) {
+        model_close(engine->model);
+    }
+    free(engine);
+}
+
+enum takt_status run_engine_plan(struct takt_engine *engine, struct takt_error *error)
+{
+    if (engine->plan) {
+        return TAKT_OK;
+    }
+    return compile_plan_create(&engine->plan, &engine->graph, &engine->machine, engine->context,
+                               engine->chunk, error);
+}
+
+void takt_engine_info(const struct takt_engine *engine, struct takt_model_info *info)
+{
+    const struct model *model = engine->model;
+    *info = (struct takt_model_info){
+        .path = model->path,
+        .name = model->name,
+        .architecture = model->architecture,
+        .sha256 = model->sha256,
+        .layers = model->layers,
+        .width = model->width,
+        .heads = model->heads,
+        .kv_heads = model->kv_heads,
+        .head_dim = model->head_dim,
+        .ffn = model->ffn,
+        .vocab = model->vocab,
+        .context_trained = model->context,
+        .context = engine->context,
+        .machine = engine->machine.name,
+        .clock_hz = (double)engine->machine.clock_mhz * 1e6,
+        .has_chat_template = model->chat_template != NULL,
+    };
+}
+
+enum takt_status takt_compile_to_assembly(struct takt_engine *engine, uint32_t chunk, uint32_t context,
+                                          bool all_logits, char **text, struct takt_error *error)
+{
+    *text = NULL;
+    if (chunk != 1 && chunk != engine->chunk) {
+        return base_fail(error, TAKT_USAGE,
+                         "%s: a program has 1 token or the engine's chunk of %u, not %u",
+                         engine->model->path, engine->chunk, chunk);
+    }
+    if (context < chunk || context > engine->context) {
+        return base_fail(error, TAKT_USAGE, "%s: a context of %u is not between the chunk's %u and the engine's %u",
+                         engine->model->path, context, chunk, engine->context);
+    }
+    enum takt_status status = run_engine_plan(engine, error);
+    if (status != TAKT_OK) {
+        return status;
+    }
+    const struct run_program *entry;
+    status = run_programs_get(engine, chunk, compile_bucket(engine->plan, context), all_logits, &entry,
+                              error);
+    if (status != TAKT_OK) {
+        return status;
+    }
+    struct base_text out = {0};
+    program_disassemble(entry->program, compile_plan_image(engine->plan), &out);
+    *text = out.data;
+    return TAKT_OK;
+}

@@ -1,0 +1,136 @@
+/* The programs of an engine: one per (chunk, bucket, all logits), compiled when first needed. */
+#include "run/run.h"
+
+#include <stdlib.h>
+
+static uint32_t parameter(const struct program *program, const char *name)
+{
+    const int64_t value = program_parameter(program, name, -1);
+    BASE_ASSERT(value >= 0 && value <= UINT32_MAX);
+    return (uint32_t)value;
+}
+
+static const struct program_binding *binding(const struct program *program, const char *name,
+                                             uint32_t element_bytes)
+{
+    const struct program_binding *found = program_binding(program, name);
+    BASE_ASSERT(found != NULL);
+    BASE_ASSERT(found->element_bytes == element_bytes);
+    return found;
+}
+
+/* Everything that compile.h promises of a program is checked here, once, so that a step need not. */
+static void find_bindings(struct run_program *entry)
+{
+    const struct program *program = entry->program;
+    const uint32_t lanes = machine_lanes(&program->machine);
+    entry->x = binding(program, "x", 4);
+    entry->rope_cos = binding(program, "rope_cos", 4);
+    entry->rope_sin = binding(program, "rope_sin", 4);
+    entry->mask = binding(program, "mask", 1);
+    entry->v_map = binding(program, "v_map", 1);
+    entry->k_map = binding(program, "k_map", 1);
+    entry->k_read_map = binding(program, "k_read_map", 1);
+    entry->k_write_map = binding(program, "k_write_map", 1);
+    entry->logits = binding(program, "logits", 4);
+    entry->blocks = parameter(program, "blocks");
+    entry->row_ring = parameter(program, "row_ring");
+    entry->k_groups = parameter(program, "k_groups");
+    BASE_ASSERT(entry->row_ring > 0);
+    BASE_ASSERT(entry->x->items == entry->chunk && entry->mask->items == entry->chunk);
+    BASE_ASSERT(entry->rope_cos->items == entry->chunk && entry->rope_sin->items == entry->chunk);
+    BASE_ASSERT(entry->mask->elements == entry->bucket);
+    BASE_ASSERT(entry->v_map->items == entry->chunk * 16 && entry->v_map->elements == lanes);
+    BASE_ASSERT(entry->k_map->items == entry->chunk * 16 && entry->k_map->elements == lanes);
+    BASE_ASSERT(entry->k_read_map->items == entry->blocks && entry->k_read_map->elements == lanes);
+    BASE_ASSERT(entry->k_write_map->items == entry->blocks && entry->k_write_map->elements == lanes);
+    BASE_ASSERT(entry->logits->output);
+    BASE_ASSERT(entry->logits->items == (entry->all_logits ? entry->chunk : 1));
+    if (entry->chunk > 1 && !entry->all_logits) {
+        entry->row_map = binding(program, "row_map", 1);
+        BASE_ASSERT(entry->row_map->items == 1 && entry->row_map->elements == lanes);
+    }
+}
+
+static void program_free(struct run_program *entry)
+{
+    if (entry->text) {
+        chip_text_destroy(entry->text);
+    }
+    if (entry->program) {
+        compile_program_destroy(entry->program);
+    }
+    free(entry);
+}
+
+static enum takt_status compile_entry(struct takt_engine *engine, struct run_program *entry,
+                                      struct takt_error *error)
+{
+    enum takt_status status = compile_program(&entry->program, engine->plan, entry->chunk, entry->bucket,
+                                              entry->all_logits, error);
+    if (status != TAKT_OK) {
+        return status;
+    }
+    status = chip_text_create(&entry->text, entry->program, error);
+    if (status != TAKT_OK) {
+        return status;
+    }
+    program_hash(entry->program, entry->hash);
+    find_bindings(entry);
+    return TAKT_OK;
+}
+
+static bool reserve_entry(struct run_programs *programs)
+{
+    if (programs->count < programs->capacity) {
+        return true;
+    }
+    const size_t capacity = programs->capacity ? programs->capacity * 2 : 16;
+    struct run_program **entries = realloc(programs->entries, capacity * sizeof *entries);
+    if (!entries) {
+        return false;
+    }
+    programs->entries = entries;
+    programs->capacity = capacity;
+    return true;
+}
+
+enum takt_status run_programs_get(struct takt_engine *engine, uint32_t chunk, uint32_t bucket,
+                                  bool all_logits, const struct run_program **program,
+                                  struct takt_error *error)
+{
+    struct run_programs *programs = &engine->programs;
+    const bool all = all_logits && chunk > 1; /* of one token, all logits are the last's */
+    for (size_t i = 0; i < programs->count; i++) {
+        const struct run_program *entry = programs->entries[i];
+        if (entry->chunk == chunk && entry->bucket == bucket && entry->all_logits == all) {
+            *program = entry;
+            return TAKT_OK;
+        }
+    }
+    struct run_program *entry = calloc(1, sizeof *entry);
+    if (!entry || !reserve_entry(programs)) {
+        free(entry);
+        return base_fail(error, TAKT_MEMORY, "%s: no memory for another program", engine->model->path);
+    }
+    entry->chunk = chunk;
+    entry->bucket = bucket;
+    entry->all_logits = all;
+    const enum takt_status status = compile_entry(engine, entry, error);
+    if (status != TAKT_OK) {
+        program_free(entry);
+        return status;
+    }
+    programs->entries[programs->count++] = entry;
+    *program = entry;
+    return TAKT_OK;
+}
+
+void run_programs_free(struct run_programs *programs)
+{
+    for (size_t i = 0; i < programs->count; i++) {
+        program_free(programs->entries[i]);
+    }
+    free(programs->entries);
+    *programs = (struct run_programs){0};
+}

@@ -1,0 +1,106 @@
+/*
+ * run: engines (a loaded model) and sessions (a timeline of tokens), behind include/takt.h.
+ *
+ * Owns: which program runs when, what is written to a program's inputs and read from its outputs,
+ * the KV positions of a session, sampling, streaming of text. Refuses to: compute anything of the
+ * model (chip or reference do), print, or read the environment.
+ * Invariants: a model that does not fit is refused when the engine opens, before anything runs; every
+ * step's cycles equal the compiled ones or the session ends with a fault; nothing is allocated per
+ * token. An engine and its sessions belong to one thread at a time.
+ * Read next: engine.c, programs.c, step.c, session.c, generate.c.
+ */
+#ifndef RUN_RUN_H
+#define RUN_RUN_H
+
+#include "base/base.h"
+#include "chip/chip.h"
+#include "compile/compile.h"
+#include "graph/graph.h"
+#include "graph/reference.h"
+#include "machine/machine.h"
+#include "model/model.h"
+#include "program/program.h"
+#include "takt.h"
+
+#define RUN_CONTEXT_DEFAULT_MAX 4096u /* where the caller leaves the context to the model */
+#define RUN_CONTEXT_MAX 1048576u
+#define RUN_CHUNK_DEFAULT 16u
+#define RUN_CHUNK_MAX 256u
+
+/* A compiled program with its decoded text, and its inputs found by name. */
+struct run_program {
+    uint32_t chunk, bucket;
+    bool all_logits;
+    struct program *program;
+    struct chip_text *text;
+    char hash[65];
+    const struct program_binding *x, *rope_cos, *rope_sin, *mask, *v_map, *k_map, *k_read_map,
+        *k_write_map, *row_map, *logits; /* row_map: NULL where the program has none */
+    uint32_t blocks, row_ring, k_groups;
+};
+
+/* Programs of one engine, compiled when first needed; entries stay where they are. */
+struct run_programs {
+    struct run_program **entries;
+    size_t count, capacity;
+};
+
+struct takt_engine {
+    struct model *model;
+    struct machine machine;
+    struct base_arena arena; /* graph */
+    struct graph graph;
+    enum takt_target target;
+    uint32_t context, chunk;
+    struct compile_plan *plan; /* NULL on the reference until something is compiled */
+    struct run_programs programs;
+};
+
+/* Work space of the host's side of a step, sized when the session opens. */
+struct run_staging {
+    uint8_t planes[4][MACHINE_LANES_MAX]; /* byte planes of one row of lanes */
+    float *row;                           /* [width] an embedding row */
+    uint32_t *elements;                   /* one item's data, as bits */
+    size_t element_capacity;
+};
+
+struct takt_session {
+    struct takt_engine *engine;
+    struct chip *chip;           /* chip target */
+    struct reference *reference; /* reference target */
+    uint32_t length;             /* positions in the cache */
+    struct takt_step *steps;     /* room for one a position */
+    size_t step_count;
+    const struct run_program **used; /* programs in order of first use */
+    size_t used_count, used_capacity;
+    struct run_staging staging;
+    float *reference_logits; /* [chunk][vocab], reference target */
+    struct takt_error broken; /* status OK, or the fault that ended the session */
+};
+
+/* engine.c: the plan, made when first asked for (the reference target opens without one). */
+enum takt_status run_engine_plan(struct takt_engine *engine, struct takt_error *error);
+
+/* programs.c */
+enum takt_status run_programs_get(struct takt_engine *engine, uint32_t chunk, uint32_t bucket,
+                                  bool all_logits, const struct run_program **program,
+                                  struct takt_error *error);
+void run_programs_free(struct run_programs *programs);
+
+/* step.c: one program on the chip: inputs, run, outputs. count <= chunk tokens at positions start ...
+ * logits: [count][vocab] if the program gives all, else [vocab], or NULL. */
+enum takt_status run_step(struct takt_session *session, const struct run_program *program,
+                          const uint32_t *tokens, uint32_t count, uint32_t start, float *logits,
+                          uint64_t *cycles, struct takt_error *error);
+
+/* session.c: takt_session_extend with the kind of step given. */
+enum takt_status run_session_extend(struct takt_session *session, const uint32_t *tokens, size_t count,
+                                    bool prefill, float *logits, float *all_logits,
+                                    struct takt_error *error);
+
+/* text.c */
+enum takt_status run_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
+                            bool add_bos, bool parse_special, uint32_t **ids, size_t *count,
+                            struct takt_error *error);
+
+#endif

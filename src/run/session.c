@@ -1,0 +1,237 @@
+/* Sessions: one timeline of tokens, extended in prefill chunks and decode steps. */
+#include "run/run.h"
+
+#include <stdlib.h>
+
+static enum takt_status no_memory(struct takt_error *error, const struct takt_engine *engine)
+{
+    return base_fail(error, TAKT_MEMORY, "%s: no memory for a session of %u tokens", engine->model->path,
+                     engine->context);
+}
+
+static enum takt_status open_target(struct takt_session *session, struct takt_error *error)
+{
+    struct takt_engine *engine = session->engine;
+    if (engine->target == TAKT_TARGET_REFERENCE) {
+        session->reference_logits =
+            calloc((size_t)engine->chunk * engine->graph.vocab, sizeof(float));
+        if (!session->reference_logits) {
+            return no_memory(error, engine);
+        }
+        return reference_create(&session->reference, &engine->graph, engine->context, engine->chunk,
+                                error);
+    }
+    session->staging.row = calloc(engine->graph.width, sizeof(float));
+    if (!session->staging.row) {
+        return no_memory(error, engine);
+    }
+    const enum takt_status status = chip_create(&session->chip, &engine->machine, error);
+    if (status == TAKT_OK) {
+        chip_load_image(session->chip, compile_plan_image(engine->plan));
+    }
+    return status;
+}
+
+enum takt_status takt_session_open(struct takt_session **session, struct takt_engine *engine,
+                                   struct takt_error *error)
+{
+    *session = NULL;
+    struct takt_session *opened = calloc(1, sizeof *opened);
+    if (!opened) {
+        return no_memory(error, engine);
+    }
+    opened->engine = engine;
+    opened->steps = calloc(engine->context, sizeof *opened->steps);
+    const enum takt_status status = opened->steps ? open_target(opened, error) : no_memory(error, engine);
+    if (status != TAKT_OK) {
+        takt_session_close(opened);
+        return status;
+    }
+    *session = opened;
+    return TAKT_OK;
+}
+
+void takt_session_close(struct takt_session *session)
+{
+    if (!session) {
+        return;
+    }
+    if (session->reference) {
+        reference_destroy(session->reference);
+    }
+    chip_destroy(session->chip);
+    free(session->reference_logits);
+    free(session->staging.row);
+    free(session->staging.elements);
+    free(session->used);
+    free(session->steps);
+    free(session);
+}
+
+/* A program's first use in a session: room in the staging area, a place in the list of used ones. */
+static enum takt_status note_program(struct takt_session *session, const struct run_program *program,
+                                     struct takt_error *error)
+{
+    for (size_t i = 0; i < session->used_count; i++) {
+        if (session->used[i] == program) {
+            return TAKT_OK;
+        }
+    }
+    size_t elements = 2 * (size_t)session->engine->graph.head_dim; /* cosines, then sines */
+    for (uint32_t i = 0; i < program->program->binding_count; i++) {
+        elements = BASE_MAX(elements, program->program->bindings[i].elements);
+    }
+    if (elements > session->staging.element_capacity) {
+        uint32_t *grown = realloc(session->staging.elements, elements * sizeof *grown);
+        if (!grown) {
+            return no_memory(error, session->engine);
+        }
+        session->staging.elements = grown;
+        session->staging.element_capacity = elements;
+    }
+    if (session->used_count == session->used_capacity) {
+        const size_t capacity = session->used_capacity ? session->used_capacity * 2 : 16;
+        const struct run_program **grown = realloc(session->used, capacity * sizeof *grown);
+        if (!grown) {
+            return no_memory(error, session->engine);
+        }
+        session->used = grown;
+        session->used_capacity = capacity;
+    }
+    session->used[session->used_count++] = program;
+    return TAKT_OK;
+}
+
+/* One step on the chip. logits: [count][vocab] if all, else [vocab], or NULL. */
+static enum takt_status chip_target_step(struct takt_session *session, const uint32_t *tokens,
+                                         uint32_t count, bool all, float *logits,
+                                         struct takt_step *record, struct takt_error *error)
+{
+    struct takt_engine *engine = session->engine;
+    const uint32_t bucket = compile_bucket(engine->plan, session->length + count);
+    const struct run_program *program;
+    enum takt_status status = run_programs_get(engine, count == 1 ? 1 : engine->chunk, bucket, all,
+                                               &program, error);
+    if (status != TAKT_OK) {
+        return status;
+    }
+    status = note_program(session, program, error);
+    if (status != TAKT_OK) {
+        return status;
+    }
+    record->context = bucket;
+    record->cycles_compiled = program->program->cycles;
+    return run_step(session, program, tokens, count, session->length, logits, &record->cycles_executed,
+                    error);
+}
+
+static void reference_target_step(struct takt_session *session, const uint32_t *tokens, uint32_t count,
+                                  bool all, float *logits, struct takt_step *record)
+{
+    const size_t vocab = session->engine->graph.vocab;
+    float *out = all && logits ? logits : session->reference_logits;
+    reference_step(session->reference, tokens, count, session->length, out);
+    if (logits && !all) {
+        const float *last = out + (size_t)(count - 1) * vocab;
+        for (size_t i = 0; i < vocab; i++) {
+            logits[i] = last[i];
+        }
+    }
+    record->context = session->length + count;
+}
+
+static enum takt_status one_step(struct takt_session *session, const uint32_t *tokens, uint32_t count,
+                                 bool prefill, bool all, float *logits, struct takt_error *error)
+{
+    struct takt_step record = {.prefill = prefill, .tokens = count};
+    if (session->reference) {
+        reference_target_step(session, tokens, count, all, logits, &record);
+    } else {
+        struct takt_error failure = {0};
+        const enum takt_status status =
+            chip_target_step(session, tokens, count, all, logits, &record, &failure);
+        if (status != TAKT_OK) {
+            session->broken = failure;
+            return base_fail(error, status, "%s", failure.message);
+        }
+    }
+    BASE_ASSERT(session->step_count < session->engine->context);
+    session->steps[session->step_count++] = record;
+    session->length += count;
+    return TAKT_OK;
+}
+
+static enum takt_status check_tokens(const struct takt_session *session, const uint32_t *tokens,
+                                     size_t count, struct takt_error *error)
+{
+    const struct takt_engine *engine = session->engine;
+    if (session->broken.status != TAKT_OK) {
+        return base_fail(error, session->broken.status, "%s", session->broken.message);
+    }
+    if (count > engine->context - session->length) {
+        return base_fail(error, TAKT_CONTEXT,
+                         "%s: %zu tokens after the %u held do not fit the context of %u; "
+                         "shorten the text or open with a larger context",
+                         engine->model->path, count, session->length, engine->context);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (tokens[i] >= engine->graph.vocab) {
+            return base_fail(error, TAKT_USAGE, "%s: token %zu is %u, but the vocabulary has %u entries",
+                             engine->model->path, i, tokens[i], engine->graph.vocab);
+        }
+    }
+    return TAKT_OK;
+}
+
+enum takt_status run_session_extend(struct takt_session *session, const uint32_t *tokens, size_t count,
+                                    bool prefill, float *logits, float *all_logits,
+                                    struct takt_error *error)
+{
+    enum takt_status status = check_tokens(session, tokens, count, error);
+    const size_t vocab = session->engine->graph.vocab;
+    for (size_t done = 0; status == TAKT_OK && done < count;) {
+        const uint32_t step = (uint32_t)BASE_MIN(count - done, session->engine->chunk);
+        const bool last = done + step == count;
+        float *out = all_logits ? all_logits + done * vocab : last ? logits : NULL;
+        status = one_step(session, tokens + done, step, prefill, all_logits != NULL, out, error);
+        done += step;
+    }
+    if (status == TAKT_OK && count > 0 && logits && all_logits) {
+        for (size_t i = 0; i < vocab; i++) {
+            logits[i] = all_logits[(count - 1) * vocab + i];
+        }
+    }
+    return status;
+}
+
+enum takt_status takt_session_extend(struct takt_session *session, const uint32_t *tokens, size_t count,
+                                     float *logits, float *all_logits, struct takt_error *error)
+{
+    return run_session_extend(session, tokens, count, count > 1 || session->length == 0, logits,
+                              all_logits, error);
+}
+
+size_t takt_session_steps(const struct takt_session *session, const struct takt_step **steps)
+{
+    *steps = session->steps;
+    return session->step_count;
+}
+
+size_t takt_session_length(const struct takt_session *session)
+{
+    return session->length;
+}
+
+/* Fed with the programs' own hashes as 64 hex characters each. */
+void takt_session_program_hash(const struct takt_session *session, char hex[65])
+{
+    hex[0] = '\0';
+    struct base_digest *digest = session->chip ? base_digest_create() : NULL;
+    for (size_t i = 0; digest && i < session->used_count; i++) {
+        base_digest_update(digest, session->used[i]->hash, 64);
+    }
+    if (digest) {
+        base_digest_hex(digest, hex);
+        base_digest_destroy(digest);
+    }
+}

@@ -1,0 +1,209 @@
+/*
+ * One step on the chip: inputs into memory, the program, logits out. compile/compile.h says what each
+ * binding holds; everything here is data movement but for the rotary angles (num_rope).
+ */
+#include "run/run.h"
+
+#include "isa/isa.h"
+#include "num/num.h"
+
+#include <string.h>
+
+struct step {
+    struct takt_session *session;
+    const struct run_program *program;
+    const uint32_t *tokens;
+    uint32_t count, start; /* token m < count is at position start + m */
+    uint32_t lanes;
+};
+
+/* Writes staging.elements as one item of a binding: gather each row's lanes, split into byte planes. */
+static void write_item(const struct step *step, const struct program_binding *binding, uint32_t item)
+{
+    struct run_staging *staging = &step->session->staging;
+    const uint32_t bytes = binding->element_bytes;
+    for (uint32_t row = 0; row < binding->rows; row++) {
+        const int32_t *source = binding->source + (size_t)row * step->lanes;
+        for (uint32_t lane = 0; lane < step->lanes; lane++) {
+            const uint32_t bits = source[lane] >= 0 ? staging->elements[source[lane]] : 0;
+            for (uint32_t b = 0; b < bytes; b++) {
+                staging->planes[b][lane] = (uint8_t)(bits >> (8 * b));
+            }
+        }
+        const struct program_place *places =
+            binding->places + ((size_t)item * binding->rows + row) * bytes;
+        for (uint32_t b = 0; b < bytes; b++) {
+            chip_write_word(step->session->chip, places[b], staging->planes[b]);
+        }
+    }
+}
+
+static void write_zeros(const struct step *step, const struct program_binding *binding, uint32_t item)
+{
+    memset(step->session->staging.elements, 0, binding->elements * sizeof(uint32_t));
+    write_item(step, binding, item);
+}
+
+/* Sets a map's entry for one superlane: 16 bits, little-endian, in its lanes 0 and 1. */
+static void map_set(const struct step *step, uint32_t superlane, uint32_t value)
+{
+    uint32_t *lane = step->session->staging.elements + superlane * MACHINE_LANES_PER_SUPERLANE;
+    lane[0] = value & 0xFF;
+    lane[1] = value >> 8;
+}
+
+static void map_fill(const struct step *step, uint32_t value)
+{
+    BASE_ASSERT(value <= ISA_SKIP);
+    memset(step->session->staging.elements, 0, step->lanes * sizeof(uint32_t));
+    for (uint32_t s = 0; s < step->lanes / MACHINE_LANES_PER_SUPERLANE; s++) {
+        map_set(step, s, value);
+    }
+}
+
+static void write_map(const struct step *step, const struct program_binding *binding, uint32_t item,
+                      uint32_t value)
+{
+    map_fill(step, value);
+    write_item(step, binding, item);
+}
+
+static void write_embedding(const struct step *step, uint32_t m)
+{
+    struct run_staging *staging = &step->session->staging;
+    model_row(&step->session->engine->model->embedding, step->tokens[m], staging->row);
+    for (uint32_t i = 0; i < step->program->x->elements; i++) {
+        staging->elements[i] = num_bits(staging->row[i]);
+    }
+    write_item(step, step->program->x, m);
+}
+
+static void write_rope(const struct step *step, uint32_t m)
+{
+    const struct graph *graph = &step->session->engine->graph;
+    uint32_t *elements = step->session->staging.elements;
+    uint32_t *sines = elements + graph->head_dim;
+    for (uint32_t pair = 0; pair < graph->head_dim / 2; pair++) {
+        float cosine, sine;
+        num_rope(graph->rope_base, graph->head_dim, pair, step->start + m, &cosine, &sine);
+        elements[2 * pair] = elements[2 * pair + 1] = num_bits(cosine);
+        sines[2 * pair] = num_bits(-sine);
+        sines[2 * pair + 1] = num_bits(sine);
+    }
+    write_item(step, step->program->rope_cos, m);
+    memmove(elements, sines, graph->head_dim * sizeof *elements);
+    write_item(step, step->program->rope_sin, m);
+}
+
+/* Padding tokens see what the last real token sees, so that no softmax is empty. */
+static void write_mask(const struct step *step, uint32_t m)
+{
+    const uint32_t position = step->start + BASE_MIN(m, step->count - 1);
+    uint32_t *elements = step->session->staging.elements;
+    for (uint32_t i = 0; i < step->program->mask->elements; i++) {
+        elements[i] = i <= position ? 1 : 0;
+    }
+    write_item(step, step->program->mask, m);
+}
+
+/* Where token m's K and V go: the one of sixteen slots that its position's remainder names. */
+static void write_token_maps(const struct step *step, uint32_t m)
+{
+    const struct run_program *program = step->program;
+    const uint32_t position = step->start + m;
+    const uint32_t block = position / 16;
+    for (uint32_t j = 0; j < 16; j++) {
+        const bool here = m < step->count && position % 16 == j;
+        write_map(step, program->v_map, m * 16 + j, here ? block : ISA_SKIP);
+        write_map(step, program->k_map, m * 16 + j,
+                  here ? (block % program->row_ring) * program->k_groups : ISA_SKIP);
+    }
+}
+
+static void write_block_maps(const struct step *step)
+{
+    const struct run_program *program = step->program;
+    const uint32_t superlanes = step->lanes / MACHINE_LANES_PER_SUPERLANE;
+    const uint32_t last = (step->start + step->count - 1) / 16;
+    for (uint32_t b = 0; b < program->blocks; b++) {
+        const uint32_t block = step->start / 16 + b;
+        const bool here = block <= last;
+        write_map(step, program->k_read_map, b,
+                  here ? (block % program->row_ring) * program->k_groups : ISA_SKIP);
+        map_fill(step, ISA_SKIP);
+        if (here) {
+            const uint32_t address = (block / superlanes) * program->k_groups;
+            BASE_ASSERT(address < ISA_SKIP);
+            map_set(step, block % superlanes, address);
+        }
+        write_item(step, program->k_write_map, b);
+    }
+}
+
+static void write_inputs(const struct step *step)
+{
+    const struct run_program *program = step->program;
+    for (uint32_t m = 0; m < program->chunk; m++) {
+        if (m < step->count) {
+            write_embedding(step, m);
+            write_rope(step, m);
+        } else {
+            write_zeros(step, program->x, m);
+            write_zeros(step, program->rope_cos, m);
+            write_zeros(step, program->rope_sin, m);
+        }
+        write_mask(step, m);
+        write_token_maps(step, m);
+    }
+    write_block_maps(step);
+    if (program->row_map) {
+        write_map(step, program->row_map, 0, step->count - 1);
+    }
+}
+
+static void read_logits(const struct step *step, uint32_t item, float *out)
+{
+    struct run_staging *staging = &step->session->staging;
+    const struct program_binding *binding = step->program->logits;
+    for (uint32_t row = 0; row < binding->rows; row++) {
+        const struct program_place *places = binding->places + ((size_t)item * binding->rows + row) * 4;
+        const int32_t *source = binding->source + (size_t)row * step->lanes;
+        for (uint32_t b = 0; b < 4; b++) {
+            chip_read_word(step->session->chip, places[b], staging->planes[b]);
+        }
+        for (uint32_t lane = 0; lane < step->lanes; lane++) {
+            if (source[lane] >= 0) {
+                out[source[lane]] = num_float((uint32_t)staging->planes[0][lane] |
+                                              (uint32_t)staging->planes[1][lane] << 8 |
+                                              (uint32_t)staging->planes[2][lane] << 16 |
+                                              (uint32_t)staging->planes[3][lane] << 24);
+            }
+        }
+    }
+}
+
+enum takt_status run_step(struct takt_session *session, const struct run_program *program,
+                          const uint32_t *tokens, uint32_t count, uint32_t start, float *logits,
+                          uint64_t *cycles, struct takt_error *error)
+{
+    BASE_ASSERT(count >= 1 && count <= program->chunk);
+    BASE_ASSERT(start + count <= program->bucket);
+    const struct step step = {session, program, tokens, count, start,
+                              machine_lanes(&program->program->machine)};
+    write_inputs(&step);
+    const enum takt_status status = chip_run(session->chip, program->text, cycles, error);
+    if (status != TAKT_OK) {
+        return status;
+    }
+    if (*cycles != program->program->cycles) {
+        return base_fail(error, TAKT_FAULT,
+                         "a step of %u tokens at context %u took %llu cycles, compiled for %llu: "
+                         "compiler and machine disagree",
+                         count, program->bucket, (unsigned long long)*cycles,
+                         (unsigned long long)program->program->cycles);
+    }
+    for (uint32_t i = 0; logits && i < (program->all_logits ? count : 1); i++) {
+        read_logits(&step, i, logits + (size_t)i * session->engine->graph.vocab);
+    }
+    return TAKT_OK;
+}
