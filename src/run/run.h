@@ -98,9 +98,4 @@ enum takt_status run_session_extend(struct takt_session *session, const uint32_t
                                     bool prefill, float *logits, float *all_logits,
                                     struct takt_error *error);
 
-/* text.c */
-enum takt_status run_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
-                            bool add_bos, bool parse_special, uint32_t **ids, size_t *count,
-                            struct takt_error *error);
-
 #endif
