@@ -1,0 +1,237 @@
+/*
+ * chip, inside: the state of one chip and what its units share.
+ *
+ * One file a unit: icu.c (text, queues), stream.c (slots, landings), mem.c, vxm.c, mxm.c, sxm.c.
+ * chip.c has the clock. In each cycle: releases, landings, then issues in queue order; every operand
+ * is read at its issue cycle, so the order of queues decides only which of several faults is told.
+ */
+#ifndef CHIP_INTERNAL_H
+#define CHIP_INTERNAL_H
+
+#include "chip/chip.h"
+
+#define CHIP_STREAMS (2u * ISA_STREAMS) /* the 6-bit field: direction and stream */
+#define CHIP_PLANES (2u * MACHINE_PLANES)
+#define CHIP_RING 256u      /* cycles a queue's next issue is looked ahead; a power of two */
+#define CHIP_EVENTS 512u    /* more than any latency or notify_cycles; a power of two */
+#define CHIP_QUEUE_WORDS 4u /* 64-bit sets of queues: at most 232 queues */
+#define CHIP_LANDINGS 64u   /* more than the latency of any unit that writes streams */
+
+/* ---- text ------------------------------------------------------------------------------- */
+
+/* An instruction with the Repeat that follows it folded in. */
+struct chip_word {
+    struct isa_instruction instruction;
+    uint16_t repeat_count; /* 0 = none */
+    uint16_t repeat_delay;
+    int16_t repeat_step;
+    uint8_t a_width, b_width, d_width; /* streams in the group; 0 = no such operand */
+};
+
+struct chip_text {
+    struct base_arena arena;
+    struct machine machine;
+    uint32_t queue_count;
+    uint32_t *counts;         /* [queue_count] */
+    struct chip_word **words; /* [queue_count][counts] */
+};
+
+/* ---- state ------------------------------------------------------------------------------ */
+
+struct chip_queue {
+    const struct chip_word *words;
+    uint32_t count;      /* 0: never runs */
+    uint32_t next;       /* word to issue */
+    uint32_t repetition; /* of that word, 0 first */
+    bool parked;
+    uint64_t wake; /* cycle of the next issue */
+    /* Fixed when the chip is made. */
+    struct machine_queue unit;
+    uint32_t index;
+    uint32_t read_east, read_west, write; /* stream positions */
+    uint32_t slice;                       /* of MEM queues: hemisphere * mem_slices + slice */
+    uint32_t plane;                       /* of MXM queues: hemisphere * 2 + plane */
+};
+
+/* The value on one stream and diagonal. Its position at a cycle follows from the diagonal. */
+struct chip_slot {
+    int64_t diagonal;
+    uint64_t landed; /* cycle */
+    uint32_t buffer;
+};
+
+/* A result under way to its stream. */
+struct chip_landing {
+    const struct chip_word *word;
+    uint32_t repetition;
+    uint32_t buffer;
+    uint32_t queue;
+    uint8_t stream, position;
+};
+
+struct chip_weights {
+    uint64_t loaded; /* a bit a row group */
+    bool sums_valid;
+    int8_t *rows;  /* lanes * lanes, in the kernel's own order */
+    int32_t *sums; /* of each column; what and when is the kernel's own matter */
+};
+
+struct chip_plane {
+    struct chip_weights *weights; /* a ring: installed, on their way, buffer */
+    uint32_t weights_count;
+    uint32_t installed, buffer; /* indices into the ring */
+    bool any_installed;
+    int32_t *results; /* [CHIP_RESULTS][lanes], by arrival cycle */
+    const struct chip_word **sources; /* [CHIP_RESULTS]: the ABC behind each result */
+    int32_t *accumulators; /* [mxm_accumulators][lanes] */
+    bool *full;            /* [mxm_accumulators] */
+};
+#define CHIP_RESULTS 256u /* more than mxm_result_cycles; a power of two */
+
+/* Events of a cycle, bits of chip.events. */
+#define CHIP_EVENT_RESULT(plane) (1u << (plane))
+#define CHIP_EVENT_INSTALL(plane) (1u << (4u + (plane)))
+#define CHIP_EVENT_NOTIFY (1u << 8)
+
+/* Inner loops with several implementations, all with the same bits; kernel tables in mxm.c. */
+struct chip_kernel {
+    const char *name;
+    bool (*supported)(void);
+    /* Puts 16 rows of lanes bytes into row group `group`. */
+    void (*load)(struct chip_weights *weights, uint32_t group, const uint8_t *const rows[16],
+                 uint32_t lanes);
+    /* out[column] = sum of activation[row] * weight[row][column] over the loaded rows. */
+    void (*product)(struct chip_weights *weights, const uint8_t *activation, bool is_signed,
+                    uint32_t lanes, int32_t *out);
+    /* d = a * scale + b with one rounding, on binary32 bit patterns. */
+    void (*fma)(const uint32_t *a, uint32_t scale, const uint32_t *b, uint32_t lanes, uint32_t *d);
+};
+
+struct chip {
+    struct base_arena arena;
+    struct machine machine;
+    uint32_t lanes;        /* bytes of a vector */
+    uint32_t stride_bytes; /* of vector buffers: lanes, rounded up to 64 */
+    uint32_t queue_count;
+    const struct chip_kernel *kernel;
+
+    /* Clock and queues. */
+    uint64_t cycle;
+    struct chip_queue *queues;
+    uint64_t ready[CHIP_RING][CHIP_QUEUE_WORDS]; /* queues to look at, by cycle */
+    uint32_t running;                            /* queues neither parked nor empty */
+    uint32_t notifies;                           /* under way */
+    uint64_t last_park;
+    uint32_t results_pending;                    /* of all planes */
+    uint16_t events[CHIP_EVENTS];                /* CHIP_EVENT_*, by cycle */
+    uint32_t arrived;                            /* planes whose result of this cycle is not taken */
+
+    /* Streams. */
+    uint32_t ring; /* diagonals a stream keeps; a power of two >= positions */
+    struct chip_slot *slots; /* [CHIP_STREAMS][ring] */
+    uint8_t *buffers;
+    uint32_t buffer_count, free_count;
+    uint32_t *free_buffers;
+    uint32_t landing_capacity; /* a cycle */
+    struct chip_landing *landings; /* [CHIP_LANDINGS][landing_capacity] */
+    uint32_t landing_count[CHIP_LANDINGS];
+
+    /* Units. */
+    uint8_t *memory; /* [slices][mem_words][lanes] */
+    struct chip_plane planes[CHIP_PLANES];
+    uint32_t *work_a, *work_b, *work_d; /* [lanes], vector unit */
+
+    /* Outcome. */
+    uint64_t issued;
+    struct chip_fault fault;
+};
+
+/* ---- faults (fault.c) ---------------------------------------------------------------------- */
+
+/* Records the fault and stops the chip; returns false. word may be NULL. */
+bool chip_fault(struct chip *chip, enum chip_fault_kind kind, uint32_t queue,
+                const struct chip_word *word, uint32_t repetition, const char *format, ...)
+    __attribute__((format(printf, 6, 7)));
+enum takt_status chip_fault_report(const struct chip *chip, struct takt_error *error);
+
+/* ---- units: each issues the queue's current word at the current cycle; false = fault ----------- */
+
+bool chip_mem_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
+bool chip_vxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
+bool chip_mxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
+bool chip_sxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
+
+/* The address or index of the current repetition; may lie outside any bound. */
+static inline int64_t chip_address(const struct chip_queue *queue, const struct chip_word *word,
+                                   uint16_t address) {
+    return (int64_t)address + (int64_t)queue->repetition * word->repeat_step;
+}
+
+/* ---- MXM (mxm.c) ------------------------------------------------------------------------------- */
+
+size_t chip_mxm_bytes(const struct machine *machine);
+void chip_mxm_create(struct chip *chip);
+void chip_mxm_reset(struct chip *chip);
+void chip_mxm_install(struct chip *chip, uint32_t plane);
+bool chip_mxm_end_cycle(struct chip *chip); /* faults when a result of this cycle was not taken */
+/* Kernel number `index`, slowest first; NULL past the last. Not all are supported everywhere. */
+const struct chip_kernel *chip_kernel(uint32_t index);
+const struct chip_kernel *chip_kernel_best(void);
+extern const struct chip_kernel chip_kernel_plain;
+extern const struct chip_kernel chip_kernel_avx2;
+extern const struct chip_kernel chip_kernel_avx512;
+
+/* ---- ICU (icu.c) ------------------------------------------------------------------------------- */
+
+void chip_icu_reset(struct chip *chip, const struct chip_text *text);
+void chip_icu_release(struct chip *chip);
+bool chip_icu_issue(struct chip *chip, struct chip_queue *queue);
+
+/* ---- streams (stream.c) ------------------------------------------------------------------------ */
+
+size_t chip_stream_bytes(const struct machine *machine);
+void chip_stream_create(struct chip *chip);
+void chip_stream_reset(struct chip *chip);
+bool chip_stream_land(struct chip *chip); /* this cycle's results reach their streams */
+bool chip_stream_empty(struct chip *chip, const struct chip_queue *queue,
+                       const struct chip_word *word, uint32_t stream, uint32_t position);
+
+static inline uint8_t *chip_buffer(struct chip *chip, uint32_t buffer) {
+    return chip->buffers + (size_t)buffer * chip->stride_bytes;
+}
+
+/* East: cycle - position; west: cycle + position. Constant along a value's way. */
+static inline int64_t chip_diagonal(uint64_t cycle, uint32_t stream, uint32_t position) {
+    return ISA_STREAM_WEST(stream) ? (int64_t)cycle + position : (int64_t)cycle - position;
+}
+
+static inline struct chip_slot *chip_slot(struct chip *chip, uint32_t stream, int64_t diagonal) {
+    return &chip->slots[(size_t)stream * chip->ring + ((uint64_t)diagonal & (chip->ring - 1u))];
+}
+
+/* The vector passing the queue's unit on a stream now; NULL after a fault. */
+static inline const uint8_t *chip_read(struct chip *chip, const struct chip_queue *queue,
+                                       const struct chip_word *word, uint32_t stream) {
+    uint32_t position = ISA_STREAM_WEST(stream) ? queue->read_west : queue->read_east;
+    int64_t diagonal = chip_diagonal(chip->cycle, stream, position);
+    const struct chip_slot *slot = chip_slot(chip, stream, diagonal);
+    if (slot->diagonal != diagonal) {
+        chip_stream_empty(chip, queue, word, stream, position);
+        return NULL;
+    }
+    return chip_buffer(chip, slot->buffer);
+}
+
+/* A buffer that will be on the stream at the queue's output position in `latency` cycles. */
+uint8_t *chip_emit(struct chip *chip, const struct chip_queue *queue, const struct chip_word *word,
+                   uint32_t stream, uint32_t latency);
+
+/* ---- lanes.c: byte planes and words ------------------------------------------------------------- */
+
+/* words[lane] = the little-endian number of the four planes' bytes. */
+void chip_lanes_join4(const uint8_t *const planes[4], uint32_t lanes, uint32_t *words);
+void chip_lanes_split4(const uint32_t *words, uint32_t lanes, uint8_t *const planes[4]);
+/* Within each superlane, lane j of out[i] = lane i of in[j]. */
+void chip_lanes_transpose(const uint8_t *const in[16], uint8_t *const out[16], uint32_t lanes);
+
+#endif

@@ -1,0 +1,154 @@
+/* MEM slices: one instruction a cycle; a stored vector is what passes the slice at issue. */
+#include "chip/internal.h"
+
+#include <string.h>
+
+static uint8_t *word_at(struct chip *chip, uint32_t slice, uint32_t address) {
+    return chip->memory +
+           ((size_t)slice * chip->machine.mem_words + address) * (size_t)chip->lanes;
+}
+
+static bool in_range(struct chip *chip, const struct chip_queue *queue,
+                     const struct chip_word *word, int64_t address) {
+    if (address >= 0 && address < (int64_t)chip->machine.mem_words)
+        return true;
+    return chip_fault(chip, CHIP_FAULT_RANGE, queue->index, word, queue->repetition,
+                      "word address %lld, a slice has 0..%u", (long long)address,
+                      chip->machine.mem_words - 1u);
+}
+
+static bool read_word(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+    int64_t address = chip_address(queue, word, word->instruction.address);
+    if (!in_range(chip, queue, word, address))
+        return false;
+    uint8_t *out =
+        chip_emit(chip, queue, word, word->instruction.d, chip->machine.mem_read_cycles);
+    memcpy(out, word_at(chip, queue->slice, (uint32_t)address), chip->lanes);
+    return true;
+}
+
+static bool write_word(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
+                       uint16_t base) {
+    int64_t address = chip_address(queue, word, base);
+    if (!in_range(chip, queue, word, address))
+        return false;
+    const uint8_t *value = chip_read(chip, queue, word, word->instruction.a);
+    if (!value)
+        return false;
+    memcpy(word_at(chip, queue->slice, (uint32_t)address), value, chip->lanes);
+    return true;
+}
+
+static bool read_write(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+    int64_t from = chip_address(queue, word, word->instruction.address);
+    int64_t to = chip_address(queue, word, word->instruction.address2);
+    if (!in_range(chip, queue, word, from) || !in_range(chip, queue, word, to))
+        return false;
+    int64_t bank_words = chip->machine.mem_words / 2u;
+    int64_t bank_from = from >= bank_words, bank_to = to >= bank_words;
+    if (bank_from == bank_to)
+        return chip_fault(chip, CHIP_FAULT_BANK_CONFLICT, queue->index, word, queue->repetition,
+                          "read of word %lld and write of word %lld are both in bank %lld",
+                          (long long)from, (long long)to, (long long)bank_from);
+    return read_word(chip, queue, word) &&
+           write_word(chip, queue, word, word->instruction.address2);
+}
+
+/* The word address superlane k goes to, or -1 to leave it out. */
+static bool map_address(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
+                        const uint8_t *map, uint32_t superlane, int64_t *address) {
+    const uint8_t *entry = map + superlane * MACHINE_LANES_PER_SUPERLANE;
+    uint32_t offset = (uint32_t)entry[0] | (uint32_t)entry[1] << 8;
+    *address = -1;
+    if (offset == ISA_SKIP)
+        return true;
+    *address = chip_address(queue, word, word->instruction.address) + (int64_t)offset;
+    if (*address >= 0 && *address < (int64_t)chip->machine.mem_words)
+        return true;
+    return chip_fault(chip, CHIP_FAULT_RANGE, queue->index, word, queue->repetition,
+                      "superlane %u: map entry %u gives word address %lld, a slice has 0..%u",
+                      superlane, offset, (long long)*address, chip->machine.mem_words - 1u);
+}
+
+static bool gather(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+    const uint8_t *map = chip_read(chip, queue, word, word->instruction.map);
+    if (!map)
+        return false;
+    uint8_t *out =
+        chip_emit(chip, queue, word, word->instruction.d, chip->machine.mem_gather_cycles);
+    for (uint32_t k = 0; k < chip->machine.superlanes; k++) {
+        size_t first = (size_t)k * MACHINE_LANES_PER_SUPERLANE;
+        int64_t address;
+        if (!map_address(chip, queue, word, map, k, &address))
+            return false;
+        if (address < 0)
+            memset(out + first, 0, MACHINE_LANES_PER_SUPERLANE);
+        else
+            memcpy(out + first, word_at(chip, queue->slice, (uint32_t)address) + first,
+                   MACHINE_LANES_PER_SUPERLANE);
+    }
+    return true;
+}
+
+static bool scatter(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+    const uint8_t *value = chip_read(chip, queue, word, word->instruction.a);
+    const uint8_t *map = value ? chip_read(chip, queue, word, word->instruction.map) : NULL;
+    if (!map)
+        return false;
+    for (uint32_t k = 0; k < chip->machine.superlanes; k++) {
+        size_t first = (size_t)k * MACHINE_LANES_PER_SUPERLANE;
+        int64_t address;
+        if (!map_address(chip, queue, word, map, k, &address))
+            return false;
+        if (address >= 0)
+            memcpy(word_at(chip, queue->slice, (uint32_t)address) + first, value + first,
+                   MACHINE_LANES_PER_SUPERLANE);
+    }
+    return true;
+}
+
+bool chip_mem_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+    switch ((enum isa_op)word->instruction.op) {
+    case ISA_READ:
+        return read_word(chip, queue, word);
+    case ISA_WRITE:
+        return write_word(chip, queue, word, word->instruction.address);
+    case ISA_READ_WRITE:
+        return read_write(chip, queue, word);
+    case ISA_GATHER:
+        return gather(chip, queue, word);
+    case ISA_SCATTER:
+        return scatter(chip, queue, word);
+    default:
+        base_assert_failed("a MEM instruction", __FILE__, __LINE__);
+    }
+}
+
+/* ---- the host's door, between runs ------------------------------------------------------------ */
+
+static uint8_t *place_word(const struct chip *chip, struct program_place place) {
+    BASE_ASSERT(place.slice < 2u * chip->machine.mem_slices);
+    BASE_ASSERT(place.address < chip->machine.mem_words);
+    return chip->memory +
+           ((size_t)place.slice * chip->machine.mem_words + place.address) * (size_t)chip->lanes;
+}
+
+void chip_write_word(struct chip *chip, struct program_place place, const uint8_t *word) {
+    memcpy(place_word(chip, place), word, chip->lanes);
+}
+
+void chip_read_word(const struct chip *chip, struct program_place place, uint8_t *word) {
+    memcpy(word, place_word(chip, place), chip->lanes);
+}
+
+void chip_load_image(struct chip *chip, const struct program_image *image) {
+    for (uint32_t i = 0; i < image->segment_count; i++) {
+        const struct program_segment *segment = &image->segments[i];
+        if (segment->count == 0)
+            continue;
+        BASE_ASSERT(segment->slice < 2u * chip->machine.mem_slices);
+        BASE_ASSERT((uint64_t)segment->address + segment->count <= chip->machine.mem_words);
+        memcpy(word_at(chip, segment->slice, segment->address), segment->data,
+               (size_t)segment->count * chip->lanes);
+    }
+}

@@ -1,0 +1,289 @@
+/*
+ * MXM: four planes of weights. Sums are made when activations are issued, with the weights they
+ * meet, and wait in a ring until their cycle; only then may a result instruction take them.
+ */
+#include "chip/internal.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- creation ---------------------------------------------------------------------------------- */
+
+/* One installed, one being loaded, and those on their way: an IW at most every second cycle. */
+static uint32_t weights_count(const struct machine *machine) {
+    return 2u + machine->mxm_install_cycles / 2u;
+}
+
+static size_t round64(size_t bytes) { return (bytes + 63u) / 64u * 64u; }
+
+size_t chip_mxm_bytes(const struct machine *machine) {
+    size_t lanes = machine_lanes(machine);
+    size_t weights = round64(lanes * lanes) + round64(lanes * sizeof(int32_t)) +
+                     round64(sizeof(struct chip_weights));
+    size_t plane = weights * weights_count(machine) +
+                   CHIP_RESULTS * (lanes * sizeof(int32_t) + sizeof(struct chip_word *)) +
+                   machine->mxm_accumulators * (lanes * sizeof(int32_t) + sizeof(bool));
+    return CHIP_PLANES * (plane + 1024u);
+}
+
+void chip_mxm_create(struct chip *chip) {
+    const struct machine *machine = &chip->machine;
+    size_t lanes = chip->lanes;
+    BASE_ASSERT(machine->mxm_result_cycles < CHIP_RESULTS);
+    for (uint32_t p = 0; p < CHIP_PLANES; p++) {
+        struct chip_plane *plane = &chip->planes[p];
+        plane->weights_count = weights_count(machine);
+        plane->weights = BASE_NEW(&chip->arena, struct chip_weights, plane->weights_count);
+        for (uint32_t i = 0; i < plane->weights_count; i++) {
+            plane->weights[i].rows = BASE_NEW(&chip->arena, int8_t, lanes * lanes);
+            plane->weights[i].sums = BASE_NEW(&chip->arena, int32_t, lanes);
+        }
+        plane->results = BASE_NEW(&chip->arena, int32_t, CHIP_RESULTS * lanes);
+        plane->sources = BASE_NEW(&chip->arena, const struct chip_word *, CHIP_RESULTS);
+        plane->accumulators = BASE_NEW(&chip->arena, int32_t, machine->mxm_accumulators * lanes);
+        plane->full = BASE_NEW(&chip->arena, bool, machine->mxm_accumulators);
+    }
+}
+
+void chip_mxm_reset(struct chip *chip) {
+    chip->arrived = 0;
+    chip->results_pending = 0;
+    for (uint32_t p = 0; p < CHIP_PLANES; p++) {
+        struct chip_plane *plane = &chip->planes[p];
+        for (uint32_t i = 0; i < plane->weights_count; i++)
+            plane->weights[i].loaded = 0;
+        plane->installed = plane->weights_count - 1u;
+        plane->buffer = 0;
+        plane->any_installed = false;
+        memset(plane->full, 0, chip->machine.mxm_accumulators * sizeof(bool));
+    }
+}
+
+/* ---- weights ----------------------------------------------------------------------------------- */
+
+static bool load(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+    struct chip_plane *plane = &chip->planes[queue->plane];
+    struct chip_weights *weights = &plane->weights[plane->buffer];
+    int64_t group = chip_address(queue, word, word->instruction.address);
+    if (group < 0 || group >= (int64_t)chip->machine.superlanes)
+        return chip_fault(chip, CHIP_FAULT_RANGE, queue->index, word, queue->repetition,
+                          "row group %lld, a plane has 0..%u", (long long)group,
+                          chip->machine.superlanes - 1u);
+    if (weights->loaded >> group & 1u)
+        return chip_fault(chip, CHIP_FAULT_WEIGHT_BUFFER, queue->index, word, queue->repetition,
+                          "row group %lld was loaded since the last install", (long long)group);
+    const uint8_t *rows[MACHINE_WEIGHT_ROWS];
+    for (uint32_t i = 0; i < MACHINE_WEIGHT_ROWS; i++) {
+        rows[i] = chip_read(chip, queue, word, word->instruction.a + i);
+        if (!rows[i])
+            return false;
+    }
+    chip->kernel->load(weights, (uint32_t)group, rows, chip->lanes);
+    weights->loaded |= UINT64_C(1) << group;
+    weights->sums_valid = false;
+    return true;
+}
+
+static bool install(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+    struct chip_plane *plane = &chip->planes[queue->plane];
+    if (plane->weights[plane->buffer].loaded == 0)
+        return chip_fault(chip, CHIP_FAULT_WEIGHT_BUFFER, queue->index, word, queue->repetition,
+                          "install of an empty weight buffer");
+    uint64_t cycle = chip->cycle + chip->machine.mxm_install_cycles;
+    chip->events[cycle & (CHIP_EVENTS - 1u)] |= (uint16_t)CHIP_EVENT_INSTALL(queue->plane);
+    plane->buffer = (plane->buffer + 1u) % plane->weights_count;
+    return true;
+}
+
+/* The oldest weights on their way arrive; those they replace become a free buffer. */
+void chip_mxm_install(struct chip *chip, uint32_t p) {
+    struct chip_plane *plane = &chip->planes[p];
+    plane->weights[plane->installed].loaded = 0;
+    plane->installed = (plane->installed + 1u) % plane->weights_count;
+    plane->any_installed = true;
+}
+
+/* ---- activations ------------------------------------------------------------------------------- */
+
+static bool multiply(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+    struct chip_plane *plane = &chip->planes[queue->plane];
+    if (!plane->any_installed)
+        return chip_fault(chip, CHIP_FAULT_WEIGHT_BUFFER, queue->index, word, queue->repetition,
+                          "activations reach a plane without installed weights");
+    const uint8_t *activation = chip_read(chip, queue, word, word->instruction.a);
+    if (!activation)
+        return false;
+    uint64_t cycle = chip->cycle + chip->machine.mxm_result_cycles;
+    size_t result = (size_t)(cycle & (CHIP_RESULTS - 1u));
+    chip->kernel->product(&plane->weights[plane->installed], activation,
+                          word->instruction.op == ISA_ABC_I8, chip->lanes,
+                          plane->results + result * chip->lanes);
+    plane->sources[result] = word;
+    chip->events[cycle & (CHIP_EVENTS - 1u)] |= (uint16_t)CHIP_EVENT_RESULT(queue->plane);
+    chip->results_pending++;
+    return true;
+}
+
+/* ---- results ----------------------------------------------------------------------------------- */
+
+static void emit(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
+                 const uint32_t *sums) {
+    uint8_t *planes[4];
+    for (uint32_t i = 0; i < 4; i++)
+        planes[i] =
+            chip_emit(chip, queue, word, word->instruction.d + i, chip->machine.mxm_emit_cycles);
+    chip_lanes_split4(sums, chip->lanes, planes);
+}
+
+/* out = a + b, modular. */
+static void add(const int32_t *a, const int32_t *b, uint32_t lanes, uint32_t *out) {
+    for (uint32_t lane = 0; lane < lanes; lane++)
+        out[lane] = (uint32_t)a[lane] + (uint32_t)b[lane];
+}
+
+static bool accumulate(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+    struct chip_plane *plane = &chip->planes[queue->plane];
+    enum isa_op op = (enum isa_op)word->instruction.op;
+    const int32_t *result =
+        plane->results + (size_t)(chip->cycle & (CHIP_RESULTS - 1u)) * chip->lanes;
+    if (!(chip->arrived >> queue->plane & 1u))
+        return chip_fault(chip, CHIP_FAULT_ACCUMULATOR, queue->index, word, queue->repetition,
+                          "no result arrives this cycle");
+    chip->arrived &= ~(1u << queue->plane);
+    if (op == ISA_ACC_PASS) {
+        memcpy(chip->work_d, result, chip->lanes * sizeof *result);
+        emit(chip, queue, word, chip->work_d);
+        return true;
+    }
+    int64_t index = chip_address(queue, word, word->instruction.address);
+    if (index < 0 || index >= (int64_t)chip->machine.mxm_accumulators)
+        return chip_fault(chip, CHIP_FAULT_RANGE, queue->index, word, queue->repetition,
+                          "accumulator %lld, a plane has 0..%u", (long long)index,
+                          chip->machine.mxm_accumulators - 1u);
+    int32_t *sums = plane->accumulators + (size_t)index * chip->lanes;
+    if (plane->full[index] == (op == ISA_ACC_SET))
+        return chip_fault(chip, CHIP_FAULT_ACCUMULATOR, queue->index, word, queue->repetition,
+                          "accumulator %lld is %s", (long long)index,
+                          plane->full[index] ? "full" : "empty");
+    plane->full[index] = op != ISA_ACC_OUT;
+    if (op == ISA_ACC_SET) {
+        memcpy(sums, result, chip->lanes * sizeof *sums);
+        return true;
+    }
+    add(sums, result, chip->lanes, chip->work_d);
+    if (op == ISA_ACC_ADD)
+        memcpy(sums, chip->work_d, chip->lanes * sizeof *sums);
+    else
+        emit(chip, queue, word, chip->work_d);
+    return true;
+}
+
+bool chip_mxm_end_cycle(struct chip *chip) {
+    for (uint32_t p = 0; p < CHIP_PLANES; p++) {
+        if (!(chip->arrived >> p & 1u))
+            continue;
+        uint32_t queue = machine_queue_mxm(&chip->machine, p / MACHINE_PLANES, p % MACHINE_PLANES,
+                                           ISA_UNIT_MXM_ACTIVATIONS);
+        const struct chip_word *source =
+            chip->planes[p].sources[chip->cycle & (CHIP_RESULTS - 1u)];
+        return chip_fault(chip, CHIP_FAULT_ACCUMULATOR, queue, source, 0,
+                          "its result arrives this cycle and no acc instruction takes it");
+    }
+    return true;
+}
+
+bool chip_mxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+    switch ((enum isa_op)word->instruction.op) {
+    case ISA_LW:
+        return load(chip, queue, word);
+    case ISA_IW:
+        return install(chip, queue, word);
+    case ISA_ABC_I8:
+    case ISA_ABC_U8:
+        return multiply(chip, queue, word);
+    case ISA_ACC_SET:
+    case ISA_ACC_ADD:
+    case ISA_ACC_OUT:
+    case ISA_ACC_PASS:
+        return accumulate(chip, queue, word);
+    default:
+        base_assert_failed("an MXM instruction", __FILE__, __LINE__);
+    }
+}
+
+/* ---- the plain kernel and the choice ------------------------------------------------------------- */
+
+static bool always(void) { return true; }
+
+/* Order: rows 2k and 2k + 1 side by side, column by column. */
+static void plain_load(struct chip_weights *weights, uint32_t group,
+                       const uint8_t *const rows[16], uint32_t lanes) {
+    for (uint32_t pair = 0; pair < 8; pair++) {
+        const uint8_t *restrict even = rows[2u * pair];
+        const uint8_t *restrict odd = rows[2u * pair + 1u];
+        uint8_t *restrict out =
+            (uint8_t *)weights->rows + ((size_t)group * 8u + pair) * 2u * (size_t)lanes;
+        for (uint32_t column = 0; column < lanes; column++) {
+            out[2u * column] = even[column];
+            out[2u * column + 1u] = odd[column];
+        }
+    }
+}
+
+static int32_t activation_at(const uint8_t *activation, uint32_t row, bool is_signed) {
+    int32_t value = activation[row];
+    return is_signed && value > 127 ? value - 256 : value;
+}
+
+static void plain_product(struct chip_weights *weights, const uint8_t *activation, bool is_signed,
+                          uint32_t lanes, int32_t *restrict out) {
+    memset(out, 0, lanes * sizeof *out);
+    for (uint32_t row = 0; row < lanes; row += 2) {
+        int32_t even = activation_at(activation, row, is_signed);
+        int32_t odd = activation_at(activation, row + 1u, is_signed);
+        if (!(weights->loaded >> (row / MACHINE_WEIGHT_ROWS) & 1u) || (even == 0 && odd == 0))
+            continue;
+        const int8_t *restrict pairs = weights->rows + (size_t)row * lanes;
+        for (uint32_t column = 0; column < lanes; column++)
+            out[column] += even * pairs[2u * column] + odd * pairs[2u * column + 1u];
+    }
+}
+
+static void plain_fma(const uint32_t *a, uint32_t scale, const uint32_t *b, uint32_t lanes,
+                      uint32_t *d) {
+    float factor;
+    memcpy(&factor, &scale, sizeof factor);
+    for (uint32_t lane = 0; lane < lanes; lane++) {
+        float x, y;
+        memcpy(&x, &a[lane], sizeof x);
+        memcpy(&y, &b[lane], sizeof y);
+        x = fmaf(x, factor, y);
+        memcpy(&d[lane], &x, sizeof x);
+    }
+}
+
+const struct chip_kernel chip_kernel_plain = {"plain", always, plain_load, plain_product,
+                                              plain_fma};
+
+const struct chip_kernel *chip_kernel(uint32_t index) {
+    switch (index) {
+    case 0:
+        return &chip_kernel_plain;
+#ifdef __x86_64__
+    case 1:
+        return &chip_kernel_avx2;
+    case 2:
+        return &chip_kernel_avx512;
+#endif
+    default:
+        return NULL;
+    }
+}
+
+const struct chip_kernel *chip_kernel_best(void) {
+    const struct chip_kernel *best = &chip_kernel_plain;
+    for (uint32_t i = 0; chip_kernel(i); i++)
+        if (chip_kernel(i)->supported())
+            best = chip_kernel(i);
+    return best;
+}
