@@ -1,0 +1,292 @@
+/*
+ * The machine: kernels of every level against loops over single elements, small programs built by
+ * hand, and every assembly test of tests/asm, each of which states its own expectation.
+ */
+#include "tests.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chip/internal.h"
+#include "num/num.h"
+#include "takt.h"
+
+/* ---- programs from text, one string a queue ------------------------------------------------------ */
+
+#define WORDS_MAX 64u
+#define SOURCES_MAX 16u
+
+struct source {
+    const char *queue;
+    const char *lines; /* one instruction a line */
+};
+
+struct built {
+    struct program program;
+    uint32_t queue_words[256];
+    uint64_t *text[256];
+    uint64_t words[SOURCES_MAX][WORDS_MAX];
+};
+
+static void build(struct built *built, const struct machine *machine, const struct source *sources,
+                  uint32_t count) {
+    memset(built, 0, sizeof *built);
+    built->program.machine = *machine;
+    built->program.queue_count = machine_queue_count(machine);
+    built->program.queue_words = built->queue_words;
+    built->program.text = built->text;
+    assert_true(count <= SOURCES_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t queue, words = 0;
+        assert_true(machine_queue_find(machine, sources[i].queue, &queue));
+        for (const char *at = sources[i].lines; *at; words++) {
+            char line[128];
+            size_t length = strcspn(at, "\n");
+            assert_true(length < sizeof line && words < WORDS_MAX);
+            memcpy(line, at, length);
+            line[length] = '\0';
+            at += length + (at[length] == '\n');
+            struct isa_instruction instruction;
+            struct takt_error error;
+            if (isa_parse(line, &instruction, &error) != TAKT_OK)
+                fail_msg("%s: %s", line, error.message);
+            built->words[i][words] = isa_encode(&instruction);
+        }
+        built->queue_words[queue] = words;
+        built->text[queue] = built->words[i];
+    }
+}
+
+static enum takt_status run_sources(const struct machine *machine, const struct source *sources,
+                                    uint32_t count, struct chip *chip, uint64_t *cycles,
+                                    struct takt_error *error) {
+    struct built *built = calloc(1, sizeof *built);
+    assert_non_null(built);
+    build(built, machine, sources, count);
+    struct chip_text *text = NULL;
+    enum takt_status status = chip_text_create(&text, &built->program, error);
+    if (status == TAKT_OK)
+        status = chip_run(chip, text, cycles, error);
+    chip_text_destroy(text);
+    free(built);
+    return status;
+}
+
+/* ---- kernels ------------------------------------------------------------------------------------- */
+
+static void fill_random(uint8_t *bytes, size_t count, uint64_t seed) {
+    for (size_t i = 0; i < count; i++)
+        bytes[i] = (uint8_t)base_random_u64(seed, 1, i);
+}
+
+static int32_t widen(uint8_t byte, bool is_signed) {
+    return is_signed && byte > 127 ? (int32_t)byte - 256 : (int32_t)byte;
+}
+
+static void check_product(const struct chip_kernel *kernel, uint32_t lanes, uint64_t loaded,
+                          uint32_t zero_share, uint64_t seed) {
+    uint8_t *rows = malloc((size_t)lanes * lanes);
+    struct chip_weights weights = {.rows = malloc((size_t)lanes * lanes),
+                                   .sums = malloc(lanes * sizeof(int32_t))};
+    int32_t *out = malloc(lanes * sizeof(int32_t));
+    uint8_t *activation = malloc(lanes);
+    assert_true(rows && weights.rows && weights.sums && out && activation);
+    fill_random(rows, (size_t)lanes * lanes, seed);
+    fill_random(activation, lanes, seed + 1u);
+    memset(weights.rows, 0x55, (size_t)lanes * lanes);
+    for (uint32_t row = 0; row < lanes; row++)
+        if (base_random_u64(seed, 2, row) % 100u < zero_share)
+            activation[row] = 0;
+    activation[lanes - 1u] = 0x80; /* -128 or 128, against -128 */
+    memset(rows + (size_t)(lanes - 1u) * lanes, 0x80, lanes);
+    for (uint32_t group = 0; group < lanes / 16u; group++) {
+        const uint8_t *in[16];
+        for (uint32_t i = 0; i < 16; i++)
+            in[i] = rows + (size_t)(16u * group + i) * lanes;
+        if (loaded >> group & 1u)
+            kernel->load(&weights, group, in, lanes);
+    }
+    weights.loaded = loaded;
+    for (uint32_t is_signed = 0; is_signed < 2; is_signed++) {
+        kernel->product(&weights, activation, is_signed != 0, lanes, out);
+        for (uint32_t column = 0; column < lanes; column++) {
+            int32_t sum = 0;
+            for (uint32_t row = 0; row < lanes; row++)
+                if (loaded >> (row / 16u) & 1u)
+                    sum += widen(activation[row], is_signed != 0) *
+                           widen(rows[(size_t)row * lanes + column], true);
+            if (out[column] != sum)
+                fail_msg("%s, %u lanes, column %u: %d, expected %d", kernel->name, lanes, column,
+                         out[column], sum);
+        }
+    }
+    free(rows);
+    free(weights.rows);
+    free(weights.sums);
+    free(out);
+    free(activation);
+}
+
+static void kernels_give_exact_sums(void **state) {
+    (void)state;
+    static const uint32_t lanes[] = {16, 48, 160, 320, 1024};
+    for (uint32_t k = 0; chip_kernel(k); k++) {
+        if (!chip_kernel(k)->supported())
+            continue;
+        for (uint32_t i = 0; i < BASE_COUNT(lanes); i++) {
+            uint64_t all = lanes[i] == 1024 ? UINT64_MAX : (UINT64_C(1) << lanes[i] / 16u) - 1u;
+            check_product(chip_kernel(k), lanes[i], all, 0, 7);
+            check_product(chip_kernel(k), lanes[i], all & UINT64_C(0xA5A5A5A5A5A5A5A5), 60, 8);
+            check_product(chip_kernel(k), lanes[i], all, 100, 9);
+        }
+    }
+}
+
+static void kernels_give_one_rounding(void **state) {
+    (void)state;
+    enum { COUNT = 1024 };
+    uint32_t a[COUNT], b[COUNT], d[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        a[i] = (uint32_t)base_random_u64(3, 0, i);
+        b[i] = (uint32_t)base_random_u64(3, 1, i);
+        if (i % 2u) { /* near enough for the rounding to matter */
+            a[i] = (a[i] & 0x807FFFFFu) | 0x3F800000u;
+            b[i] = (b[i] & 0x807FFFFFu) | (0x3F800000u - (i % 26u << 23));
+        }
+    }
+    for (uint32_t k = 0; chip_kernel(k); k++) {
+        if (!chip_kernel(k)->supported())
+            continue;
+        chip_kernel(k)->fma(a, num_bits(1.2345678f), b, COUNT, d);
+        for (uint32_t i = 0; i < COUNT; i++) {
+            float expected = fmaf(num_float(a[i]), 1.2345678f, num_float(b[i]));
+            if (isnan(expected))
+                assert_true(isnan(num_float(d[i])));
+            else
+                assert_int_equal(d[i], num_bits(expected));
+        }
+    }
+}
+
+static void lanes_join_split_and_transpose(void **state) {
+    (void)state;
+    enum { LANES = 48 };
+    uint8_t bytes[16][LANES], out[16][LANES];
+    uint32_t words[LANES];
+    const uint8_t *in[16];
+    uint8_t *to[16];
+    fill_random(&bytes[0][0], sizeof bytes, 11);
+    for (uint32_t i = 0; i < 16; i++) {
+        in[i] = bytes[i];
+        to[i] = out[i];
+    }
+    chip_lanes_join4(in, LANES, words);
+    for (uint32_t lane = 0; lane < LANES; lane++)
+        assert_int_equal(words[lane],
+                         (uint32_t)bytes[0][lane] | (uint32_t)bytes[1][lane] << 8 |
+                             (uint32_t)bytes[2][lane] << 16 | (uint32_t)bytes[3][lane] << 24);
+    chip_lanes_split4(words, LANES, to);
+    assert_memory_equal(bytes, out, 4u * LANES);
+    chip_lanes_transpose(in, to, LANES);
+    for (uint32_t lane = 0; lane < LANES; lane++)
+        for (uint32_t i = 0; i < 16; i++)
+            assert_int_equal(out[i][lane], bytes[lane % 16u][lane / 16u * 16u + i]);
+}
+
+/* ---- conversions: the vector unit's loops against num -------------------------------------------- */
+
+static void put4(struct chip *chip, uint16_t slice, uint16_t address, const uint32_t *values,
+                 uint32_t lanes) {
+    uint8_t plane[MACHINE_LANES_MAX];
+    for (uint16_t i = 0; i < 4; i++) {
+        for (uint32_t lane = 0; lane < lanes; lane++)
+            plane[lane] = (uint8_t)(values[lane] >> (8u * i));
+        chip_write_word(chip, (struct program_place){(uint16_t)(slice + i), address}, plane);
+    }
+}
+
+static uint32_t get4(const struct chip *chip, uint16_t slice, uint32_t lane) {
+    uint8_t plane[MACHINE_LANES_MAX];
+    uint32_t value = 0;
+    for (uint16_t i = 0; i < 4; i++) {
+        chip_read_word(chip, (struct program_place){(uint16_t)(slice + i), 1}, plane);
+        value |= (uint32_t)plane[lane] << (8u * i);
+    }
+    return value;
+}
+
+/* Runs `operation` (e0 to e4) on a vector from slices w0..w3 to e0..e3 and compares with num. */
+static void check_conversion(const char *operation, uint32_t (*expected)(float),
+                             uint32_t mask, uint64_t seed) {
+    struct machine machine;
+    struct chip *chip;
+    struct takt_error error;
+    uint64_t cycles;
+    uint32_t values[MACHINE_LANES_MAX];
+    machine_tsp1(&machine);
+    assert_int_equal(chip_create(&chip, &machine, &error), TAKT_OK);
+    uint32_t lanes = machine_lanes(&machine);
+    for (uint32_t i = 0; i < lanes; i++) {
+        values[i] = (uint32_t)base_random_u64(seed, 0, i);
+        if (i % 4u != 0) { /* around the integers and halves of the target's range */
+            float near = (float)(int64_t)(base_random_u64(seed, 1, i) % 140000u) - 70000.0f;
+            values[i] = num_bits(near / (i % 4u == 1 ? 2.0f : i % 4u == 2 ? 256.0f : 3.0f));
+        }
+    }
+    static const float edges[] = {0.5f, -0.5f, 1.5f, 2.5f, -2.5f, 8388607.5f, 4194304.5f, 2147483647.0f,
+                                  -2147483648.0f, 127.5f, -128.5f, 32767.5f, -32768.5f, 3e9f, -3e9f};
+    for (uint32_t i = 0; i < BASE_COUNT(edges); i++)
+        values[i] = num_bits(edges[i]);
+    values[15] = 0x7FC00000u;
+    values[16] = 0x7F800000u;
+    values[17] = 0xFF800000u;
+    uint16_t west = 0, east = (uint16_t)machine.mem_slices;
+    put4(chip, west, 0, values, lanes);
+    char vxm[96];
+    snprintf(vxm, sizeof vxm, "nop 2\n%s\nsync", operation);
+    const struct source sources[] = {
+        {"mem.w0", "read 0, e0\nsync"},
+        {"mem.w1", "read 0, e1\nsync"},
+        {"mem.w2", "read 0, e2\nsync"},
+        {"mem.w3", "read 0, e3\nsync"},
+        {"vxm.0", vxm},
+        {"mem.e0", "nop 12\nwrite 1, e4\nsync"},
+        {"mem.e1", "nop 12\nwrite 1, e5\nsync"},
+        {"mem.e2", "nop 12\nwrite 1, e6\nsync"},
+        {"mem.e3", "nop 12\nwrite 1, e7\nsync"},
+    };
+    uint32_t count = BASE_COUNT(sources); /* of the stores, those that have a plane */
+    count -= mask > 0xFFFFu ? 0u : mask > 0xFFu ? 2u : 3u;
+    enum takt_status status = run_sources(&machine, sources, count, chip, &cycles, &error);
+    if (status != TAKT_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(cycles, 14);
+    for (uint32_t lane = 0; lane < lanes; lane++) {
+        uint32_t got = get4(chip, east, lane) & mask;
+        uint32_t want = expected(num_float(values[lane])) & mask;
+        if (got != want)
+            fail_msg("%s of %08x: %08x, num has %08x", operation, values[lane], got, want);
+    }
+    chip_destroy(chip);
+}
+
+static uint32_t to_i32(float x) { return (uint32_t)num_f32_to_i32(x); }
+static uint32_t to_i16(float x) { return (uint32_t)num_f32_to_i16(x); }
+static uint32_t to_i8(float x) { return (uint32_t)num_f32_to_i8(x); }
+
+static void conversions_agree_with_num(void **state) {
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        check_conversion("cvt.f32.i32 e0, e4", to_i32, 0xFFFFFFFFu, seed);
+        check_conversion("cvt.f32.i16 e0, e4", to_i16, 0xFFFFu, seed);
+        check_conversion("cvt.f32.i8 e0, e4", to_i8, 0xFFu, seed);
+    }
+}
+
+TEST_GROUP(chip, cmocka_unit_test(kernels_give_exact_sums),
+           cmocka_unit_test(kernels_give_one_rounding),
+           cmocka_unit_test(lanes_join_split_and_transpose),
+           cmocka_unit_test(conversions_agree_with_num));
