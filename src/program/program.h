@@ -65,19 +65,48 @@ struct program {
     struct program_parameter *parameters;
 };
 
-/* Every word decodes and suits its queue, Repeats follow instructions, addresses and places are
- * inside the machine. FORMAT with queue, index and reason. */
+#define PROGRAM_BINDINGS_MAX 1024u   /* limits of takt */
+#define PROGRAM_PARAMETERS_MAX 1024u
+#define PROGRAM_ENTRIES_MAX (1u << 24) /* of either array of a binding */
+
+/* Every word decodes and suits its queue (VXM streams the ALU's row), Repeats follow instructions,
+ * addresses and places are inside the machine, names are printable and different. FORMAT with
+ * queue, index and reason. Timing, and what depends on data, is the chip's to judge. */
 enum takt_status program_check(const struct program *program, struct takt_error *error);
 const struct program_binding *program_binding(const struct program *program, const char *name);
 int64_t program_parameter(const struct program *program, const char *name, int64_t otherwise);
-/* SHA-256 over machine, text, bindings and parameters: equal programs, equal hash. */
+/* SHA-256 over machine (but its name), cycles, text, bindings and parameters: equal programs, equal
+ * hash. */
 void program_hash(const struct program *program, char hex[65]);
 size_t program_text_bytes(const struct program *program);
 
 /*
+ * Binary form: magic, version, lengths, the program, its memory image, SHA-256 over all of it.
+ * program_write needs a program that program_check accepts; image may be NULL. program_read checks
+ * every length before use, and the program; FORMAT when the file is cut, changed, or not a program.
+ * What is read lives in the arena; LIMIT when it does not fit (reserving a large one costs nothing).
+ */
+enum takt_status program_write(const struct program *program, const struct program_image *image,
+                               const char *path, struct takt_error *error);
+enum takt_status program_read(const char *path, struct base_arena *arena, struct program *program,
+                              struct program_image *image, struct takt_error *error);
+/* The same over bytes in memory; path is for messages only. */
+void program_encode(const struct program *program, const struct program_image *image,
+                    struct base_text *out);
+enum takt_status program_decode(const char *path, const void *bytes, size_t size_bytes,
+                                struct base_arena *arena, struct program *program,
+                                struct program_image *image, struct takt_error *error);
+/* Segments inside the machine, words counted. FORMAT with the segment. */
+enum takt_status program_image_check(const struct machine *machine,
+                                     const struct program_image *image, struct takt_error *error);
+
+/*
  * Assembly form (docs/ASSEMBLY.md): ".queue NAME" sections with one instruction a line, ".machine"
  * parameters, ".data" words, ".expect" lines for tests. program_disassemble and program_assemble
- * are inverse on text, machine and data.
+ * are inverse on machine, text, bindings, parameters and data (adjacent words become one segment).
+ * program_assemble: FORMAT with file, line, column, token and what was expected; LIMIT when the
+ * arena is too small. program_disassemble needs a program that program_check accepts; image may be
+ * NULL.
  */
 struct program_expectation; /* see program/assembly.h */
 struct program_assembly {

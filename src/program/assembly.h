@@ -1,0 +1,28 @@
+/*
+ * What the ".expect" lines of an assembly file say, as data for whoever runs the file
+ * (docs/ASSEMBLY.md has the language).
+ */
+#ifndef PROGRAM_ASSEMBLY_H
+#define PROGRAM_ASSEMBLY_H
+
+#include "program/program.h"
+
+enum program_expectation_kind {
+    PROGRAM_EXPECT_MEMORY, /* the word at `place` is `bytes` when the program has ended */
+    PROGRAM_EXPECT_CYCLES, /* the program takes `cycles` */
+    PROGRAM_EXPECT_FAULT,  /* the machine faults */
+};
+
+struct program_expectation {
+    enum program_expectation_kind kind;
+    uint32_t line;       /* of the source, from 1 */
+    struct program_place place;
+    const uint8_t *bytes; /* [lanes]; wider elements are one expectation a byte plane */
+    uint64_t cycles;
+    char fault[32];       /* kind of fault as the chip names it */
+    bool has_cycle, has_queue;
+    uint64_t fault_cycle;
+    uint32_t fault_queue;
+};
+
+#endif
