@@ -1,0 +1,349 @@
+/*
+ * compile, inside: what the passes hand each other. Read compile.c first: it is the list of passes.
+ *
+ *   plan      layouts, weight tiles, constants and KV cache get addresses (once a model)
+ *   lower     graph operations become tasks over buffers: "memory -> unit -> memory"
+ *   allocate  temporary buffers get slices and addresses
+ *   schedule  every task gets the earliest cycle at which all it needs is free
+ *   emit      instructions, sorted per queue, become text
+ *   bind      named inputs and outputs
+ */
+#ifndef COMPILE_INTERNAL_H
+#define COMPILE_INTERNAL_H
+
+#include "compile/compile.h"
+#include "num/num.h"
+
+#define NONE 0xFFFFFFFFu
+#define STRIPES 16u /* a superlane's lanes, a transposer's streams, the rows of one LW */
+
+/* ---- layouts: which element of a tensor lies in which lane of which piece ---------------------- */
+
+struct layout {
+    uint32_t pieces;
+    int32_t *source; /* [pieces][lanes]: element, or -1 for a lane that holds zero */
+};
+
+/* ---- buffers: vectors in memory ------------------------------------------------------------------ */
+
+enum buffer_kind {
+    BUFFER_LINEAR, /* byte plane b of vector v: slice + b, address + v */
+    BUFFER_STRIPE, /* one plane; vector v: slice + v % 16, address + v / 16 */
+    BUFFER_SKEW    /* four planes; slice + (v + 4 b) % 16, address + v / 16 * 4 + b: the sixteen vectors
+                      of a plane lie in different slices, and so do the four planes of a vector */
+};
+
+struct buffer {
+    char name[48];
+    enum buffer_kind kind;
+    uint32_t planes; /* bytes an element: 1, 2, 4 */
+    uint32_t count;  /* vectors */
+    uint32_t slice;  /* hemisphere * mem_slices + slice; NONE until allocated */
+    uint32_t address;
+    bool whole;        /* addresses come from data: dependencies are tracked for it as one thing */
+    bool fixed;        /* placed by the plan */
+    uint32_t *written; /* [count or 1]: first cycle a read may issue; the schedule's state */
+    uint32_t *read;    /* [count or 1]: first cycle a write may issue */
+};
+
+/* Vector i of a burst is buffer vector base + (i % n0) s0 + (i / n0 % n1) s1 + i / (n0 n1) s2. */
+struct access {
+    uint32_t buffer;
+    uint32_t base;
+    uint32_t n0, s0, n1, s1, s2;
+};
+
+/* ---- tasks ------------------------------------------------------------------------------------------ */
+
+/* An operand or result of a VXM kernel. */
+#define KERNEL_OPS_MAX 40u
+#define KERNEL_INPUTS_MAX 24u
+#define KERNEL_OUTPUTS_MAX 6u
+#define REF_NONE 0xFFFFu
+#define REF_INPUT(i) ((uint16_t)(0x8000u | (i)))
+#define REF_IS_INPUT(r) (((r)&0x8000u) != 0 && (r) != REF_NONE)
+#define REF_INDEX(r) ((r)&0x7FFFu)
+
+struct kernel_op {
+    uint8_t op; /* enum isa_op */
+    uint16_t a, b;
+    uint32_t imm;
+    /* the mapping, filled by kernel_map */
+    uint8_t level, column, row;
+};
+
+struct kernel_input {
+    struct access access;
+    uint8_t planes;
+    uint8_t plane; /* first byte plane read: a byte of a wider buffer */
+};
+
+struct kernel_output {
+    uint16_t op;
+    struct access access;
+};
+
+struct kernel {
+    uint32_t op_count, input_count, output_count;
+    struct kernel_op ops[KERNEL_OPS_MAX];
+    struct kernel_input inputs[KERNEL_INPUTS_MAX];
+    struct kernel_output outputs[KERNEL_OUTPUTS_MAX];
+};
+
+/* A tile of weights on its way into a plane: LW i loads row group index + i index_step from address
+ * + i address_step of sixteen slices. */
+struct tile {
+    uint32_t hemisphere, plane;
+    uint32_t slice; /* first of sixteen, global */
+    uint32_t address, address_step;
+    uint32_t index, index_step;
+    uint32_t count;
+    uint32_t buffer; /* of the KV cache, for dependencies; NONE for constants */
+};
+
+/* A run of activation vectors through installed weights. */
+#define PASS_SEGMENTS_MAX 4u
+struct pass_segment {
+    bool is_signed;
+    uint8_t plane; /* byte plane of the input buffer */
+    struct access input;
+    struct access output; /* buffer NONE: the sums stay in the accumulators */
+};
+struct pass {
+    uint32_t hemisphere, plane;
+    uint32_t vectors; /* a segment */
+    uint32_t segment_count;
+    bool first, last; /* of the passes that add up */
+    struct pass_segment segments[PASS_SEGMENTS_MAX];
+};
+
+enum task_kind {
+    TASK_KERNEL,     /* memory -> VXM -> memory, `n` vectors, one a cycle */
+    TASK_LOAD,       /* LW ..., IW */
+    TASK_PASS,       /* ABC ..., ACC ... */
+    TASK_TRANSPOSE,  /* step i: 16 vectors i*16.. of `in` to 16 vectors of `out` */
+    TASK_PERMUTE,    /* one byte vector and map a step */
+    TASK_DISTRIBUTE, /* `planes` byte vectors, one map a step */
+    TASK_SCATTER,    /* four slices of a position store by map */
+    TASK_GATHER      /* rows chosen by map move to another buffer */
+};
+
+struct task {
+    enum task_kind kind;
+    char name[40];
+    uint32_t layer;
+    uint32_t n;              /* vectors or steps */
+    struct kernel *kernel;   /* KERNEL */
+    struct tile tile;        /* LOAD */
+    struct pass *pass;       /* PASS */
+    uint32_t hemisphere;     /* TRANSPOSE, PERMUTE, DISTRIBUTE: which SXM */
+    uint32_t unit;           /* which transposer or first distributor */
+    uint32_t planes, plane;  /* DISTRIBUTE, GATHER: byte planes; TRANSPOSE: input plane */
+    uint32_t out_plane;      /* TRANSPOSE, PERMUTE */
+    uint32_t rows;           /* TRANSPOSE: mask of streams that take part */
+    struct access in, out, map;
+    /* TRANSPOSE with map: the input words are gathered at address offset of step i */
+    struct access offset;    /* buffer NONE: no gather; else n0.. give the address added to the buffer's */
+    /* SCATTER: slice quad target + 0..3 */
+    uint32_t target_slice, target_buffer;
+    struct access target_address; /* added to the target buffer's address, as above */
+    bool shared_value, shared_map; /* one stream for the four slices, else one each (vector + 0..3) */
+    uint64_t start;          /* where the schedule put it: cycle of the unit's first issue */
+};
+
+/* ---- the plan: what all programs of a model share ------------------------------------------------------ */
+
+struct weight_tile { /* of a product: column piece c, row piece k */
+    uint32_t hemisphere, plane, slice, address, groups;
+};
+struct product {
+    const struct graph_matrix *matrix;
+    const struct layout *in, *out;
+    struct weight_tile *tiles; /* [out->pieces][in->pieces] */
+    uint32_t scale;            /* buffer: [out->pieces] f32 */
+};
+
+/* Constant tiles, one copy a hemisphere. */
+struct plan_constants {
+    uint32_t ones[2], replicate[2], select_k[2], select_v[2]; /* addresses in the hemisphere's group 0 */
+    uint32_t swap_map;      /* u8: neighbours exchanged */
+    uint32_t broadcast_map; /* u8 [16]: all lanes of a superlane take lane x */
+    uint32_t rotate_map;    /* i16 [superlanes]: rotation by k superlanes */
+    uint32_t segment_map;   /* i16 [head superlanes]: rotation by k within each head's superlanes */
+    uint32_t head_mask;     /* u8 [kv heads a word]: 1 in the lanes of a head */
+    uint32_t head_bits;     /* b32 [kv heads a word]: all ones in the lanes of a head */
+};
+
+struct plan_layer {
+    uint32_t gain_attention, gain_ffn; /* buffers f32 [pieces] */
+    struct product q, k, v, o, gate, up, down;
+    /* KV cache, for each word of heads: buffers with `whole` set, sixteen slices each */
+    uint32_t *key_rows, *key_tiles, *values;
+};
+
+struct compile_plan {
+    const struct graph *graph;
+    struct machine machine;
+    struct base_arena arena;
+    uint32_t lanes, superlanes, quads; /* quads: positions of MEM, both hemispheres */
+    uint32_t context, chunk_max;
+    uint32_t context_tiles;            /* KV cache, in tiles of `lanes` positions */
+    uint32_t group_slice[2][2];        /* first slice of a plane's sixteen weight slices, global */
+    uint32_t *quad_used;               /* [quads] words taken by the plan */
+    uint32_t buffer_count;
+    struct buffer *buffers;            /* [buffer_count], the fixed ones */
+    struct program_image image;
+    uint32_t segment_capacity;
+    /* heads: K and V words */
+    uint32_t group_heads;  /* query heads a KV head */
+    uint32_t head_superlanes, heads_word, kv_words, key_groups, row_ring;
+    struct layout width_layout, ffn_layout, q_layout, kv_layout, vocab_layout;
+    struct plan_constants constants;
+    struct plan_layer *layers;
+    uint32_t gain_output;
+    struct product output;
+    uint64_t bytes_weights, bytes_kv, bytes_constants;
+    uint32_t next_plane;
+};
+
+/* ---- one compilation ------------------------------------------------------------------------------------- */
+
+struct issue { /* one instruction at its cycle */
+    uint32_t cycle;
+    struct isa_instruction instruction;
+};
+struct queue_issues {
+    struct issue *items;
+    uint32_t count, capacity;
+};
+
+struct binding_request {
+    char name[48];
+    bool output;
+    uint32_t buffer, items, rows, elements;
+    const int32_t *source;
+    bool item_major; /* vector = item * rows + row, else row * items + item */
+};
+
+struct compiler {
+    const struct compile_plan *plan;
+    const struct graph *graph;
+    const struct machine *machine;
+    struct base_arena arena; /* everything of this compilation but the program */
+    struct takt_error *error;
+    uint32_t chunk, bucket, tiles, blocks;
+    bool all_logits;
+    uint32_t buffer_count, buffer_capacity;
+    struct buffer *buffers; /* the plan's, then the temporary ones */
+    uint32_t task_count, task_capacity;
+    struct task *tasks;
+    uint32_t request_count;
+    struct binding_request requests[16];
+    struct kernel *open;    /* the kernel being built by lower */
+    uint32_t layer;
+    uint32_t turn;          /* spreads work over hemispheres */
+    struct reserve *reserve;
+    struct queue_issues *queues;
+    uint64_t end_cycle;     /* first cycle after the last instruction */
+};
+
+/* ---- passes, in order; each has its checker ----------------------------------------------------------------- */
+
+enum takt_status plan_build(struct compile_plan *plan, struct takt_error *error);
+enum takt_status lower(struct compiler *c);
+enum takt_status lower_check(struct compiler *c);
+enum takt_status allocate(struct compiler *c);
+enum takt_status allocate_check(struct compiler *c);
+enum takt_status schedule(struct compiler *c);
+enum takt_status schedule_check(struct compiler *c);
+enum takt_status emit(struct compiler *c, struct program *program, struct base_arena *arena);
+enum takt_status emit_check(struct compiler *c, const struct program *program);
+enum takt_status bind(struct compiler *c, struct program *program, struct base_arena *arena);
+
+/* ---- buffers (buffer.c) ---------------------------------------------------------------------------------------- */
+
+struct program_place buffer_place(const struct buffer *buffer, uint32_t vector, uint32_t plane);
+uint32_t access_vector(const struct access *access, uint32_t i);
+struct access access_linear(uint32_t buffer, uint32_t base);
+struct access access_constant(uint32_t buffer, uint32_t base);
+struct access access_none(void);
+/* Position of a slice given by its global number. */
+uint32_t slice_position(const struct machine *machine, uint32_t slice);
+uint32_t slice_queue(const struct machine *machine, uint32_t slice);
+uint32_t buffer_words(const struct buffer *buffer); /* addresses it takes in each of its slices */
+uint32_t buffer_slices(const struct buffer *buffer);
+
+/* ---- building tasks (build.c) -------------------------------------------------------------------------------------- */
+
+/* A temporary of this name: made when first asked for, the same one afterwards (layers reuse it). */
+uint32_t build_buffer(struct compiler *c, enum buffer_kind kind, uint32_t planes, uint32_t count,
+                      const char *format, ...) __attribute__((format(printf, 5, 6)));
+struct task *build_task(struct compiler *c, enum task_kind kind, uint32_t n, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void build_kernel(struct compiler *c, uint32_t n, const char *name); /* opens a kernel */
+uint16_t build_input(struct compiler *c, struct access access, uint32_t planes);
+uint16_t build_input_plane(struct compiler *c, struct access access, uint32_t plane);
+uint16_t build_op(struct compiler *c, enum isa_op op, uint16_t a, uint16_t b, uint32_t imm);
+void build_output(struct compiler *c, uint16_t ref, struct access access);
+/* Tree over `count` inputs with a binary operation, at most `width` operations side by side. */
+uint16_t build_reduce(struct compiler *c, enum isa_op op, const uint16_t *refs, uint32_t count,
+                      uint32_t width);
+void build_load(struct compiler *c, const struct tile *tile, const char *name);
+struct pass *build_pass(struct compiler *c, const struct tile *tile, uint32_t vectors, bool first,
+                        bool last, const char *name);
+void build_segment(struct pass *pass, bool is_signed, uint32_t plane, struct access input,
+                   struct access output);
+
+/* ---- cross-lane maxima (lower_max.c) ---------------------------------------------------------------------------------- */
+
+/* in: STRIPE, `items` byte vectors; returns a LINEAR byte buffer [items]: each vector's maximum over all
+ * lanes (segments: over the lanes of each KV head) in every lane it was taken over. */
+uint32_t lower_max_bytes(struct compiler *c, uint32_t in, uint32_t items, bool segments, const char *name);
+/* in: SKEW, `items` binary32 vectors; returns LINEAR binary32 [items]. */
+uint32_t lower_max_f32(struct compiler *c, uint32_t in, uint32_t items, const char *name);
+
+void lower_attention(struct compiler *c, const struct graph_op *op, uint32_t q, uint32_t k, uint32_t v,
+                     uint32_t out);
+
+/* ---- products and quantisation (lower_product.c) ---------------------------------------------------------------------- */
+
+/* Byte exponents of `pieces` x chunk vectors of x (times gain unless NONE), reduced over pieces, into
+ * vectors first .. first + chunk - 1 of the STRIPE buffer out. */
+void lower_exponents(struct compiler *c, uint32_t x, uint32_t first_x, uint32_t pieces, uint32_t tokens,
+                     uint32_t out, uint32_t first, const char *name);
+/* Ops that turn the broadcast exponent byte into 2^(141-E) or 2^(E-141). */
+uint16_t lower_scale_up(struct compiler *c, struct access exponent);
+uint16_t lower_scale_down(struct compiler *c, struct access exponent);
+/* Ops acc = fma(256, f(hi), f(lo)). */
+uint16_t lower_combine(struct compiler *c, struct access hi, struct access lo);
+void lower_product(struct compiler *c, const struct product *product, uint32_t q16, uint32_t tokens,
+                   uint32_t scale, uint32_t first_scale, uint32_t residual, uint32_t out,
+                   const char *name);
+
+/* ---- VXM mapping (kernel.c) ------------------------------------------------------------------------------------------------ */
+
+/* Assigns level, column and row to every op of a copy of `kernel`, starting the zigzag over columns at
+ * `phase` (0..5) with rows turned by `turn`, for bursts of n vectors; false when this start has no mapping. */
+bool kernel_map(const struct compiler *c, const struct kernel *kernel, uint32_t phase, uint32_t turn,
+                uint32_t n, struct kernel *mapped);
+bool kernel_eastward(const struct kernel_op *op, uint32_t phase); /* direction to the next level */
+uint32_t kernel_level_column(uint32_t phase, uint32_t level);
+uint32_t kernel_result_planes(enum isa_op op);
+
+/* ---- reservations (reserve.c) ------------------------------------------------------------------------------------------------ */
+
+struct reserve;
+struct reserve *reserve_create(struct compiler *c);
+/* Transactions: mark, try, and roll back what did not work out. */
+uint32_t reserve_mark(const struct reserve *r);
+void reserve_rollback(struct reserve *r, uint32_t mark);
+/* Issue slot of a queue. */
+bool reserve_queue(struct reserve *r, uint32_t queue, int64_t cycle);
+/* A value at position `from` in `cycle`, moving to position `to` (its direction follows; from == to
+ * needs `west`). `stream`: first of `width` streams. */
+bool reserve_stream(struct reserve *r, bool west, uint32_t stream, uint32_t width, uint32_t from,
+                    uint32_t to, int64_t cycle);
+/* Keeps what was booked since the last commit. */
+void reserve_commit(struct reserve *r);
+
+#endif

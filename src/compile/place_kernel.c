@@ -1,0 +1,241 @@
+/*
+ * Placing a VXM kernel: ALUs, streams of operands and results, reads and writes of memory.
+ *
+ * Requires: buffers with slices. Level n of the kernel issues n * (vxm_cycles + 1) cycles after start:
+ * one operation and one hop to the next column's read stage.
+ */
+#include "compile/place.h"
+
+#define VARIANTS_MAX 24u
+
+struct variant {
+    uint32_t phase;
+    struct kernel kernel;
+};
+
+/* Streams chosen for one try. */
+struct choice {
+    uint8_t a[KERNEL_OPS_MAX], b[KERNEL_OPS_MAX], d[KERNEL_OPS_MAX];
+};
+
+static bool reaches(const struct kernel_op *op, uint32_t stream) {
+    return machine_vxm_row_reaches(op->row, stream);
+}
+
+static bool same_cycle_user(const struct kernel *k, uint32_t level, uint16_t ref, uint32_t j) {
+    return k->ops[j].level == level && (k->ops[j].a == ref || k->ops[j].b == ref);
+}
+
+/* One read of memory serves every op of the level that takes this input. */
+static bool try_input(struct place *p, const struct task *task, const struct kernel *k, uint16_t ref,
+                      uint32_t level, uint32_t column, int64_t cycle, struct choice *choice) {
+    const struct kernel_input *input = &k->inputs[REF_INDEX(ref)];
+    bool west = p->c->buffers[input->access.buffer].slice >= p->machine->mem_slices;
+    struct place_route route = {west, machine_vxm_read_position(p->machine, column, west)};
+    struct place_mark mark = place_mark(p);
+    for (uint32_t s = 0; s + input->planes <= ISA_STREAMS; s += input->planes) {
+        bool reached = true;
+        for (uint32_t j = 0; j < k->op_count; j++) {
+            reached = reached && (!same_cycle_user(k, level, ref, j) || reaches(&k->ops[j], s));
+        }
+        if (!reached) {
+            continue;
+        }
+        if (place_read(p, &input->access, input->plane, input->planes, task->n, route, s, cycle)) {
+            for (uint32_t j = 0; j < k->op_count; j++) {
+                if (same_cycle_user(k, level, ref, j)) {
+                    choice->a[j] = k->ops[j].a == ref ? ISA_STREAM(west, s) : choice->a[j];
+                    choice->b[j] = k->ops[j].b == ref ? ISA_STREAM(west, s) : choice->b[j];
+                }
+            }
+            return true;
+        }
+        place_rollback(p, mark);
+        if (p->hint > 0) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static bool first_user(const struct kernel *k, uint32_t i, uint16_t ref) {
+    for (uint32_t j = 0; j < i; j++) {
+        if (same_cycle_user(k, k->ops[i].level, ref, j)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool try_inputs(struct place *p, const struct task *task, const struct kernel *k,
+                       int64_t start, struct choice *choice) {
+    for (uint32_t i = 0; i < k->op_count; i++) {
+        const struct kernel_op *op = &k->ops[i];
+        const uint16_t operands[2] = {op->a, op->b};
+        for (uint32_t j = 0; j < 2; j++) {
+            if (operands[j] == REF_NONE || !REF_IS_INPUT(operands[j]) ||
+                (j == 1 && op->a == op->b) || !first_user(k, i, operands[j])) {
+                continue;
+            }
+            int64_t cycle = start + (int64_t)op->level * (p->machine->vxm_cycles + 1);
+            if (!try_input(p, task, k, operands[j], op->level, op->column, cycle, choice)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Where op i's result must get to, and whether anyone computes with it. */
+struct destination {
+    bool west, consumed;
+    uint32_t far; /* the furthest position anyone needs it at */
+};
+
+static struct destination find_destination(const struct place *p, const struct kernel *k, uint32_t i,
+                                           uint32_t phase) {
+    const struct kernel_op *op = &k->ops[i];
+    struct destination to = {.far = machine_vxm_write_position(p->machine, op->column)};
+    for (uint32_t j = i + 1; j < k->op_count; j++) {
+        to.consumed = to.consumed || k->ops[j].a == i || k->ops[j].b == i;
+    }
+    if (to.consumed) {
+        to.west = !kernel_eastward(op, phase);
+        to.far = machine_vxm_read_position(p->machine, kernel_level_column(phase, op->level + 1u),
+                                           to.west);
+    }
+    for (uint32_t j = 0; j < k->output_count; j++) {
+        if (k->outputs[j].op == i) {
+            const struct buffer *buffer = &p->c->buffers[k->outputs[j].access.buffer];
+            uint32_t position = slice_position(p->machine, buffer->slice);
+            to.west = buffer->slice < p->machine->mem_slices;
+            to.far = to.west ? BASE_MIN(to.far, position) : BASE_MAX(to.far, position);
+        }
+    }
+    return to;
+}
+
+static bool try_result_on(struct place *p, const struct task *task, const struct kernel *k, uint32_t i,
+                          const struct destination *to, uint32_t stream, int64_t lands) {
+    uint32_t planes = kernel_result_planes((enum isa_op)k->ops[i].op);
+    uint32_t from = machine_vxm_write_position(p->machine, k->ops[i].column);
+    bool booked = false;
+    for (uint32_t j = 0; j < k->output_count; j++) {
+        if (k->outputs[j].op != i) {
+            continue;
+        }
+        const struct access *access = &k->outputs[j].access;
+        bool ok = booked ? place_store(p, access, 0, planes, task->n, from, to->west, stream, lands)
+                         : place_write(p, access, 0, planes, task->n, from, to->west, stream, to->far,
+                                       lands);
+        if (!ok) {
+            return false;
+        }
+        booked = true;
+    }
+    for (uint32_t v = 0; !booked && v < task->n; v++) {
+        if (!reserve_stream(p->reserve, to->west, stream, planes, from, to->far, lands + v)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool try_result(struct place *p, const struct task *task, const struct kernel *k, uint32_t i,
+                       uint32_t phase, int64_t start, struct choice *choice) {
+    const struct kernel_op *op = &k->ops[i];
+    struct destination to = find_destination(p, k, i, phase);
+    uint32_t planes = kernel_result_planes((enum isa_op)op->op);
+    int64_t lands = start + (int64_t)op->level * (p->machine->vxm_cycles + 1) + p->machine->vxm_cycles;
+    struct place_mark mark = place_mark(p);
+    for (uint32_t s = 0; s + planes <= ISA_STREAMS; s += planes) {
+        bool reached = reaches(op, s);
+        for (uint32_t j = i + 1; j < k->op_count; j++) {
+            reached = reached && ((k->ops[j].a != i && k->ops[j].b != i) || reaches(&k->ops[j], s));
+        }
+        if (!reached) {
+            continue;
+        }
+        if (try_result_on(p, task, k, i, &to, s, lands)) {
+            choice->d[i] = ISA_STREAM(to.west, s);
+            for (uint32_t j = i + 1; j < k->op_count; j++) {
+                choice->a[j] = k->ops[j].a == i ? choice->d[i] : choice->a[j];
+                choice->b[j] = k->ops[j].b == i ? choice->d[i] : choice->b[j];
+            }
+            return true;
+        }
+        place_rollback(p, mark);
+        if (p->hint > 0) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static bool try_variant(struct place *p, const struct task *task, const struct variant *variant,
+                        int64_t start) {
+    const struct kernel *k = &variant->kernel;
+    struct choice choice;
+    if (!try_inputs(p, task, k, start, &choice)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < k->op_count; i++) {
+        if (!try_result(p, task, k, i, variant->phase, start, &choice)) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < k->op_count; i++) {
+        const struct kernel_op *op = &k->ops[i];
+        uint32_t alu = op->row * MACHINE_VXM_COLUMNS + op->column;
+        struct isa_instruction instruction = {.op = op->op,
+                                              .a = choice.a[i],
+                                              .b = op->b == REF_NONE ? 0 : choice.b[i],
+                                              .d = choice.d[i],
+                                              .imm = op->imm};
+        int64_t cycle = start + (int64_t)op->level * (p->machine->vxm_cycles + 1);
+        for (uint32_t v = 0; v < task->n; v++) {
+            if (!place_issue(p, machine_queue_vxm(p->machine, alu), cycle + v, &instruction)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static void find_variants(struct place *p, const struct task *task) {
+    struct variant *variants = BASE_NEW(&p->c->arena, struct variant, VARIANTS_MAX);
+    uint32_t count = 0;
+    for (uint32_t turn = 0; turn < MACHINE_VXM_ROWS; turn++) {
+        for (uint32_t phase = 0; phase < 6; phase++) {
+            variants[count].phase = phase;
+            if (kernel_map(p->c, task->kernel, phase, turn, task->n, &variants[count].kernel)) {
+                count++;
+            }
+        }
+    }
+    p->kernel_task = task;
+    p->variants = variants;
+    p->variant_count = count;
+}
+
+bool place_kernel(struct place *p, const struct task *task, int64_t start) {
+    if (p->kernel_task != task) {
+        find_variants(p, task);
+    }
+    struct place_mark mark = place_mark(p);
+    int64_t hint = 0;
+    for (uint32_t i = 0; i < p->variant_count; i++) {
+        p->hint = 0;
+        if (try_variant(p, task, &p->variants[i], start)) {
+            return true;
+        }
+        place_rollback(p, mark);
+        hint = i == 0 ? p->hint : BASE_MIN(hint, p->hint);
+        if (i == 0 && hint > 64) {
+            hint -= 32; /* another variant may be ready a few cycles sooner, not a hop more */
+            break;
+        }
+    }
+    p->hint = hint;
+    return false;
+}

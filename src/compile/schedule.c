@@ -1,0 +1,99 @@
+/*
+ * Schedule: every task, in order, gets the earliest cycle at which everything it needs is free.
+ *
+ * Requires: allocated buffers. Fills in: task->start, the instructions of every queue, end_cycle.
+ * A task placed later may still start earlier: weights load while the chain before them waits.
+ */
+#include "compile/place.h"
+
+#include <stdlib.h>
+
+#define ATTEMPTS_MAX 200000
+
+static bool place_task(struct place *p, const struct task *task, int64_t start) {
+    p->hint = 0;
+    switch (task->kind) {
+    case TASK_KERNEL: return place_kernel(p, task, start);
+    case TASK_LOAD: return place_load(p, task, start);
+    case TASK_PASS: return place_pass(p, task, start);
+    case TASK_TRANSPOSE: return place_transpose(p, task, start);
+    case TASK_PERMUTE: return place_permute(p, task, start);
+    case TASK_DISTRIBUTE: return place_distribute(p, task, start);
+    case TASK_SCATTER: return place_scatter(p, task, start);
+    case TASK_GATHER: return place_gather(p, task, start);
+    }
+    return false;
+}
+
+static void commit(struct place *p, const struct task *task) {
+    for (uint32_t i = 0; i < p->update_count; i++) {
+        uint32_t *cycle = p->updates[i].cycle;
+        *cycle = BASE_MAX(*cycle, p->updates[i].value);
+    }
+    if (task->kind == TASK_LOAD) {
+        p->planes[task->tile.hemisphere][task->tile.plane] = p->plane_after;
+    } else if (task->kind == TASK_PASS) {
+        p->planes[task->pass->hemisphere][task->pass->plane] = p->plane_after;
+    }
+    p->update_count = 0;
+    p->push_count = 0;
+    reserve_commit(p->reserve);
+}
+
+static void prepare(struct compiler *c, struct place *p) {
+    c->queues = BASE_NEW(&c->arena, struct queue_issues, machine_queue_count(c->machine));
+    for (uint32_t i = 0; i < c->buffer_count; i++) {
+        struct buffer *b = &c->buffers[i];
+        uint32_t count = b->whole ? 1 : b->count;
+        b->written = BASE_NEW(&c->arena, uint32_t, count);
+        b->read = BASE_NEW(&c->arena, uint32_t, count);
+    }
+    *p = (struct place){.c = c, .machine = c->machine, .reserve = reserve_create(c)};
+    p->pushes = BASE_NEW(&c->arena, uint32_t, 1u << 22);
+    p->updates = BASE_NEW(&c->arena, struct place_update, 1u << 22);
+}
+
+enum takt_status schedule(struct compiler *c) {
+    struct place p;
+    prepare(c, &p);
+    const struct place_mark empty = {0, 0, 0};
+    for (uint32_t i = 0; i < c->task_count; i++) {
+        struct task *task = &c->tasks[i];
+        int64_t start = 0;
+        uint32_t attempts = 0;
+        while (!place_task(&p, task, start)) {
+            place_rollback(&p, empty);
+            start += BASE_MAX(p.hint, 1);
+            if (++attempts == ATTEMPTS_MAX || start >= (int64_t)UINT32_MAX / 2) {
+                return base_fail(c->error, TAKT_LIMIT,
+                                 "compile: step of layer %u, \"%s\": no place in the schedule after %u "
+                                 "attempts; a smaller --chunk needs less of the machine at once",
+                                 task->layer, task->name, attempts);
+            }
+        }
+        task->start = (uint64_t)start;
+        commit(&p, task);
+    }
+    return TAKT_OK;
+}
+
+static int by_cycle(const void *a, const void *b) {
+    const struct issue *x = a, *y = b;
+    return x->cycle < y->cycle ? -1 : x->cycle > y->cycle;
+}
+
+/* Each queue issues at most one instruction a cycle, in order. */
+enum takt_status schedule_check(struct compiler *c) {
+    for (uint32_t q = 0; q < machine_queue_count(c->machine); q++) {
+        struct queue_issues *queue = &c->queues[q];
+        if (queue->count == 0) {
+            continue;
+        }
+        qsort(queue->items, queue->count, sizeof queue->items[0], by_cycle);
+        for (uint32_t i = 1; i < queue->count; i++) {
+            BASE_ASSERT(queue->items[i].cycle > queue->items[i - 1].cycle);
+        }
+        c->end_cycle = BASE_MAX(c->end_cycle, queue->items[queue->count - 1].cycle + 1u);
+    }
+    return TAKT_OK;
+}
