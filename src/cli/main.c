@@ -1,0 +1,167 @@
+/* takt: finds the command and hands it the rest of the words. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+static int run_version(const struct cli_command *command, int argc, char **argv);
+static int run_help(const struct cli_command *command, int argc, char **argv);
+static int run_completion(const struct cli_command *command, int argc, char **argv);
+
+static const struct cli_command version_command = {
+    .name = "version", .arguments = "", .summary = "Print the version", .run = run_version};
+static const struct cli_command help_command = {.name = "help",
+                                                .arguments = "[COMMAND]",
+                                                .summary = "Print help on takt or on one command",
+                                                .arguments_max = 1,
+                                                .run = run_help};
+static const struct cli_command completion_command = {
+    .name = "completion",
+    .arguments = "bash",
+    .summary = "Print a completion script for bash",
+    .details = "To use it: source <(takt completion bash)",
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_completion};
+
+static const struct cli_command *const commands[] = {
+    &cli_run,  &cli_tokenize, &cli_detokenize, &cli_compile,     &cli_asm,      &cli_disasm,
+    &cli_exec, &cli_isa,      &cli_machine,    &version_command, &help_command, &completion_command,
+};
+
+static const struct cli_command *find_command(const char *name)
+{
+    for (size_t i = 0; i < BASE_COUNT(commands); i++) {
+        if (strcmp(commands[i]->name, name) == 0) {
+            return commands[i];
+        }
+    }
+    return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[BASE_COUNT(commands)];
+    for (size_t i = 0; i < BASE_COUNT(commands); i++) {
+        names[i] = commands[i]->name;
+    }
+    const char *near = cli_nearest(name, names, BASE_COUNT(names));
+    fprintf(stderr, "takt: unknown command %s%s%s%s; takt help\n", name, near ? "; did you mean " : "",
+            near ? near : "", near ? "?" : "");
+    return CLI_EXIT_USAGE;
+}
+
+static void print_overview(FILE *out)
+{
+    fprintf(out, "takt %s: compile a language model to a deterministic chip and run it there\n\n",
+            TAKT_VERSION);
+    for (size_t i = 0; i < BASE_COUNT(commands); i++) {
+        fprintf(out, "  takt %-12s%s\n", commands[i]->name, commands[i]->summary);
+    }
+    fprintf(out, "\ntakt COMMAND --help says more.\n");
+}
+
+static int run_version(const struct cli_command *command, int argc, char **argv)
+{
+    struct cli_arguments arguments;
+    const int result = cli_parse(command, argc, argv, NULL, &arguments);
+    if (result != CLI_GO) {
+        return result;
+    }
+    printf("takt %s\n", TAKT_VERSION);
+    return CLI_EXIT_OK;
+}
+
+static int run_help(const struct cli_command *command, int argc, char **argv)
+{
+    struct cli_arguments arguments;
+    const int result = cli_parse(command, argc, argv, NULL, &arguments);
+    if (result != CLI_GO) {
+        return result;
+    }
+    if (arguments.count == 0) {
+        print_overview(stdout);
+        return CLI_EXIT_OK;
+    }
+    const struct cli_command *found = find_command(arguments.value[0]);
+    if (!found) {
+        return unknown_command(arguments.value[0]);
+    }
+    cli_help(found);
+    return CLI_EXIT_OK;
+}
+
+static void print_completion(void)
+{
+    printf("# bash completion for takt; written by `takt completion bash`\n"
+           "_takt() {\n"
+           "    local word=${COMP_WORDS[COMP_CWORD]} words=\"\"\n"
+           "    case ${COMP_WORDS[1]} in\n");
+    for (size_t i = 0; i < BASE_COUNT(commands) && commands[i]; i++) {
+        printf("    %s) words=\"--help", commands[i]->name);
+        for (size_t j = 0; j < commands[i]->option_count; j++) {
+            printf(" %s", commands[i]->options[j].name);
+        }
+        printf("\" ;;\n");
+    }
+    printf("    esac\n"
+           "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+           "        words=\"");
+    for (size_t i = 0; i < BASE_COUNT(commands); i++) {
+        printf("%s%s", i > 0 ? " " : "", commands[i]->name);
+    }
+    printf("\"\n"
+           "    elif [ \"${word:0:1}\" != - ]; then\n"
+           "        case ${COMP_WORDS[COMP_CWORD - 1]} in\n"
+           "        --target) words=\"chip reference\" ;;\n"
+           "        *) words=\"\" ;;\n"
+           "        esac\n"
+           "    fi\n"
+           "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
+           "}\n"
+           "complete -o default -F _takt takt\n");
+}
+
+static int run_completion(const struct cli_command *command, int argc, char **argv)
+{
+    struct cli_arguments arguments;
+    const int result = cli_parse(command, argc, argv, NULL, &arguments);
+    if (result != CLI_GO) {
+        return result;
+    }
+    if (strcmp(arguments.value[0], "bash") != 0) {
+        return cli_usage(command, "%s: only bash has a completion script", arguments.value[0]);
+    }
+    print_completion();
+    return CLI_EXIT_OK;
+}
+
+static int run_words(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_overview(stderr);
+        return CLI_EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        name = "help";
+    } else if (strcmp(name, "--version") == 0) {
+        name = "version";
+    }
+    const struct cli_command *command = find_command(name);
+    return command ? command->run(command, argc - 2, argv + 2) : unknown_command(name);
+}
+
+int main(int argc, char **argv)
+{
+    /* A reader that went away ends the process quietly, also where the parent ignores SIGPIPE. */
+    signal(SIGPIPE, SIG_DFL);
+    const int result = run_words(argc, argv);
+    errno = 0;
+    if ((fflush(stdout) != 0 || ferror(stdout)) && result == CLI_EXIT_OK) {
+        fprintf(stderr, "takt: standard output: %s\n", errno ? strerror(errno) : "write failed");
+        return CLI_EXIT_ERROR;
+    }
+    return result;
+}
