@@ -97,6 +97,8 @@ static enum takt_status decode_queue(struct chip_text *text, const struct progra
         reason = objection(unit, &words[count]);
         if (reason)
             return refuse(&text->machine, queue, i, reason, error);
+        enum isa_op op = (enum isa_op)instruction.op;
+        text->stores[queue] |= op == ISA_WRITE || op == ISA_READ_WRITE || op == ISA_SCATTER;
         count++;
     }
     text->counts[queue] = count;
@@ -113,7 +115,7 @@ enum takt_status chip_text_create(struct chip_text **out, const struct program *
     if (program->queue_count != queue_count)
         return base_fail(error, TAKT_FORMAT, "program: %u queues, its machine has %u",
                          program->queue_count, queue_count);
-    size_t bytes = sizeof(struct chip_text) + 4096u;
+    size_t bytes = sizeof(struct chip_text) + 8192u;
     for (uint32_t queue = 0; queue < queue_count; queue++)
         bytes += (size_t)program->queue_words[queue] * sizeof(struct chip_word) + 256u;
     struct base_arena arena = {0};
@@ -124,6 +126,7 @@ enum takt_status chip_text_create(struct chip_text **out, const struct program *
     text->machine = program->machine;
     text->queue_count = queue_count;
     text->counts = BASE_NEW(&arena, uint32_t, queue_count);
+    text->stores = BASE_NEW(&arena, bool, queue_count);
     text->words = BASE_NEW(&arena, struct chip_word *, queue_count);
     for (uint32_t queue = 0; queue < queue_count; queue++)
         text->words[queue] = BASE_NEW(&arena, struct chip_word, program->queue_words[queue]);
@@ -165,6 +168,7 @@ void chip_icu_reset(struct chip *chip, const struct chip_text *text) {
         struct chip_queue *queue = &chip->queues[i];
         queue->words = text->words[i];
         queue->count = text->counts[i];
+        queue->stores = text->stores[i];
         queue->next = 0;
         queue->repetition = 0;
         queue->parked = false;

@@ -33,6 +33,7 @@ struct chip_text {
     struct machine machine;
     uint32_t queue_count;
     uint32_t *counts;         /* [queue_count] */
+    bool *stores;             /* [queue_count]: some instruction changes memory */
     struct chip_word **words; /* [queue_count][counts] */
 };
 
@@ -44,6 +45,7 @@ struct chip_queue {
     uint32_t next;       /* word to issue */
     uint32_t repetition; /* of that word, 0 first */
     bool parked;
+    bool stores; /* the text changes this slice's memory */
     uint64_t wake; /* cycle of the next issue */
     /* Fixed when the chip is made. */
     struct machine_queue unit;
@@ -53,21 +55,27 @@ struct chip_queue {
     uint32_t plane;                       /* of MXM queues: hemisphere * 2 + plane */
 };
 
-/* The value on one stream and diagonal. Its position at a cycle follows from the diagonal. */
+/*
+ * The value on one stream and diagonal. Its position at a cycle follows from the diagonal. The slot
+ * owns a buffer; data is that, or a memory word of a slice that the program only reads.
+ */
 struct chip_slot {
     int64_t diagonal;
     uint64_t landed; /* cycle */
+    const uint8_t *data;
     uint32_t buffer;
 };
 
 /* A result under way to its stream. */
 struct chip_landing {
     const struct chip_word *word;
+    const uint8_t *data;
     uint32_t repetition;
-    uint32_t buffer;
-    uint32_t queue;
+    uint32_t buffer; /* CHIP_NO_BUFFER: data is a memory word */
+    uint16_t queue;
     uint8_t stream, position;
 };
+#define CHIP_NO_BUFFER UINT32_MAX
 
 struct chip_weights {
     uint64_t loaded; /* a bit a row group */
@@ -219,12 +227,15 @@ static inline const uint8_t *chip_read(struct chip *chip, const struct chip_queu
         chip_stream_empty(chip, queue, word, stream, position);
         return NULL;
     }
-    return chip_buffer(chip, slot->buffer);
+    return slot->data;
 }
 
 /* A buffer that will be on the stream at the queue's output position in `latency` cycles. */
 uint8_t *chip_emit(struct chip *chip, const struct chip_queue *queue, const struct chip_word *word,
                    uint32_t stream, uint32_t latency);
+/* The same for a vector that stays where it is and does not change while the program runs. */
+void chip_emit_word(struct chip *chip, const struct chip_queue *queue, const struct chip_word *word,
+                    uint32_t stream, uint32_t latency, const uint8_t *data);
 
 /* ---- lanes.c: byte planes and words ------------------------------------------------------------- */
 

@@ -21,9 +21,12 @@ static bool read_word(struct chip *chip, struct chip_queue *queue, const struct 
     int64_t address = chip_address(queue, word, word->instruction.address);
     if (!in_range(chip, queue, word, address))
         return false;
-    uint8_t *out =
-        chip_emit(chip, queue, word, word->instruction.d, chip->machine.mem_read_cycles);
-    memcpy(out, word_at(chip, queue->slice, (uint32_t)address), chip->lanes);
+    const uint8_t *value = word_at(chip, queue->slice, (uint32_t)address);
+    uint32_t stream = word->instruction.d, latency = chip->machine.mem_read_cycles;
+    if (queue->stores) /* the word may change while its value is under way */
+        memcpy(chip_emit(chip, queue, word, stream, latency), value, chip->lanes);
+    else
+        chip_emit_word(chip, queue, word, stream, latency, value);
     return true;
 }
 

@@ -58,7 +58,7 @@ void chip_stream_create(struct chip *chip) {
 void chip_stream_reset(struct chip *chip) {
     uint32_t slot_count = CHIP_STREAMS * chip->ring;
     for (uint32_t i = 0; i < slot_count; i++)
-        chip->slots[i] = (struct chip_slot){INT64_MIN, UINT64_MAX, i};
+        chip->slots[i] = (struct chip_slot){INT64_MIN, UINT64_MAX, NULL, i};
     chip->free_count = 0;
     for (uint32_t buffer = chip->buffer_count; buffer > slot_count; buffer--)
         chip->free_buffers[chip->free_count++] = buffer - 1u;
@@ -81,26 +81,48 @@ bool chip_stream_land(struct chip *chip) {
                               ISA_STREAM_WEST(landing->stream) ? 'w' : 'e',
                               (unsigned)ISA_STREAM_INDEX(landing->stream),
                               (unsigned)landing->position);
-        chip->free_buffers[chip->free_count++] = slot->buffer;
-        *slot = (struct chip_slot){diagonal, chip->cycle, landing->buffer};
+        if (landing->buffer != CHIP_NO_BUFFER) {
+            chip->free_buffers[chip->free_count++] = slot->buffer;
+            slot->buffer = landing->buffer;
+        }
+        slot->data = landing->data;
+        slot->diagonal = diagonal;
+        slot->landed = chip->cycle;
     }
     return true;
 }
 
-uint8_t *chip_emit(struct chip *chip, const struct chip_queue *queue, const struct chip_word *word,
-                   uint32_t stream, uint32_t latency) {
+static struct chip_landing *new_landing(struct chip *chip, const struct chip_queue *queue,
+                                        const struct chip_word *word, uint32_t stream,
+                                        uint32_t latency) {
     uint32_t bucket = (uint32_t)((chip->cycle + latency) & (CHIP_LANDINGS - 1u));
     uint32_t index = chip->landing_count[bucket]++;
-    BASE_ASSERT(index < chip->landing_capacity && chip->free_count > 0);
-    uint32_t buffer = chip->free_buffers[--chip->free_count];
-    chip->landings[(size_t)bucket * chip->landing_capacity + index] =
-        (struct chip_landing){.word = word,
-                              .repetition = queue->repetition,
-                              .buffer = buffer,
-                              .queue = queue->index,
-                              .stream = (uint8_t)stream,
-                              .position = (uint8_t)queue->write};
-    return chip_buffer(chip, buffer);
+    BASE_ASSERT(index < chip->landing_capacity);
+    struct chip_landing *landing =
+        &chip->landings[(size_t)bucket * chip->landing_capacity + index];
+    landing->word = word;
+    landing->repetition = queue->repetition;
+    landing->queue = (uint16_t)queue->index;
+    landing->stream = (uint8_t)stream;
+    landing->position = (uint8_t)queue->write;
+    return landing;
+}
+
+uint8_t *chip_emit(struct chip *chip, const struct chip_queue *queue, const struct chip_word *word,
+                   uint32_t stream, uint32_t latency) {
+    struct chip_landing *landing = new_landing(chip, queue, word, stream, latency);
+    BASE_ASSERT(chip->free_count > 0);
+    landing->buffer = chip->free_buffers[--chip->free_count];
+    uint8_t *data = chip_buffer(chip, landing->buffer);
+    landing->data = data;
+    return data;
+}
+
+void chip_emit_word(struct chip *chip, const struct chip_queue *queue, const struct chip_word *word,
+                    uint32_t stream, uint32_t latency, const uint8_t *data) {
+    struct chip_landing *landing = new_landing(chip, queue, word, stream, latency);
+    landing->buffer = CHIP_NO_BUFFER;
+    landing->data = data;
 }
 
 bool chip_stream_empty(struct chip *chip, const struct chip_queue *queue,
