@@ -1,0 +1,116 @@
+/* Merging of neighbours by priority: the engine under both kinds of tokenizer. */
+#include "model/tokenizer_parts.h"
+
+#include <stdlib.h>
+
+/* A pair that may merge. It is stale once either side has changed: the lengths no longer add up. */
+struct tokenizer_candidate {
+    uint64_t key;                /* priority << 32 | left: the heap's order, ties from the left */
+    uint32_t right, length, result; /* length: of both sides together */
+};
+
+void tokenizer_work_free(struct tokenizer_work *work)
+{
+    free(work->symbols);
+    free(work->heap);
+    *work = (struct tokenizer_work){0};
+}
+
+bool tokenizer_work_start(struct tokenizer_work *work, const char *text, size_t symbols)
+{
+    work->text = text;
+    work->symbol_count = 0;
+    work->heap_count = 0;
+    if (symbols > work->symbol_capacity) {
+        size_t wanted = symbols + symbols / 2 + 64;
+        struct tokenizer_symbol *grown_symbols =
+            realloc(work->symbols, wanted * sizeof(*work->symbols));
+        if (grown_symbols == NULL)
+            return false;
+        work->symbols = grown_symbols;
+        work->symbol_capacity = wanted;
+    }
+    /* One candidate a neighbouring pair, and at most two more for each of fewer merges than symbols. */
+    size_t candidates = 3 * work->symbol_capacity;
+    if (candidates > work->heap_capacity) {
+        struct tokenizer_candidate *grown_heap =
+            realloc(work->heap, candidates * sizeof(*work->heap));
+        if (grown_heap == NULL)
+            return false;
+        work->heap = grown_heap;
+        work->heap_capacity = candidates;
+    }
+    return true;
+}
+
+void tokenizer_work_add(struct tokenizer_work *work, uint32_t start, uint32_t length, uint32_t id)
+{
+    BASE_ASSERT(work->symbol_count < work->symbol_capacity);
+    uint32_t index = (uint32_t)work->symbol_count++;
+    work->symbols[index] = (struct tokenizer_symbol){
+        start, length, id, index == 0 ? TOKENIZER_NONE : index - 1, TOKENIZER_NONE};
+    if (index != 0)
+        work->symbols[index - 1].next = index;
+}
+
+static void push(struct tokenizer_work *work, struct tokenizer_candidate candidate)
+{
+    BASE_ASSERT(work->heap_count < work->heap_capacity);
+    size_t at = work->heap_count++;
+    while (at != 0 && candidate.key < work->heap[(at - 1) / 2].key) {
+        work->heap[at] = work->heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    work->heap[at] = candidate;
+}
+
+static struct tokenizer_candidate pop(struct tokenizer_work *work)
+{
+    struct tokenizer_candidate top = work->heap[0];
+    struct tokenizer_candidate last = work->heap[--work->heap_count];
+    size_t at = 0;
+    for (size_t child = 1; child < work->heap_count; child = 2 * at + 1) {
+        if (child + 1 < work->heap_count && work->heap[child + 1].key < work->heap[child].key)
+            child++;
+        if (last.key <= work->heap[child].key)
+            break;
+        work->heap[at] = work->heap[child];
+        at = child;
+    }
+    work->heap[at] = last;
+    return top;
+}
+
+static void consider(const struct tokenizer *tokenizer, struct tokenizer_work *work, tokenizer_pair pair,
+                     uint32_t left, uint32_t right)
+{
+    if (left == TOKENIZER_NONE || right == TOKENIZER_NONE)
+        return;
+    const struct tokenizer_symbol *a = &work->symbols[left], *b = &work->symbols[right];
+    uint32_t priority, result;
+    if (pair(tokenizer, work, a, b, &priority, &result))
+        push(work, (struct tokenizer_candidate){(uint64_t)priority << 32 | left, right,
+                                                a->length + b->length, result});
+}
+
+void tokenizer_merge_all(const struct tokenizer *tokenizer, struct tokenizer_work *work,
+                         tokenizer_pair pair)
+{
+    for (size_t i = 1; i < work->symbol_count; i++)
+        consider(tokenizer, work, pair, (uint32_t)i - 1, (uint32_t)i);
+    while (work->heap_count != 0) {
+        struct tokenizer_candidate best = pop(work);
+        uint32_t left = (uint32_t)best.key;
+        struct tokenizer_symbol *a = &work->symbols[left], *b = &work->symbols[best.right];
+        if (a->length == 0 || b->length == 0 || a->length + b->length != best.length)
+            continue;
+        a->length = best.length;
+        a->id = best.result;
+        a->next = b->next;
+        if (b->next != TOKENIZER_NONE)
+            work->symbols[b->next].previous = left;
+        b->length = 0;
+        consider(tokenizer, work, pair, a->previous, left);
+        consider(tokenizer, work, pair, left, a->next);
+    }
+}

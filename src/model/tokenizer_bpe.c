@@ -1,0 +1,208 @@
+/*
+ * GPT-2-style encoding: text is split by the pre-tokenizer; each piece's bytes, as characters of GPT-2's
+ * alphabet, are merged by the rank of their pair in the file's list.
+ */
+#include "model/tokenizer_parts.h"
+
+#include <string.h>
+
+/* ---- the alphabet ------------------------------------------------------------------------------------ */
+
+/* Bytes that stand for the character of their own number; the others take U+0100 and on, in order. */
+static bool is_printable(unsigned byte)
+{
+    return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+}
+
+static uint32_t character_of(unsigned char byte)
+{
+    if (is_printable(byte))
+        return byte;
+    /* Not printable: 0..32, then 127..160, then 173. */
+    if (byte <= 32)
+        return 0x100u + byte;
+    return byte <= 160 ? 0x100u + 33u + (byte - 127u) : 0x100u + 33u + 34u;
+}
+
+size_t tokenizer_byte_character(unsigned char byte, char out[2])
+{
+    uint32_t character = character_of(byte);
+    if (character < 0x80) {
+        out[0] = (char)character;
+        return 1;
+    }
+    out[0] = (char)(0xC0 | character >> 6);
+    out[1] = (char)(0x80 | (character & 63));
+    return 2;
+}
+
+bool tokenizer_character_byte(const char *text, size_t size, unsigned char *byte)
+{
+    uint32_t character = (unsigned char)text[0];
+    if (size == 2)
+        character = (character & 31) << 6 | ((unsigned char)text[1] & 63u);
+    if (size > 2 || size == 0)
+        return false;
+    if (character < 0x100) {
+        *byte = (unsigned char)character;
+        return is_printable(character);
+    }
+    uint32_t index = character - 0x100;
+    if (index > 67)
+        return false;
+    *byte = (unsigned char)(index <= 32 ? index : index <= 66 ? index - 33 + 127 : 173);
+    return true;
+}
+
+/* ---- merges ---------------------------------------------------------------------------------------------- */
+
+static uint32_t merge_slot(uint64_t pair, uint32_t mask)
+{
+    uint64_t mixed = pair * UINT64_C(0x9E3779B97F4A7C15);
+    mixed ^= mixed >> 32;
+    mixed *= UINT64_C(0xD6E8FEB86659FD93);
+    return (uint32_t)(mixed >> 32) & mask;
+}
+
+static const struct token_merge *find_merge(const struct tokenizer *tokenizer, uint32_t left,
+                                            uint32_t right)
+{
+    uint64_t pair = (uint64_t)left << 32 | right;
+    uint32_t slot = merge_slot(pair, tokenizer->merge_mask);
+    while (tokenizer->merges[slot].pair != pair) {
+        if (tokenizer->merges[slot].pair == UINT64_MAX)
+            return NULL;
+        slot = (slot + 1) & tokenizer->merge_mask;
+    }
+    return &tokenizer->merges[slot];
+}
+
+/* A pair that stands twice keeps its first rank. */
+static void add_merge(struct tokenizer *tokenizer, uint32_t left, uint32_t right, uint32_t rank,
+                      uint32_t result)
+{
+    uint64_t pair = (uint64_t)left << 32 | right;
+    uint32_t slot = merge_slot(pair, tokenizer->merge_mask);
+    for (; tokenizer->merges[slot].pair != UINT64_MAX; slot = (slot + 1) & tokenizer->merge_mask)
+        if (tokenizer->merges[slot].pair == pair)
+            return;
+    tokenizer->merges[slot] = (struct token_merge){pair, rank, result};
+}
+
+/* One line of the file: "left right". Lines whose parts or result are no tokens can never apply. */
+static enum takt_status load_merge(struct tokenizer *tokenizer, const struct gguf *gguf, uint32_t rank,
+                                   struct gguf_string line, struct takt_error *error)
+{
+    char joined[4096];
+    const char *space = line.length < 3 ? NULL : memchr(line.text + 1, ' ', line.length - 2);
+    if (space == NULL || line.length > sizeof(joined))
+        return base_fail(error, TAKT_FORMAT,
+                         "%s: tokenizer.ggml.merges[%u] is \"%.*s\", wanted two texts with a space "
+                         "between; convert the model again",
+                         gguf->path, rank, (int)BASE_MIN(line.length, (size_t)80), line.text);
+    size_t left_length = (size_t)(space - line.text), right_length = line.length - left_length - 1;
+    memcpy(joined, line.text, left_length);
+    memcpy(joined + left_length, space + 1, right_length);
+    uint32_t left = tokenizer_find(tokenizer, line.text, left_length);
+    uint32_t right = tokenizer_find(tokenizer, space + 1, right_length);
+    uint32_t result = tokenizer_find(tokenizer, joined, left_length + right_length);
+    if (left != TOKENIZER_NONE && right != TOKENIZER_NONE && result != TOKENIZER_NONE)
+        add_merge(tokenizer, left, right, rank, result);
+    return TAKT_OK;
+}
+
+enum takt_status tokenizer_bpe_load(struct tokenizer *tokenizer, const struct gguf *gguf,
+                                    struct takt_error *error)
+{
+    const struct gguf_pair *merges;
+    enum takt_status status =
+        model_gguf_array(gguf, "tokenizer.ggml.merges", true, GGUF_STRING, &merges, error);
+    if (status != TAKT_OK)
+        return status;
+    /* vocabulary.c bounded the count and reserved this table's bytes. */
+    uint32_t slots = 16;
+    while (slots < 2 * merges->count)
+        slots *= 2;
+    tokenizer->merges = BASE_NEW(&tokenizer->arena, struct token_merge, slots);
+    tokenizer->merge_mask = slots - 1;
+    for (uint32_t i = 0; i < slots; i++)
+        tokenizer->merges[i].pair = UINT64_MAX;
+    const unsigned char *cursor = merges->data;
+    for (uint32_t rank = 0; status == TAKT_OK && rank < merges->count; rank++)
+        status = load_merge(tokenizer, gguf, rank, model_gguf_next_string(&cursor), error);
+    return status;
+}
+
+/* ---- encoding ---------------------------------------------------------------------------------------------- */
+
+struct encoding {
+    const struct tokenizer *tokenizer;
+    struct tokenizer_work *work;
+    struct tokenizer_ids *ids;
+    struct takt_error *error;
+};
+
+static bool pair_by_rank(const struct tokenizer *tokenizer, const struct tokenizer_work *work,
+                         const struct tokenizer_symbol *left, const struct tokenizer_symbol *right,
+                         uint32_t *priority, uint32_t *result)
+{
+    (void)work;
+    if (left->id == TOKENIZER_NONE || right->id == TOKENIZER_NONE)
+        return false;
+    const struct token_merge *merge = find_merge(tokenizer, left->id, right->id);
+    if (merge == NULL)
+        return false;
+    *priority = merge->rank;
+    *result = merge->result;
+    return true;
+}
+
+/* The token whose text is the whole piece, in the alphabet; TOKENIZER_NONE when there is none. */
+static uint32_t find_whole(const struct tokenizer *tokenizer, const char *text, size_t length)
+{
+    char characters[2048];
+    if (length > sizeof(characters) / 2 || length > tokenizer->longest_bytes)
+        return TOKENIZER_NONE;
+    size_t used = 0;
+    for (size_t i = 0; i < length; i++)
+        used += tokenizer_byte_character((unsigned char)text[i], characters + used);
+    uint32_t id = tokenizer_find(tokenizer, characters, used);
+    bool normal = id != TOKENIZER_NONE && tokenizer->tokens[id].type != TOKEN_CONTROL;
+    return normal ? id : TOKENIZER_NONE;
+}
+
+static enum takt_status encode_piece(void *user, const char *text, size_t length)
+{
+    struct encoding *encoding = user;
+    const struct tokenizer *tokenizer = encoding->tokenizer;
+    struct tokenizer_work *work = encoding->work;
+    if (tokenizer->whole_pieces) {
+        uint32_t id = find_whole(tokenizer, text, length);
+        if (id != TOKENIZER_NONE) {
+            tokenizer_ids_append(encoding->ids, id);
+            return TAKT_OK;
+        }
+    }
+    if (!tokenizer_work_start(work, text, length))
+        return base_fail(encoding->error, TAKT_MEMORY,
+                         "tokenizer: no memory to encode %zu bytes; encode less", length);
+    for (size_t i = 0; i < length; i++)
+        tokenizer_work_add(work, (uint32_t)i, 1, tokenizer->byte_ids[(unsigned char)text[i]]);
+    tokenizer_merge_all(tokenizer, work, pair_by_rank);
+    for (size_t i = 0; i < work->symbol_count; i++) {
+        const struct tokenizer_symbol *symbol = &work->symbols[i];
+        uint32_t id = symbol->id != TOKENIZER_NONE ? symbol->id : tokenizer->unknown;
+        /* A byte that the vocabulary lacks altogether leaves no token. */
+        if (symbol->length != 0 && id != TOKENIZER_NONE)
+            tokenizer_ids_append(encoding->ids, id);
+    }
+    return TAKT_OK;
+}
+
+enum takt_status tokenizer_bpe_encode(const struct tokenizer *tokenizer, struct tokenizer_work *work,
+                                      const char *text, size_t length, struct tokenizer_ids *ids,
+                                      struct takt_error *error)
+{
+    struct encoding encoding = {tokenizer, work, ids, error};
+    return tokenizer_split_run(tokenizer->split, text, length, encode_piece, &encoding, error);
+}
