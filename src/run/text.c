@@ -1,25 +1,36 @@
-/* Text to ids and back; chat prompts. */
+/* Text to ids and back, for engines and for vocabularies alone; chat prompts. */
 #include "run/run.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* Does the token show nothing of its own, as BOS does? The next one is still the first of the text. */
+static bool is_silent(const struct tokenizer *tokenizer, uint32_t id, struct base_text *scratch)
+{
+    scratch->length = 0;
+    tokenizer_decode(tokenizer, id, false, false, scratch);
+    return scratch->length == 0;
+}
 
 static enum takt_status decode(const struct tokenizer *tokenizer, const uint32_t *ids, size_t count,
                                bool show_special, char **text, size_t *length, struct takt_error *error)
 {
     *text = NULL;
     *length = 0;
-    struct base_text out = {0};
+    struct base_text out = {0}, scratch = {0};
+    bool first = true;
     base_text_append(&out, "", 0);
     for (size_t i = 0; i < count; i++) {
         if (ids[i] >= tokenizer_vocab(tokenizer)) {
             base_text_free(&out);
+            base_text_free(&scratch);
             return base_fail(error, TAKT_USAGE, "token %zu is %u, but the vocabulary has %u entries", i,
                              ids[i], tokenizer_vocab(tokenizer));
         }
-        /* A BOS that shows nothing leaves the next token the first of the text. */
-        tokenizer_decode(tokenizer, ids[i], out.length == 0, show_special, &out);
+        tokenizer_decode(tokenizer, ids[i], first, show_special, &out);
+        first = first && is_silent(tokenizer, ids[i], &scratch);
     }
+    base_text_free(&scratch);
     *text = out.data;
     *length = out.length;
     return TAKT_OK;
@@ -53,4 +64,49 @@ enum takt_status takt_chat_prompt(const struct takt_engine *engine, const char *
     }
     *text = out.data;
     return TAKT_OK;
+}
+
+/* A vocabulary alone is a tokenizer. */
+struct takt_vocabulary {
+    struct tokenizer *tokenizer;
+};
+
+enum takt_status takt_vocabulary_open(struct takt_vocabulary **vocabulary, const char *model_path,
+                                      struct takt_error *error)
+{
+    *vocabulary = NULL;
+    struct takt_vocabulary *opened = calloc(1, sizeof *opened);
+    if (!opened) {
+        return base_fail(error, TAKT_MEMORY, "%s: no memory for a vocabulary", model_path);
+    }
+    const enum takt_status status = tokenizer_open_file(&opened->tokenizer, model_path, error);
+    if (status != TAKT_OK) {
+        free(opened);
+        return status;
+    }
+    *vocabulary = opened;
+    return TAKT_OK;
+}
+
+void takt_vocabulary_close(struct takt_vocabulary *vocabulary)
+{
+    if (vocabulary) {
+        tokenizer_close(vocabulary->tokenizer);
+        free(vocabulary);
+    }
+}
+
+enum takt_status takt_vocabulary_encode(const struct takt_vocabulary *vocabulary, const char *text,
+                                        size_t length, bool add_bos, bool parse_special, uint32_t **ids,
+                                        size_t *count, struct takt_error *error)
+{
+    return tokenizer_encode(vocabulary->tokenizer, text, length, add_bos, parse_special, ids, count,
+                            error);
+}
+
+enum takt_status takt_vocabulary_decode(const struct takt_vocabulary *vocabulary, const uint32_t *ids,
+                                        size_t count, bool show_special, char **text, size_t *length,
+                                        struct takt_error *error)
+{
+    return decode(vocabulary->tokenizer, ids, count, show_special, text, length, error);
 }
