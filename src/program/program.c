@@ -253,6 +253,10 @@ enum takt_status program_check(const struct program *program, struct takt_error 
         return base_fail(error, TAKT_FORMAT, "program of %u queues for a machine with %u",
                          program->queue_count, queues);
     }
+    if (program->cycles > INT64_MAX) {
+        return base_fail(error, TAKT_FORMAT, "program of %llu cycles; at most %lld",
+                         (unsigned long long)program->cycles, (long long)INT64_MAX);
+    }
     for (uint32_t i = 0; i < queues && status == TAKT_OK; i++) {
         status = check_queue(program, i, error);
     }
