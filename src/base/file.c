@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -66,12 +65,24 @@ static bool write_all(int descriptor, const unsigned char *data, size_t size_byt
     return true;
 }
 
+/* A new file beside path, with the permissions any new file gets. -1 and errno on failure. */
+static int create_beside(const char *path, struct base_text *name)
+{
+    for (unsigned attempt = 0; attempt < 100; attempt++) {
+        name->length = 0;
+        base_text_format(name, "%s.%ld.%u", path, (long)getpid(), attempt);
+        int descriptor = open(name->data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (descriptor >= 0 || errno != EEXIST)
+            return descriptor;
+    }
+    return -1;
+}
+
 enum takt_status base_file_write(const char *path, const void *data, size_t size_bytes,
                                  struct takt_error *error)
 {
     struct base_text temporary = {0};
-    base_text_format(&temporary, "%s.XXXXXX", path);
-    int descriptor = mkstemp(temporary.data);
+    int descriptor = create_beside(path, &temporary);
     if (descriptor < 0) {
         enum takt_status status =
             base_fail(error, TAKT_IO, "%s: cannot create a file beside it: %s; check the folder",
@@ -79,11 +90,7 @@ enum takt_status base_file_write(const char *path, const void *data, size_t size
         base_text_free(&temporary);
         return status;
     }
-    /* mkstemp makes 0600; a result is as readable as any other file would be. */
-    mode_t mask = umask(0);
-    umask(mask);
-    bool good = write_all(descriptor, data, size_bytes) &&
-                fchmod(descriptor, (mode_t)0666 & ~mask) == 0 && fsync(descriptor) == 0;
+    bool good = write_all(descriptor, data, size_bytes) && fsync(descriptor) == 0;
     int cause = errno;
     if (close(descriptor) != 0 && good) {
         good = false;
