@@ -12,7 +12,7 @@ CLANG_FORMAT ?= clang-format
 MODEL ?= models/fable/fable-q8_0.gguf
 PROMPT ?= Tell me a story about a fox who finds a key.
 export PROMPT
-RUN_FLAGS ?= --chat --temp 0.7 --seed 1
+RUN_FLAGS ?= --chat --temp 0.7 --seed 1 -n 400 --steps
 
 # -ffp-contract=off: one answer on every compiler (docs/NUMERICS.md). EXTRA goes to the linker too.
 TAKT_CPPFLAGS := -Iinclude -Isrc -D_GNU_SOURCE
@@ -27,6 +27,7 @@ SOURCES := $(sort $(wildcard src/*/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIB_OBJECTS := $(filter-out $(BUILD)/src/cli/%,$(OBJECTS))
 TEST_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/*.c)))
+HELPER_OBJECTS := $(filter-out $(BUILD)/tests/main.o $(BUILD)/tests/test_%,$(TEST_OBJECTS))
 TOOLS := $(patsubst tools/%.c,$(BUILD)/tools/%,$(wildcard tools/*.c))
 FUZZERS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
 FORMATTED := $(wildcard src/*/*.[ch] include/*.h tests/*.[ch] tools/*.c fuzz/*.c)
@@ -68,7 +69,7 @@ $(BUILD)/takt: $(OBJECTS)
 	$(LINK) -o $@ $^ $(LDLIBS) $(TAKT_LDLIBS)
 $(BUILD)/takt-tests: $(LIB_OBJECTS) $(TEST_OBJECTS) | $(BUILD)/takt
 	$(LINK) -o $@ $^ $(LDLIBS) $(TAKT_LDLIBS) -lcmocka
-$(BUILD)/tools/%: $(BUILD)/tools/%.o $(BUILD)/tests/gguf_writer.o $(LIB_OBJECTS)
+$(BUILD)/tools/%: $(BUILD)/tools/%.o $(HELPER_OBJECTS) $(LIB_OBJECTS)
 	$(LINK) -o $@ $^ $(LDLIBS) $(TAKT_LDLIBS)
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
