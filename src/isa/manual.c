@@ -126,7 +126,7 @@ void isa_manual(struct base_text *out)
         [ISA_UNIT_VXM] = "Any of the sixteen ALUs, on the streams its row reaches. binary32 "
                          "arithmetic is IEEE-754, rounded to nearest even; conversions saturate, "
                          "NaN converts to 0.",
-        [ISA_UNIT_VXM_LARGE] = "Only the large ALUs: 0, 2, 5, 7, 8, 10, 13 and 15.",
+        [ISA_UNIT_VXM_LARGE] = "Only the large ALUs, half of the sixteen (MACHINE.md names them).",
         [ISA_UNIT_MXM_WEIGHTS] = "The queue of a plane that fills its weight buffer.",
         [ISA_UNIT_MXM_ACTIVATIONS] = "The queue of a plane that streams activations through it.",
         [ISA_UNIT_MXM_RESULTS] = "The queue of a plane that takes its results, in the cycle they "
