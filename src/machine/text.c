@@ -11,7 +11,8 @@
 
 /* ---- one setting ----------------------------------------------------------------------- */
 
-/* Edits (insert, drop, replace a letter) that turn a into b: one row of the usual table. */
+/* The least cost of turning a into b: one row of the usual table. Adding a letter costs half of what
+ * dropping or replacing one does, since a name cut short is the likely mistake. */
 static uint32_t edit_distance(const char *a, const char *b)
 {
     uint32_t row[NAME_MAX_BYTES + 1];
@@ -22,10 +23,10 @@ static uint32_t edit_distance(const char *a, const char *b)
     }
     for (size_t i = 0; a[i] != '\0'; i++) {
         uint32_t diagonal = row[0];
-        row[0]++;
+        row[0] += 2;
         for (size_t j = 0; j < width; j++) {
-            uint32_t replaced = diagonal + (a[i] == b[j] ? 0u : 1u);
-            uint32_t moved = BASE_MIN(row[j], row[j + 1]) + 1;
+            uint32_t replaced = diagonal + (a[i] == b[j] ? 0u : 2u);
+            uint32_t moved = BASE_MIN(row[j] + 1, row[j + 1] + 2);
             diagonal = row[j + 1];
             row[j + 1] = BASE_MIN(replaced, moved);
         }
