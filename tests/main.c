@@ -2,7 +2,8 @@
  * The test binary: takt-tests [--list] [PATTERN...]
  *
  * Runs every test of every group, or those that a pattern selects: `group`, `group/name`, or a glob
- * over `group/name`. Runs from the root of the checkout. The last line is "N passed, N failed", with
+ * over `group/name`. Runs from the root of the checkout. The last line is "N passed, N failed",
+ * with
  * ", N skipped" when there are any; exit 0 only when something ran and nothing failed.
  */
 #include "tests.h"
@@ -101,7 +102,8 @@ int main(int argc, char **argv)
     }
     for (int i = 1; i < argc; i++) {
         if (!pattern_selects_something(argv[i])) {
-            fprintf(stderr, "takt-tests: no test matches %s; takt-tests --list names them\n", argv[i]);
+            fprintf(stderr, "takt-tests: no test matches %s; takt-tests --list names them\n",
+                    argv[i]);
             return 2;
         }
     }

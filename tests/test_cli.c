@@ -15,7 +15,7 @@
 
 #define FABLE "models/fable/fable-q8_0.gguf"
 
-/* ---- running it --------------------------------------------------------------------------------- */
+/* ---- running it --------------------------------------------------------------------------- */
 
 struct outcome {
     int exit_code; /* -1: a signal ended it */
@@ -85,10 +85,10 @@ static struct outcome takt(const char *input, const char *const *words)
 static void assert_refused(struct outcome outcome, int exit_code, const char *part)
 {
     const char *newline = strchr(outcome.err, '\n');
-    if (outcome.exit_code != exit_code || !strstr(outcome.err, part) || !newline || newline[1] != '\0' ||
-        outcome.out_length != 0) {
-        fail_msg("exit %d, not %d with \"%s\"; out \"%s\"; err \"%s\"", outcome.exit_code, exit_code,
-                 part, outcome.out, outcome.err);
+    if (outcome.exit_code != exit_code || !strstr(outcome.err, part) || !newline ||
+        newline[1] != '\0' || outcome.out_length != 0) {
+        fail_msg("exit %d, not %d with \"%s\"; out \"%s\"; err \"%s\"", outcome.exit_code,
+                 exit_code, part, outcome.out, outcome.err);
     }
     outcome_free(&outcome);
 }
@@ -100,7 +100,7 @@ static void assert_accepted(const struct outcome *outcome)
     }
 }
 
-/* ---- models --------------------------------------------------------------------------------------- */
+/* ---- models --------------------------------------------------------------------------------- */
 
 static const struct gguf_random shape = {.seed = 21,
                                          .layers = 2,
@@ -149,13 +149,15 @@ static void copy_bytes(const char *from, const char *to, long most)
     fclose(out);
 }
 
-/* ---- the command line -------------------------------------------------------------------------------- */
+/* ---- the command line --------------------------------------------------------------------------
+ */
 
 static void help_everywhere(void **state)
 {
     (void)state;
-    static const char *const names[] = {"run",  "tokenize", "detokenize", "compile", "asm",  "disasm",
-                                        "exec", "isa",      "machine",    "version", "help", "completion"};
+    static const char *const names[] = {"run",     "tokenize", "detokenize", "compile",
+                                        "asm",     "disasm",   "exec",       "isa",
+                                        "machine", "version",  "help",       "completion"};
     for (size_t i = 0; i < BASE_COUNT(names); i++) {
         struct outcome a = TAKT("", names[i], "--help");
         struct outcome b = TAKT("", "help", names[i]);
@@ -224,7 +226,8 @@ static void manuals(void **state)
     assert_refused(TAKT("", "machine", "/nonexistent.machine"), 1, "/nonexistent.machine");
 }
 
-/* ---- wrong files ----------------------------------------------------------------------------------------- */
+/* ---- wrong files
+ * ----------------------------------------------------------------------------------- */
 
 static void wrong_files(void **state)
 {
@@ -242,7 +245,8 @@ static void wrong_files(void **state)
     }
     assert_refused(TAKT("", "run", "README.md", "-p", "a"), 1, "README.md");
     assert_refused(TAKT("", "run", "src", "-p", "a"), 1, "src");
-    assert_refused(TAKT("", "run", model, "-p", "a", "--machine", "/nonexistent"), 1, "/nonexistent");
+    assert_refused(TAKT("", "run", model, "-p", "a", "--machine", "/nonexistent"), 1,
+                   "/nonexistent");
     unlink(other);
 }
 
@@ -270,7 +274,8 @@ static void prompt_too_long(void **state)
                    "the context holds 16");
 }
 
-/* ---- results ------------------------------------------------------------------------------------------------ */
+/* ---- results
+ * ------------------------------------------------------------------------------------------ */
 
 static json_t *json_of(const struct outcome *outcome)
 {
@@ -285,8 +290,8 @@ static json_t *json_of(const struct outcome *outcome)
 
 static void check_json(const char *model, const char *target)
 {
-    struct outcome outcome = TAKT("", "run", model, "-p", "hello there", "-n", "5", "--ctx", "64", "--chunk",
-                                  "4", "--target", target, "--json");
+    struct outcome outcome = TAKT("", "run", model, "-p", "hello there", "-n", "5", "--ctx", "64",
+                                  "--chunk", "4", "--target", target, "--json");
     assert_string_equal(outcome.err, "");
     json_t *object = json_of(&outcome);
     static const char *const members[] = {
@@ -326,7 +331,8 @@ static void json_chip(void **state)
 
 static void text_streams(void **state)
 {
-    struct outcome plain = TAKT("", "run", *state, "-p", "hello", "-n", "4", "--target", "reference");
+    struct outcome plain =
+        TAKT("", "run", *state, "-p", "hello", "-n", "4", "--target", "reference");
     assert_accepted(&plain);
     assert_memory_equal(plain.out, "hello", 5); /* the prompt is echoed */
     assert_int_equal(plain.out[plain.out_length - 1], '\n');
@@ -349,14 +355,15 @@ static void same_seed_same_text(void **state)
     json_t *object[2];
     for (int i = 0; i < 2; i++) {
         struct outcome outcome =
-            TAKT("", "run", *state, "-p", "hello", "-n", "12", "--target", "reference", "--temp", "1",
-                 "--top-k", "40", "--top-p", "0.9", "--seed", "77", "--json");
+            TAKT("", "run", *state, "-p", "hello", "-n", "12", "--target", "reference", "--temp",
+                 "1", "--top-k", "40", "--top-p", "0.9", "--seed", "77", "--json");
         object[i] = json_of(&outcome);
         digest[i] = json_string_value(json_object_get(object[i], "logits_digest"));
         outcome_free(&outcome);
     }
     assert_string_equal(digest[0], digest[1]);
-    assert_true(json_equal(json_object_get(object[0], "tokens"), json_object_get(object[1], "tokens")));
+    assert_true(
+        json_equal(json_object_get(object[0], "tokens"), json_object_get(object[1], "tokens")));
     json_decref(object[0]);
     json_decref(object[1]);
 }
@@ -395,8 +402,8 @@ static void interrupt(void **state)
         close(out[1]);
         const int null = open("/dev/null", O_WRONLY);
         dup2(null, STDERR_FILENO);
-        execl(TESTS_TAKT, TESTS_TAKT, "run", (const char *)*state, "-p", "hello", "-n", "100000", "--ctx",
-              "4000", "--target", "reference", "--temp", "5", (char *)NULL);
+        execl(TESTS_TAKT, TESTS_TAKT, "run", (const char *)*state, "-p", "hello", "-n", "100000",
+              "--ctx", "4000", "--target", "reference", "--temp", "5", (char *)NULL);
         _exit(127);
     }
     close(out[1]);
@@ -427,8 +434,8 @@ static void broken_pipe(void **state)
         dup2(fileno(err), STDERR_FILENO);
         close(out[0]);
         close(out[1]);
-        execl(TESTS_TAKT, TESTS_TAKT, "run", (const char *)*state, "-p", "hello", "-n", "20", "--target",
-              "reference", (char *)NULL);
+        execl(TESTS_TAKT, TESTS_TAKT, "run", (const char *)*state, "-p", "hello", "-n", "20",
+              "--target", "reference", (char *)NULL);
         _exit(127);
     }
     close(out[0]);

@@ -1,6 +1,6 @@
 /*
- * Engines, sessions, generation. What must hold: a step's cycles are the compiled ones; the logits are a
- * function of model and tokens alone, whatever the target, the chunk and the bucket.
+ * Engines, sessions, generation. What must hold: a step's cycles are the compiled ones; the logits
+ * are a function of model and tokens alone, whatever the target, the chunk and the bucket.
  */
 #include "tests.h"
 
@@ -15,7 +15,7 @@
 
 #define FABLE "models/fable/fable-q8_0.gguf"
 
-/* ---- models --------------------------------------------------------------------------------------- */
+/* ---- models --------------------------------------------------------------------------------- */
 
 static void random_model(char path[64], const struct gguf_random *shape)
 {
@@ -67,7 +67,8 @@ static bool have_fable(void)
     return access(FABLE, R_OK) == 0;
 }
 
-/* ---- generation ------------------------------------------------------------------------------------- */
+/* ---- generation -------------------------------------------------------------------------------
+ */
 
 static void check_steps(const struct takt_result *result, enum takt_target target)
 {
@@ -129,8 +130,8 @@ static char *long_prompt(size_t words)
     return text.data;
 }
 
-static void with_random(const struct gguf_random *shape, enum takt_target target, const char *prompt,
-                        uint32_t context, uint32_t tokens)
+static void with_random(const struct gguf_random *shape, enum takt_target target,
+                        const char *prompt, uint32_t context, uint32_t tokens)
 {
     char path[64];
     random_model(path, shape);
@@ -209,7 +210,8 @@ static void chip_equals_reference_fable(void **state)
     compare_chunks(FABLE, TAKT_TARGET_CHIP, 512, prompt_short, 8);
 }
 
-/* ---- sessions --------------------------------------------------------------------------------------- */
+/* ---- sessions ---------------------------------------------------------------------------------
+ */
 
 static void session_logits_agree(enum takt_target target)
 {
@@ -284,7 +286,8 @@ static void session_refuses(void **state)
     unlink(path);
 }
 
-/* ---- how generation ends --------------------------------------------------------------------------------- */
+/* ---- how generation ends
+ * --------------------------------------------------------------------------- */
 
 static void finish_of(struct takt_engine *engine, const struct takt_request *request,
                       const char *finish, size_t tokens)
@@ -314,10 +317,12 @@ static void finishes(void **state)
     random_model(path, &odd_shape);
     struct takt_engine *engine = open_engine(path, TAKT_TARGET_REFERENCE, 12, 4);
     int calls = 0;
-    struct takt_request request = {.prompt = "12345678", .max_tokens = 2, .sampling = {.top_p = 1.0f}};
+    struct takt_request request = {
+        .prompt = "12345678", .max_tokens = 2, .sampling = {.top_p = 1.0f}};
     uint32_t *ids;
     size_t prompt;
-    assert_int_equal(takt_tokenize(engine, request.prompt, 8, true, true, &ids, &prompt, NULL), TAKT_OK);
+    assert_int_equal(takt_tokenize(engine, request.prompt, 8, true, true, &ids, &prompt, NULL),
+                     TAKT_OK);
     free(ids);
     finish_of(engine, &request, "length", 2);
     request.max_tokens = 0;
@@ -393,7 +398,8 @@ static void refusals(void **state)
     unlink(path);
 }
 
-/* ---- sampling ---------------------------------------------------------------------------------------------- */
+/* ---- sampling
+ * ---------------------------------------------------------------------------------------- */
 
 static void sample_greedy(void **state)
 {
@@ -462,9 +468,10 @@ static void sample_ties(void **state)
 TEST_GROUP(run, cmocka_unit_test(sample_greedy), cmocka_unit_test(sample_frequencies),
            cmocka_unit_test(sample_ties), cmocka_unit_test(session_refuses),
            cmocka_unit_test(session_pieces_reference), cmocka_unit_test(reference_chunks_agree),
-           cmocka_unit_test(finishes), cmocka_unit_test(no_tokens_digest), cmocka_unit_test(refusals),
-           cmocka_unit_test(fable_stops), cmocka_unit_test(session_pieces_chip),
-           cmocka_unit_test(chip_equals_reference_odd), cmocka_unit_test(chip_equals_reference_tied),
+           cmocka_unit_test(finishes), cmocka_unit_test(no_tokens_digest),
+           cmocka_unit_test(refusals), cmocka_unit_test(fable_stops),
+           cmocka_unit_test(session_pieces_chip), cmocka_unit_test(chip_equals_reference_odd),
+           cmocka_unit_test(chip_equals_reference_tied),
            cmocka_unit_test(chip_equals_reference_second_bucket),
            cmocka_unit_test(chip_equals_reference_over_border),
            cmocka_unit_test(chip_equals_reference_fable));

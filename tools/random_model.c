@@ -1,4 +1,5 @@
-/* random_model PATH SEED: writes the small generated model that `make check` compares builds with. */
+/* random_model PATH SEED: writes the small generated model that `make check` compares builds with.
+ */
 #include <stdio.h>
 
 #include "gguf_writer.h"

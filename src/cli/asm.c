@@ -103,7 +103,8 @@ static int run_compile(const struct cli_command *command, int argc, char **argv)
     const enum takt_status status = takt_compile_to_assembly(engine, settings.chunk, length,
                                                              settings.all_logits, &text, &error);
     takt_engine_close(engine);
-    return status == TAKT_OK ? write_out(command, settings.output, text) : cli_fail(command, &error);
+    return status == TAKT_OK ? write_out(command, settings.output, text)
+                             : cli_fail(command, &error);
 }
 
 static const struct cli_option asm_options[] = {
@@ -138,7 +139,8 @@ const struct cli_command cli_exec = {
     .name = "exec",
     .arguments = "FILE.s",
     .summary = "Assemble a file, run it on the machine, check its .expect lines",
-    .details = "Prints the cycles taken, a fault if there was one, and the first expectation that did not\n"
+    .details = "Prints the cycles taken, a fault if there was one, and the first expectation that "
+               "did not\n"
                "hold. Exit 0 when all held.",
     .arguments_min = 1,
     .arguments_max = 1,
@@ -161,7 +163,8 @@ static const struct cli_option compile_options[] = {
 
 const struct cli_command cli_compile = {.name = "compile",
                                         .arguments = "MODEL [OPTION]...",
-                                        .summary = "Print the program of one step of a model, as assembly",
+                                        .summary =
+                                            "Print the program of one step of a model, as assembly",
                                         .options = compile_options,
                                         .option_count = BASE_COUNT(compile_options),
                                         .arguments_min = 1,

@@ -2,9 +2,9 @@
  * cli: the command line; one file a subcommand, over include/takt.h and base only.
  *
  * Invariants: standard output carries results and nothing else; an error is one line on standard
- * error, "takt COMMAND: message"; exit 2 for a wrong command line, 1 for any other error, 130 after an
- * interrupt. Options are tables, so that parsing, help and completion cannot disagree.
- * Read next: main.c, options.c, run.c.
+ * error, "takt COMMAND: message"; exit 2 for a wrong command line, 1 for any other error, 130 after
+ * an interrupt. Options are tables, so that parsing, help and completion cannot disagree. Read
+ * next: main.c, options.c, run.c.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -14,7 +14,12 @@
 
 #include <jansson.h>
 
-enum cli_exit { CLI_EXIT_OK = 0, CLI_EXIT_ERROR = 1, CLI_EXIT_USAGE = 2, CLI_EXIT_INTERRUPTED = 130 };
+enum cli_exit {
+    CLI_EXIT_OK = 0,
+    CLI_EXIT_ERROR = 1,
+    CLI_EXIT_USAGE = 2,
+    CLI_EXIT_INTERRUPTED = 130
+};
 
 /* What an option stores at `offset` of its command's settings. */
 enum cli_kind {
@@ -55,8 +60,8 @@ struct cli_command {
     int (*run)(const struct cli_command *command, int argc, char **argv);
 };
 
-extern const struct cli_command cli_run, cli_tokenize, cli_detokenize, cli_asm, cli_disasm, cli_exec,
-    cli_compile, cli_isa, cli_machine;
+extern const struct cli_command cli_run, cli_tokenize, cli_detokenize, cli_asm, cli_disasm,
+    cli_exec, cli_compile, cli_isa, cli_machine;
 
 /* Fills settings and arguments from argv[0..argc), the words after the command. CLI_GO, or the exit
  * code when help was shown or the words are wrong (the message is out then). */
@@ -74,7 +79,7 @@ const char *cli_nearest(const char *word, const char *const *words, size_t count
 /* A JSON string of bytes that need not be UTF-8: each wrong byte becomes U+FFFD. */
 json_t *cli_json_text(const char *bytes, size_t length);
 json_t *cli_json_ids(const uint32_t *ids, size_t count);
-void cli_print_json(json_t *object); /* one line; takes the reference */
+void cli_print_json(json_t *object);         /* one line; takes the reference */
 void cli_read_input(struct base_text *text); /* all of standard input */
 /* "1,234,567"; buffer of at least 32 bytes; returns it. */
 const char *cli_grouped(uint64_t value, char *buffer);

@@ -47,8 +47,8 @@ static int unknown_command(const char *name)
         names[i] = commands[i]->name;
     }
     const char *near = cli_nearest(name, names, BASE_COUNT(names));
-    fprintf(stderr, "takt: unknown command %s%s%s%s; takt help\n", name, near ? "; did you mean " : "",
-            near ? near : "", near ? "?" : "");
+    fprintf(stderr, "takt: unknown command %s%s%s%s; takt help\n", name,
+            near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     return CLI_EXIT_USAGE;
 }
 

@@ -107,8 +107,9 @@ static int wrong_value(const struct cli_command *command, const struct cli_optio
     if (option->kind == CLI_TARGET) {
         return cli_usage(command, "%s %s: it is chip or reference", option->name, value);
     }
-    return cli_usage(command, "%s %s: a%s number from %.15g to %.15g is expected", option->name, value,
-                     option->kind == CLI_F32 ? "" : " whole", option->minimum, option->maximum);
+    return cli_usage(command, "%s %s: a%s number from %.15g to %.15g is expected", option->name,
+                     value, option->kind == CLI_F32 ? "" : " whole", option->minimum,
+                     option->maximum);
 }
 
 /* The value goes by memcpy: a settings struct is bytes here. */
@@ -148,7 +149,8 @@ static int store_value(const struct cli_command *command, const struct cli_optio
 }
 
 /* Takes the option at argv[*at], and its value when that is the next word. */
-static int take_option(const struct cli_command *command, int argc, char **argv, int *at, void *settings)
+static int take_option(const struct cli_command *command, int argc, char **argv, int *at,
+                       void *settings)
 {
     const char *word = argv[*at];
     const char *equals = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
@@ -175,7 +177,8 @@ static int take_option(const struct cli_command *command, int argc, char **argv,
 static int check_count(const struct cli_command *command, const struct cli_arguments *arguments)
 {
     if (arguments->count < command->arguments_min) {
-        return cli_usage(command, "something is missing: takt %s %s", command->name, command->arguments);
+        return cli_usage(command, "something is missing: takt %s %s", command->name,
+                         command->arguments);
     }
     return CLI_GO;
 }
@@ -208,8 +211,8 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, void *se
 
 void cli_help(const struct cli_command *command)
 {
-    printf("takt %s%s%s\n\n%s.\n", command->name, *command->arguments ? " " : "", command->arguments,
-           command->summary);
+    printf("takt %s%s%s\n\n%s.\n", command->name, *command->arguments ? " " : "",
+           command->arguments, command->summary);
     if (command->details) {
         printf("\n%s\n", command->details);
     }

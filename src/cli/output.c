@@ -62,7 +62,8 @@ void cli_read_input(struct base_text *text)
 const char *cli_grouped(uint64_t value, char *buffer)
 {
     char digits[24];
-    const size_t length = (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
+    const size_t length =
+        (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
     size_t out = 0;
     for (size_t i = 0; i < length; i++) {
         if (i > 0 && (length - i) % 3 == 0) {

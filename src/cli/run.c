@@ -38,7 +38,7 @@ static void catch_interrupt(void)
 
 struct stream {
     const struct settings *settings;
-    bool terminal;   /* standard error is one: progress may be shown */
+    bool terminal; /* standard error is one: progress may be shown */
     bool echoed;
     bool line_shown; /* a progress line stands on the terminal */
     char last;       /* last character written */
@@ -81,7 +81,7 @@ static void on_progress(void *user, size_t done, size_t total)
     stream->echoed = stream->echoed || show_now;
 }
 
-/* ---- the account on standard error -------------------------------------------------------------- */
+/* ---- the account on standard error -------------------------------------------------------- */
 
 static bool same_steps(const struct takt_step *a, const struct takt_step *b)
 {
@@ -98,9 +98,10 @@ static void print_steps(const struct takt_result *result)
         for (next = i + 1; next < result->step_count && same_steps(step, &result->steps[next]);) {
             next++;
         }
-        fprintf(stderr, "  %4zu x %-7s %3u token%s, context %4u: %s cycles, %s compiled\n", next - i,
-                step->prefill ? "prefill" : "decode", step->tokens, step->tokens == 1 ? " " : "s",
-                step->context, cli_grouped(step->cycles_executed, executed),
+        fprintf(stderr, "  %4zu x %-7s %3u token%s, context %4u: %s cycles, %s compiled\n",
+                next - i, step->prefill ? "prefill" : "decode", step->tokens,
+                step->tokens == 1 ? " " : "s", step->context,
+                cli_grouped(step->cycles_executed, executed),
                 cli_grouped(step->cycles_compiled, compiled));
     }
 }
@@ -123,9 +124,9 @@ static void print_account(const struct settings *settings, const struct takt_mod
     }
     fprintf(stderr, "takt: %zu prompt + %zu new tokens (%s) in %.2f s, %.1f tokens/s here",
             result->prompt_count, result->token_count, result->finish, result->host_seconds,
-            result->host_seconds > 0 ? (double)(result->prompt_count + result->token_count) /
-                                           result->host_seconds
-                                     : 0.0);
+            result->host_seconds > 0
+                ? (double)(result->prompt_count + result->token_count) / result->host_seconds
+                : 0.0);
     if (settings->target == TAKT_TARGET_REFERENCE) {
         fprintf(stderr, "; reference, no cycles\n");
         return;
@@ -141,7 +142,7 @@ static void print_account(const struct settings *settings, const struct takt_mod
     fprintf(stderr, "\n");
 }
 
-/* ---- --json --------------------------------------------------------------------------------------- */
+/* ---- --json --------------------------------------------------------------------------------- */
 
 static json_t *json_u64(uint64_t value)
 {
@@ -218,12 +219,14 @@ static void print_json(const struct settings *settings, const struct takt_model_
     cli_print_json(object);
 }
 
-/* ---- the command ------------------------------------------------------------------------------------ */
+/* ---- the command ------------------------------------------------------------------------------
+ */
 
 static int generate(const struct cli_command *command, struct takt_engine *engine,
                     const struct settings *settings)
 {
-    struct stream stream = {.settings = settings, .terminal = isatty(STDERR_FILENO) != 0, .last = '\n'};
+    struct stream stream = {
+        .settings = settings, .terminal = isatty(STDERR_FILENO) != 0, .last = '\n'};
     const struct takt_request request = {
         .prompt = settings->prompt,
         .chat = settings->chat,
@@ -300,7 +303,8 @@ static const struct cli_option options[] = {
      "wrap the prompt in the model's chat template; it is not echoed then"},
     {"--temp", NULL, "T", CLI_F32, AT(temperature), 0, 100,
      "temperature (0: always the likeliest token)"},
-    {"--top-k", NULL, "K", CLI_U32, AT(top_k), 0, 4294967295.0, "draw among the K likeliest (0: all)"},
+    {"--top-k", NULL, "K", CLI_U32, AT(top_k), 0, 4294967295.0,
+     "draw among the K likeliest (0: all)"},
     {"--top-p", NULL, "P", CLI_F32, AT(top_p), 0, 1,
      "draw among the likeliest that together have probability P (1: all)"},
     {"--seed", NULL, "S", CLI_U64, AT(seed), 0, 9223372036854775807.0,
@@ -313,17 +317,20 @@ static const struct cli_option options[] = {
     {"--machine", NULL, "FILE", CLI_TEXT, AT(machine), 0, 0, "a machine file; tsp1 otherwise"},
     {"--all-logits", NULL, NULL, CLI_FLAG, AT(all_logits), 0, 0,
      "logits_digest covers every prompt position too"},
-    {"--steps", NULL, NULL, CLI_FLAG, AT(steps), 0, 0, "list the steps and their cycles at the end"},
-    {"--json", NULL, NULL, CLI_FLAG, AT(json), 0, 0, "print one JSON object when done, and no text"},
+    {"--steps", NULL, NULL, CLI_FLAG, AT(steps), 0, 0,
+     "list the steps and their cycles at the end"},
+    {"--json", NULL, NULL, CLI_FLAG, AT(json), 0, 0,
+     "print one JSON object when done, and no text"},
 };
 
 const struct cli_command cli_run = {
     .name = "run",
     .arguments = "MODEL -p TEXT [OPTION]...",
     .summary = "Generate text from a GGUF model, on the chip or the reference",
-    .details = "The text goes to standard output as it is made; the account of tokens, wall time and the\n"
-               "machine's own time goes to standard error. Numbers in brackets are defaults. Control\n"
-               "tokens written in the prompt are taken as such.",
+    .details =
+        "The text goes to standard output as it is made; the account of tokens, wall time and the\n"
+        "machine's own time goes to standard error. Numbers in brackets are defaults. Control\n"
+        "tokens written in the prompt are taken as such.",
     .options = options,
     .option_count = BASE_COUNT(options),
     .arguments_min = 1,

@@ -81,7 +81,8 @@ static bool read_plain(char *text, struct id_list *list, const char **bad)
 {
     static const char separators[] = " \t\r\n,";
     char *rest = NULL;
-    for (char *word = strtok_r(text, separators, &rest); word; word = strtok_r(NULL, separators, &rest)) {
+    for (char *word = strtok_r(text, separators, &rest); word;
+         word = strtok_r(NULL, separators, &rest)) {
         int64_t id;
         if (!base_parse_i64(word, 0, UINT32_MAX, &id) || !append_id(list, id)) {
             *bad = word;
@@ -130,11 +131,11 @@ static int run_detokenize(const struct cli_command *command, int argc, char **ar
     size_t length = 0;
     enum takt_status status = TAKT_OK;
     if (!good) {
-        status = base_fail(&error, TAKT_FORMAT, "standard input: %.60s is not a token id or a list of them",
-                           bad);
+        status = base_fail(&error, TAKT_FORMAT,
+                           "standard input: %.60s is not a token id or a list of them", bad);
     } else {
-        status = takt_vocabulary_decode(vocabulary, list.ids, list.count, settings.show_special, &text,
-                                        &length, &error);
+        status = takt_vocabulary_decode(vocabulary, list.ids, list.count, settings.show_special,
+                                        &text, &length, &error);
     }
     if (status == TAKT_OK && settings.json) {
         json_t *object = json_object();
@@ -161,7 +162,8 @@ static const struct cli_option tokenize_options[] = {
 
 const struct cli_command cli_tokenize = {.name = "tokenize",
                                          .arguments = "MODEL [OPTION]... < TEXT",
-                                         .summary = "Print the token ids of the text on standard input",
+                                         .summary =
+                                             "Print the token ids of the text on standard input",
                                          .options = tokenize_options,
                                          .option_count = BASE_COUNT(tokenize_options),
                                          .arguments_min = 1,
@@ -179,7 +181,8 @@ const struct cli_command cli_detokenize = {
     .name = "detokenize",
     .arguments = "MODEL [OPTION]... < IDS",
     .summary = "Print the text of the token ids on standard input",
-    .details = "The ids are numbers between spaces or commas, a JSON array, or what tokenize --json prints.",
+    .details = "The ids are numbers between spaces or commas, a JSON array, or what tokenize "
+               "--json prints.",
     .options = detokenize_options,
     .option_count = BASE_COUNT(detokenize_options),
     .arguments_min = 1,

@@ -3,31 +3,36 @@
 
 #include <stdlib.h>
 
-static enum takt_status choose_sizes(struct takt_engine *engine, const struct takt_engine_options *options,
+static enum takt_status choose_sizes(struct takt_engine *engine,
+                                     const struct takt_engine_options *options,
                                      struct takt_error *error)
 {
     const uint32_t trained = engine->model->context;
     const uint32_t fallback = BASE_MIN(trained, RUN_CONTEXT_DEFAULT_MAX);
     engine->context = options->context > 0 ? options->context : BASE_MAX(fallback, 1);
     if (engine->context > RUN_CONTEXT_MAX) {
-        return base_fail(error, TAKT_LIMIT, "%s: a context of %u tokens is more than takt holds; at most %u",
+        return base_fail(error, TAKT_LIMIT,
+                         "%s: a context of %u tokens is more than takt holds; at most %u",
                          options->model_path, engine->context, RUN_CONTEXT_MAX);
     }
     engine->chunk = options->chunk > 0 ? options->chunk : RUN_CHUNK_DEFAULT;
     if (engine->chunk > RUN_CHUNK_MAX) {
-        return base_fail(error, TAKT_LIMIT, "%s: a prefill chunk of %u tokens is too large; at most %u",
+        return base_fail(error, TAKT_LIMIT,
+                         "%s: a prefill chunk of %u tokens is too large; at most %u",
                          options->model_path, engine->chunk, RUN_CHUNK_MAX);
     }
     engine->chunk = BASE_MIN(engine->chunk, engine->context);
     return TAKT_OK;
 }
 
-static enum takt_status open_parts(struct takt_engine *engine, const struct takt_engine_options *options,
+static enum takt_status open_parts(struct takt_engine *engine,
+                                   const struct takt_engine_options *options,
                                    struct takt_error *error)
 {
     machine_tsp1(&engine->machine);
     if (options->machine_path) {
-        const enum takt_status status = machine_read(&engine->machine, options->machine_path, error);
+        const enum takt_status status =
+            machine_read(&engine->machine, options->machine_path, error);
         if (status != TAKT_OK) {
             return status;
         }
@@ -51,7 +56,8 @@ static enum takt_status open_parts(struct takt_engine *engine, const struct takt
     return engine->target == TAKT_TARGET_CHIP ? run_engine_plan(engine, error) : TAKT_OK;
 }
 
-enum takt_status takt_engine_open(struct takt_engine **engine, const struct takt_engine_options *options,
+enum takt_status takt_engine_open(struct takt_engine **engine,
+                                  const struct takt_engine_options *options,
                                   struct takt_error *error)
 {
     *engine = NULL;
@@ -120,8 +126,9 @@ void takt_engine_info(const struct takt_engine *engine, struct takt_model_info *
     };
 }
 
-enum takt_status takt_compile_to_assembly(struct takt_engine *engine, uint32_t chunk, uint32_t context,
-                                          bool all_logits, char **text, struct takt_error *error)
+enum takt_status takt_compile_to_assembly(struct takt_engine *engine, uint32_t chunk,
+                                          uint32_t context, bool all_logits, char **text,
+                                          struct takt_error *error)
 {
     *text = NULL;
     if (chunk != 1 && chunk != engine->chunk) {
@@ -130,7 +137,8 @@ enum takt_status takt_compile_to_assembly(struct takt_engine *engine, uint32_t c
                          engine->model->path, engine->chunk, chunk);
     }
     if (context < chunk || context > engine->context) {
-        return base_fail(error, TAKT_USAGE, "%s: a context of %u is not between the chunk's %u and the engine's %u",
+        return base_fail(error, TAKT_USAGE,
+                         "%s: a context of %u is not between the chunk's %u and the engine's %u",
                          engine->model->path, context, chunk, engine->context);
     }
     enum takt_status status = run_engine_plan(engine, error);
@@ -138,8 +146,8 @@ enum takt_status takt_compile_to_assembly(struct takt_engine *engine, uint32_t c
         return status;
     }
     const struct run_program *entry;
-    status = run_programs_get(engine, chunk, compile_bucket(engine->plan, context), all_logits, &entry,
-                              error);
+    status = run_programs_get(engine, chunk, compile_bucket(engine->plan, context), all_logits,
+                              &entry, error);
     if (status != TAKT_OK) {
         return status;
     }

@@ -10,10 +10,10 @@ struct generation {
     struct takt_result *result;
     struct takt_session *session;
     struct base_digest *digest;
-    float *logits;            /* [chunk][vocab] with all_logits, else [vocab] */
-    const float *next;        /* [vocab]: what the next token is drawn from */
-    struct base_text text;    /* everything generated */
-    size_t streamed;          /* bytes of it that on_text has seen */
+    float *logits;         /* [chunk][vocab] with all_logits, else [vocab] */
+    const float *next;     /* [vocab]: what the next token is drawn from */
+    struct base_text text; /* everything generated */
+    size_t streamed;       /* bytes of it that on_text has seen */
 };
 
 static uint32_t vocab_of(const struct generation *generation)
@@ -69,10 +69,11 @@ static enum takt_status prepare(struct generation *generation, struct takt_error
         return status;
     }
     if (result->prompt_count > engine->context) {
-        return base_fail(error, TAKT_CONTEXT,
-                         "%s: the prompt has %zu tokens, the context holds %u; shorten the prompt or "
-                         "raise the context",
-                         engine->model->path, result->prompt_count, engine->context);
+        return base_fail(
+            error, TAKT_CONTEXT,
+            "%s: the prompt has %zu tokens, the context holds %u; shorten the prompt or "
+            "raise the context",
+            engine->model->path, result->prompt_count, engine->context);
     }
     /* One token more than the room left: the last one drawn need not be held. */
     const size_t room = engine->context - result->prompt_count + 1;
@@ -122,9 +123,9 @@ static enum takt_status run_prompt(struct generation *generation, struct takt_er
     for (size_t done = 0; done < result->prompt_count; done += count) {
         report_progress(generation, done);
         count = BASE_MIN(result->prompt_count - done, generation->engine->chunk);
-        const enum takt_status status =
-            run_session_extend(generation->session, result->prompt_tokens + done, count, true,
-                               all ? NULL : generation->logits, all ? generation->logits : NULL, error);
+        const enum takt_status status = run_session_extend(
+            generation->session, result->prompt_tokens + done, count, true,
+            all ? NULL : generation->logits, all ? generation->logits : NULL, error);
         if (status != TAKT_OK) {
             return status;
         }

@@ -19,7 +19,8 @@ static const struct program_binding *binding(const struct program *program, cons
     return found;
 }
 
-/* Everything that compile.h promises of a program is checked here, once, so that a step need not. */
+/* Everything that compile.h promises of a program is checked here, once, so that a step need not.
+ */
 static void find_bindings(struct run_program *entry)
 {
     const struct program *program = entry->program;
@@ -43,7 +44,8 @@ static void find_bindings(struct run_program *entry)
     BASE_ASSERT(entry->v_map->items == entry->chunk * 16 && entry->v_map->elements == lanes);
     BASE_ASSERT(entry->k_map->items == entry->chunk * 16 && entry->k_map->elements == lanes);
     BASE_ASSERT(entry->k_read_map->items == entry->blocks && entry->k_read_map->elements == lanes);
-    BASE_ASSERT(entry->k_write_map->items == entry->blocks && entry->k_write_map->elements == lanes);
+    BASE_ASSERT(entry->k_write_map->items == entry->blocks &&
+                entry->k_write_map->elements == lanes);
     BASE_ASSERT(entry->logits->output);
     BASE_ASSERT(entry->logits->items == (entry->all_logits ? entry->chunk : 1));
     if (entry->chunk > 1 && !entry->all_logits) {
@@ -66,8 +68,8 @@ static void program_free(struct run_program *entry)
 static enum takt_status compile_entry(struct takt_engine *engine, struct run_program *entry,
                                       struct takt_error *error)
 {
-    enum takt_status status = compile_program(&entry->program, engine->plan, entry->chunk, entry->bucket,
-                                              entry->all_logits, error);
+    enum takt_status status = compile_program(&entry->program, engine->plan, entry->chunk,
+                                              entry->bucket, entry->all_logits, error);
     if (status != TAKT_OK) {
         return status;
     }
@@ -111,7 +113,8 @@ enum takt_status run_programs_get(struct takt_engine *engine, uint32_t chunk, ui
     struct run_program *entry = calloc(1, sizeof *entry);
     if (!entry || !reserve_entry(programs)) {
         free(entry);
-        return base_fail(error, TAKT_MEMORY, "%s: no memory for another program", engine->model->path);
+        return base_fail(error, TAKT_MEMORY, "%s: no memory for another program",
+                         engine->model->path);
     }
     entry->chunk = chunk;
     entry->bucket = bucket;

@@ -4,10 +4,10 @@
  * Owns: which program runs when, what is written to a program's inputs and read from its outputs,
  * the KV positions of a session, sampling, streaming of text. Refuses to: compute anything of the
  * model (chip or reference do), print, or read the environment.
- * Invariants: a model that does not fit is refused when the engine opens, before anything runs; every
- * step's cycles equal the compiled ones or the session ends with a fault; nothing is allocated per
- * token. An engine and its sessions belong to one thread at a time.
- * Read next: engine.c, programs.c, step.c, session.c, generate.c.
+ * Invariants: a model that does not fit is refused when the engine opens, before anything runs;
+ * every step's cycles equal the compiled ones or the session ends with a fault; nothing is
+ * allocated per token. An engine and its sessions belong to one thread at a time. Read next:
+ * engine.c, programs.c, step.c, session.c, generate.c.
  */
 #ifndef RUN_RUN_H
 #define RUN_RUN_H
@@ -74,7 +74,7 @@ struct takt_session {
     const struct run_program **used; /* programs in order of first use */
     size_t used_count, used_capacity;
     struct run_staging staging;
-    float *reference_logits; /* [chunk][vocab], reference target */
+    float *reference_logits;  /* [chunk][vocab], reference target */
     struct takt_error broken; /* status OK, or the fault that ended the session */
 };
 
@@ -87,15 +87,15 @@ enum takt_status run_programs_get(struct takt_engine *engine, uint32_t chunk, ui
                                   struct takt_error *error);
 void run_programs_free(struct run_programs *programs);
 
-/* step.c: one program on the chip: inputs, run, outputs. count <= chunk tokens at positions start ...
- * logits: [count][vocab] if the program gives all, else [vocab], or NULL. */
+/* step.c: one program on the chip: inputs, run, outputs. count <= chunk tokens at positions start
+ * ... logits: [count][vocab] if the program gives all, else [vocab], or NULL. */
 enum takt_status run_step(struct takt_session *session, const struct run_program *program,
                           const uint32_t *tokens, uint32_t count, uint32_t start, float *logits,
                           uint64_t *cycles, struct takt_error *error);
 
 /* session.c: takt_session_extend with the kind of step given. */
-enum takt_status run_session_extend(struct takt_session *session, const uint32_t *tokens, size_t count,
-                                    bool prefill, float *logits, float *all_logits,
+enum takt_status run_session_extend(struct takt_session *session, const uint32_t *tokens,
+                                    size_t count, bool prefill, float *logits, float *all_logits,
                                     struct takt_error *error);
 
 #endif

@@ -1,17 +1,19 @@
 /*
- * Sampling, on the host: a pure function of (logits, sampling, position). No allocation, no sorting.
+ * Sampling, on the host: a pure function of (logits, sampling, position). No allocation, no
+ * sorting.
  *
  * Order: temperature, then top-k, then top-p. A token's weight is num_exp((logit - largest logit) /
  * temperature), binary32; sums of weights are binary64, in token order. What a filter keeps is
- * described by a threshold on the logit and how many of the tokens exactly at it are kept, lowest ids
- * first; the threshold is found digit by digit over the logits' ordered bit patterns. The draw walks
- * the kept tokens in id order until the sum of weights passes u x total, u = base_random_f32.
+ * described by a threshold on the logit and how many of the tokens exactly at it are kept, lowest
+ * ids first; the threshold is found digit by digit over the logits' ordered bit patterns. The draw
+ * walks the kept tokens in id order until the sum of weights passes u x total, u = base_random_f32.
  */
 #include "run/run.h"
 
 #include "num/num.h"
 
-#define SAMPLE_STREAM 0x73616d706c65u /* "sample": keeps these draws apart from other uses of a seed */
+#define SAMPLE_STREAM                                                                              \
+    0x73616d706c65u /* "sample": keeps these draws apart from other uses of a seed */
 #define DIGITS 256u
 
 /* Kept: key > threshold, and the first `ties` tokens with key == threshold. */
@@ -83,8 +85,8 @@ static void fill_histogram(const struct distribution *d, const struct kept *from
     }
 }
 
-/* The digit, from the top, at which the sum reaches the goal, or the lowest there is; *above grows by
- * the measure of the digits over it. */
+/* The digit, from the top, at which the sum reaches the goal, or the lowest there is; *above grows
+ * by the measure of the digits over it. */
 static uint32_t choose_digit(const struct histogram *histogram, double goal, double *above)
 {
     uint32_t lowest = 0;
@@ -99,10 +101,10 @@ static uint32_t choose_digit(const struct histogram *histogram, double goal, dou
     return digit;
 }
 
-/* The smallest set of largest logits within `from` whose measure reaches the goal; all of `from` where
- * rounding keeps the sum below it. */
-static struct kept keep_largest(const struct distribution *d, const struct kept *from, bool by_weight,
-                                double goal)
+/* The smallest set of largest logits within `from` whose measure reaches the goal; all of `from`
+ * where rounding keeps the sum below it. */
+static struct kept keep_largest(const struct distribution *d, const struct kept *from,
+                                bool by_weight, double goal)
 {
     struct histogram histogram;
     uint32_t threshold = 0;
@@ -150,8 +152,8 @@ uint32_t takt_sample(const float *logits, uint32_t vocab, const struct takt_samp
     if (sampling->top_p < 1.0f) {
         kept = keep_largest(&d, &kept, true, (double)sampling->top_p * total_weight(&d, &kept));
     }
-    const double goal = (double)base_random_f32(sampling->seed, SAMPLE_STREAM, position) *
-                        total_weight(&d, &kept);
+    const double goal =
+        (double)base_random_f32(sampling->seed, SAMPLE_STREAM, position) * total_weight(&d, &kept);
     double sum = 0.0;
     uint64_t ties_seen = 0;
     for (uint32_t i = 0; i < vocab; i++) {

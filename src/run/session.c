@@ -5,8 +5,8 @@
 
 static enum takt_status no_memory(struct takt_error *error, const struct takt_engine *engine)
 {
-    return base_fail(error, TAKT_MEMORY, "%s: no memory for a session of %u tokens", engine->model->path,
-                     engine->context);
+    return base_fail(error, TAKT_MEMORY, "%s: no memory for a session of %u tokens",
+                     engine->model->path, engine->context);
 }
 
 static enum takt_status open_target(struct takt_session *session, struct takt_error *error)
@@ -42,7 +42,8 @@ enum takt_status takt_session_open(struct takt_session **session, struct takt_en
     }
     opened->engine = engine;
     opened->steps = calloc(engine->context, sizeof *opened->steps);
-    const enum takt_status status = opened->steps ? open_target(opened, error) : no_memory(error, engine);
+    const enum takt_status status =
+        opened->steps ? open_target(opened, error) : no_memory(error, engine);
     if (status != TAKT_OK) {
         takt_session_close(opened);
         return status;
@@ -68,9 +69,10 @@ void takt_session_close(struct takt_session *session)
     free(session);
 }
 
-/* A program's first use in a session: room in the staging area, a place in the list of used ones. */
-static enum takt_status note_program(struct takt_session *session, const struct run_program *program,
-                                     struct takt_error *error)
+/* A program's first use in a session: room in the staging area, a place in the list of used ones.
+ */
+static enum takt_status note_program(struct takt_session *session,
+                                     const struct run_program *program, struct takt_error *error)
 {
     for (size_t i = 0; i < session->used_count; i++) {
         if (session->used[i] == program) {
@@ -110,8 +112,8 @@ static enum takt_status chip_target_step(struct takt_session *session, const uin
     struct takt_engine *engine = session->engine;
     const uint32_t bucket = compile_bucket(engine->plan, session->length + count);
     const struct run_program *program;
-    enum takt_status status = run_programs_get(engine, count == 1 ? 1 : engine->chunk, bucket, all,
-                                               &program, error);
+    enum takt_status status =
+        run_programs_get(engine, count == 1 ? 1 : engine->chunk, bucket, all, &program, error);
     if (status != TAKT_OK) {
         return status;
     }
@@ -121,12 +123,12 @@ static enum takt_status chip_target_step(struct takt_session *session, const uin
     }
     record->context = bucket;
     record->cycles_compiled = program->program->cycles;
-    return run_step(session, program, tokens, count, session->length, logits, &record->cycles_executed,
-                    error);
+    return run_step(session, program, tokens, count, session->length, logits,
+                    &record->cycles_executed, error);
 }
 
-static void reference_target_step(struct takt_session *session, const uint32_t *tokens, uint32_t count,
-                                  bool all, float *logits, struct takt_step *record)
+static void reference_target_step(struct takt_session *session, const uint32_t *tokens,
+                                  uint32_t count, bool all, float *logits, struct takt_step *record)
 {
     const size_t vocab = session->engine->graph.vocab;
     float *out = all && logits ? logits : session->reference_logits;
@@ -140,8 +142,9 @@ static void reference_target_step(struct takt_session *session, const uint32_t *
     record->context = session->length + count;
 }
 
-static enum takt_status one_step(struct takt_session *session, const uint32_t *tokens, uint32_t count,
-                                 bool prefill, bool all, float *logits, struct takt_error *error)
+static enum takt_status one_step(struct takt_session *session, const uint32_t *tokens,
+                                 uint32_t count, bool prefill, bool all, float *logits,
+                                 struct takt_error *error)
 {
     struct takt_step record = {.prefill = prefill, .tokens = count};
     if (session->reference) {
@@ -176,15 +179,16 @@ static enum takt_status check_tokens(const struct takt_session *session, const u
     }
     for (size_t i = 0; i < count; i++) {
         if (tokens[i] >= engine->graph.vocab) {
-            return base_fail(error, TAKT_USAGE, "%s: token %zu is %u, but the vocabulary has %u entries",
+            return base_fail(error, TAKT_USAGE,
+                             "%s: token %zu is %u, but the vocabulary has %u entries",
                              engine->model->path, i, tokens[i], engine->graph.vocab);
         }
     }
     return TAKT_OK;
 }
 
-enum takt_status run_session_extend(struct takt_session *session, const uint32_t *tokens, size_t count,
-                                    bool prefill, float *logits, float *all_logits,
+enum takt_status run_session_extend(struct takt_session *session, const uint32_t *tokens,
+                                    size_t count, bool prefill, float *logits, float *all_logits,
                                     struct takt_error *error)
 {
     enum takt_status status = check_tokens(session, tokens, count, error);
@@ -204,8 +208,9 @@ enum takt_status run_session_extend(struct takt_session *session, const uint32_t
     return status;
 }
 
-enum takt_status takt_session_extend(struct takt_session *session, const uint32_t *tokens, size_t count,
-                                     float *logits, float *all_logits, struct takt_error *error)
+enum takt_status takt_session_extend(struct takt_session *session, const uint32_t *tokens,
+                                     size_t count, float *logits, float *all_logits,
+                                     struct takt_error *error)
 {
     return run_session_extend(session, tokens, count, count > 1 || session->length == 0, logits,
                               all_logits, error);

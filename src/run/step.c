@@ -1,6 +1,6 @@
 /*
- * One step on the chip: inputs into memory, the program, logits out. compile/compile.h says what each
- * binding holds; everything here is data movement but for the rotary angles (num_rope).
+ * One step on the chip: inputs into memory, the program, logits out. compile/compile.h says what
+ * each binding holds; everything here is data movement but for the rotary angles (num_rope).
  */
 #include "run/run.h"
 
@@ -17,8 +17,10 @@ struct step {
     uint32_t lanes;
 };
 
-/* Writes staging.elements as one item of a binding: gather each row's lanes, split into byte planes. */
-static void write_item(const struct step *step, const struct program_binding *binding, uint32_t item)
+/* Writes staging.elements as one item of a binding: gather each row's lanes, split into byte
+ * planes. */
+static void write_item(const struct step *step, const struct program_binding *binding,
+                       uint32_t item)
 {
     struct run_staging *staging = &step->session->staging;
     const uint32_t bytes = binding->element_bytes;
@@ -38,7 +40,8 @@ static void write_item(const struct step *step, const struct program_binding *bi
     }
 }
 
-static void write_zeros(const struct step *step, const struct program_binding *binding, uint32_t item)
+static void write_zeros(const struct step *step, const struct program_binding *binding,
+                        uint32_t item)
 {
     memset(step->session->staging.elements, 0, binding->elements * sizeof(uint32_t));
     write_item(step, binding, item);
@@ -166,7 +169,8 @@ static void read_logits(const struct step *step, uint32_t item, float *out)
     struct run_staging *staging = &step->session->staging;
     const struct program_binding *binding = step->program->logits;
     for (uint32_t row = 0; row < binding->rows; row++) {
-        const struct program_place *places = binding->places + ((size_t)item * binding->rows + row) * 4;
+        const struct program_place *places =
+            binding->places + ((size_t)item * binding->rows + row) * 4;
         const int32_t *source = binding->source + (size_t)row * step->lanes;
         for (uint32_t b = 0; b < 4; b++) {
             chip_read_word(step->session->chip, places[b], staging->planes[b]);
@@ -188,8 +192,8 @@ enum takt_status run_step(struct takt_session *session, const struct run_program
 {
     BASE_ASSERT(count >= 1 && count <= program->chunk);
     BASE_ASSERT(start + count <= program->bucket);
-    const struct step step = {session, program, tokens, count, start,
-                              machine_lanes(&program->program->machine)};
+    const struct step step = {session, program, tokens,
+                              count,   start,   machine_lanes(&program->program->machine)};
     write_inputs(&step);
     const enum takt_status status = chip_run(session->chip, program->text, cycles, error);
     if (status != TAKT_OK) {

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Does the token show nothing of its own, as BOS does? The next one is still the first of the text. */
+/* Does the token show nothing of its own, as BOS does? The next one is still the first of the text.
+ */
 static bool is_silent(const struct tokenizer *tokenizer, uint32_t id, struct base_text *scratch)
 {
     scratch->length = 0;
@@ -13,7 +14,8 @@ static bool is_silent(const struct tokenizer *tokenizer, uint32_t id, struct bas
 }
 
 static enum takt_status decode(const struct tokenizer *tokenizer, const uint32_t *ids, size_t count,
-                               bool show_special, char **text, size_t *length, struct takt_error *error)
+                               bool show_special, char **text, size_t *length,
+                               struct takt_error *error)
 {
     *text = NULL;
     *length = 0;
@@ -24,8 +26,9 @@ static enum takt_status decode(const struct tokenizer *tokenizer, const uint32_t
         if (ids[i] >= tokenizer_vocab(tokenizer)) {
             base_text_free(&out);
             base_text_free(&scratch);
-            return base_fail(error, TAKT_USAGE, "token %zu is %u, but the vocabulary has %u entries", i,
-                             ids[i], tokenizer_vocab(tokenizer));
+            return base_fail(error, TAKT_USAGE,
+                             "token %zu is %u, but the vocabulary has %u entries", i, ids[i],
+                             tokenizer_vocab(tokenizer));
         }
         tokenizer_decode(tokenizer, ids[i], first, show_special, &out);
         first = first && is_silent(tokenizer, ids[i], &scratch);
@@ -40,18 +43,19 @@ enum takt_status takt_tokenize(const struct takt_engine *engine, const char *tex
                                bool add_bos, bool parse_special, uint32_t **ids, size_t *count,
                                struct takt_error *error)
 {
-    return tokenizer_encode(engine->model->tokenizer, text, length, add_bos, parse_special, ids, count,
-                            error);
+    return tokenizer_encode(engine->model->tokenizer, text, length, add_bos, parse_special, ids,
+                            count, error);
 }
 
-enum takt_status takt_detokenize(const struct takt_engine *engine, const uint32_t *ids, size_t count,
-                                 bool show_special, char **text, size_t *length, struct takt_error *error)
+enum takt_status takt_detokenize(const struct takt_engine *engine, const uint32_t *ids,
+                                 size_t count, bool show_special, char **text, size_t *length,
+                                 struct takt_error *error)
 {
     return decode(engine->model->tokenizer, ids, count, show_special, text, length, error);
 }
 
-enum takt_status takt_chat_prompt(const struct takt_engine *engine, const char *message, char **text,
-                                  struct takt_error *error)
+enum takt_status takt_chat_prompt(const struct takt_engine *engine, const char *message,
+                                  char **text, struct takt_error *error)
 {
     *text = NULL;
     const struct model_message user = {"user", message};
@@ -97,16 +101,16 @@ void takt_vocabulary_close(struct takt_vocabulary *vocabulary)
 }
 
 enum takt_status takt_vocabulary_encode(const struct takt_vocabulary *vocabulary, const char *text,
-                                        size_t length, bool add_bos, bool parse_special, uint32_t **ids,
-                                        size_t *count, struct takt_error *error)
+                                        size_t length, bool add_bos, bool parse_special,
+                                        uint32_t **ids, size_t *count, struct takt_error *error)
 {
     return tokenizer_encode(vocabulary->tokenizer, text, length, add_bos, parse_special, ids, count,
                             error);
 }
 
-enum takt_status takt_vocabulary_decode(const struct takt_vocabulary *vocabulary, const uint32_t *ids,
-                                        size_t count, bool show_special, char **text, size_t *length,
-                                        struct takt_error *error)
+enum takt_status takt_vocabulary_decode(const struct takt_vocabulary *vocabulary,
+                                        const uint32_t *ids, size_t count, bool show_special,
+                                        char **text, size_t *length, struct takt_error *error)
 {
     return decode(vocabulary->tokenizer, ids, count, show_special, text, length, error);
 }
