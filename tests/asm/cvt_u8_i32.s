@@ -1,0 +1,30 @@
+; cvt.u8.i32: zero-extended.
+; Operands meet at stage 0 in cycle 3, the result is at stage 1 in cycle 5 and at mem.e0 in cycle 13.
+.machine superlanes = 1
+.data mem.w0 0 bytes 0 1 127 128 255
+.queue mem.w0
+nop 1
+read 0, e0
+sync
+.queue vxm.0
+nop 3
+cvt.u8.i32 e0, e8
+sync
+.queue mem.e0
+nop 13
+write 1, e8
+sync
+.queue mem.e1
+nop 13
+write 1, e9
+sync
+.queue mem.e2
+nop 13
+write 1, e10
+sync
+.queue mem.e3
+nop 13
+write 1, e11
+sync
+.expect4 mem.e0 1 i32 list 0 1 127 128 255
+.expect cycles 15

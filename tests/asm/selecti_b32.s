@@ -1,0 +1,43 @@
+; selecti.b32: b where the byte a is not 0, else the constant.
+; Operands meet at stage 0 in cycle 3, the result is at stage 1 in cycle 5 and at mem.e0 in cycle 13.
+.machine superlanes = 1
+.data mem.w0 0 bytes 0 1 255 0 128
+.data4 mem.w4 0 f32 iota 10 1
+.queue mem.w0
+nop 1
+read 0, e0
+sync
+.queue mem.w4
+read 0, e4
+sync
+.queue mem.w5
+read 0, e5
+sync
+.queue mem.w6
+read 0, e6
+sync
+.queue mem.w7
+read 0, e7
+sync
+.queue vxm.0
+nop 3
+selecti.b32 e0, e4, e8, 0xbf800000
+sync
+.queue mem.e0
+nop 13
+write 1, e8
+sync
+.queue mem.e1
+nop 13
+write 1, e9
+sync
+.queue mem.e2
+nop 13
+write 1, e10
+sync
+.queue mem.e3
+nop 13
+write 1, e11
+sync
+.expect4 mem.e0 1 f32 list -1 11 12 -1 14 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1 -1
+.expect cycles 15
