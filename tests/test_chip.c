@@ -286,7 +286,226 @@ static void conversions_agree_with_num(void **state) {
     }
 }
 
+/* ---- determinism, and a chip that stopped ---------------------------------------------------------- */
+
+static const struct source counting[] = {
+    {"mem.w0", "notify\nnop 40\nread 0, e0\nrepeat 9, 3, 1\nsync"},
+    {"mem.w1", "sync\nnop 6\nread 0, e1\nrepeat 9, 3, 1\nsync"},
+    {"vxm.0", "nop 43\nmax.u8 e0, e1, e8\nrepeat 9, 3, 0\nsync"},
+    {"mem.e0", "nop 53\nwrite 20, e8\nrepeat 9, 3, 1\nsync"},
+};
+
+static void fill_memory(struct chip *chip, uint32_t lanes) {
+    uint8_t word[MACHINE_LANES_MAX];
+    for (uint16_t slice = 0; slice < 2; slice++)
+        for (uint16_t address = 0; address < 10; address++) {
+            fill_random(word, lanes, 100u + slice * 10u + address);
+            chip_write_word(chip, (struct program_place){slice, address}, word);
+        }
+}
+
+static void same_cycles_and_bytes_each_time(void **state) {
+    (void)state;
+    struct machine machine;
+    struct takt_error error;
+    machine_tsp1(&machine);
+    uint32_t lanes = machine_lanes(&machine);
+    uint64_t first = 0;
+    uint8_t words[2][10][MACHINE_LANES_MAX];
+    for (uint32_t c = 0; c < 2; c++) {
+        struct chip *chip;
+        assert_int_equal(chip_create(&chip, &machine, &error), TAKT_OK);
+        fill_memory(chip, lanes);
+        for (uint32_t i = 0; i < 3; i++) {
+            uint64_t cycles;
+            enum takt_status status =
+                run_sources(&machine, counting, BASE_COUNT(counting), chip, &cycles, &error);
+            if (status != TAKT_OK)
+                fail_msg("%s", error.message);
+            first = first ? first : cycles;
+            assert_int_equal(cycles, first);
+            assert_int_equal(chip_instructions_issued(chip), 46u * (i + 1u));
+        }
+        for (uint16_t a = 0; a < 10; a++)
+            chip_read_word(chip, (struct program_place){(uint16_t)machine.mem_slices, (uint16_t)(20u + a)},
+                           words[c][a]);
+        chip_destroy(chip);
+    }
+    assert_int_equal(first, 53 + 27 + 2);
+    for (uint32_t a = 0; a < 10; a++)
+        assert_memory_equal(words[0][a], words[1][a], lanes);
+}
+
+static void a_fault_stops_the_chip(void **state) {
+    (void)state;
+    struct machine machine;
+    struct chip *chip;
+    struct takt_error error, again;
+    uint64_t cycles;
+    const struct source bad[] = {{"mem.e3", "nop 7\nwrite 17, e4\nsync"}};
+    const struct source good[] = {{"mem.e3", "sync"}};
+    machine_tsp1(&machine);
+    assert_int_equal(chip_create(&chip, &machine, &error), TAKT_OK);
+    assert_int_equal(chip_last_fault(chip)->kind, CHIP_FAULT_NONE);
+    assert_int_equal(run_sources(&machine, bad, 1, chip, &cycles, &error), TAKT_FAULT);
+    assert_string_equal(error.message, "empty-slot fault at cycle 7, chip 0, queue mem.e3, "
+                                       "`write 17, e4`: stream e4 at position 27 holds no value");
+    assert_int_equal(run_sources(&machine, good, 1, chip, &cycles, &again), TAKT_FAULT);
+    assert_string_equal(error.message, again.message);
+    const struct chip_fault *fault = chip_last_fault(chip);
+    assert_int_equal(fault->kind, CHIP_FAULT_EMPTY_SLOT);
+    assert_int_equal(fault->cycle, 7);
+    assert_int_equal(fault->instruction.address, 17);
+    chip_destroy(chip);
+}
+
+/* Addresses and indices that the assembler would already refuse. */
+static void ranges_are_checked_when_they_run(void **state) {
+    (void)state;
+    static const struct {
+        struct source source;
+        uint64_t cycle;
+    } cases[] = {
+        {{"mem.e0", "read 8192, e0\nsync"}, 0},
+        {{"mem.e0", "read 8190, e0\nrepeat 2, 5, 1\nsync"}, 10},
+        {{"mem.e0", "read 1, e0\nrepeat 2, 5, -1\nsync"}, 10},
+        {{"mem.w43", "write 65535, e0\nsync"}, 0},
+        {{"mem.w43", "readwrite 0, e0, 8192, e0\nsync"}, 0},
+        {{"mxm.e0.weights", "lw 20, e0\nsync"}, 0},
+    };
+    for (uint32_t i = 0; i < BASE_COUNT(cases); i++) {
+        struct machine machine;
+        struct chip *chip;
+        struct takt_error error;
+        uint64_t cycles;
+        machine_tsp1(&machine);
+        assert_int_equal(chip_create(&chip, &machine, &error), TAKT_OK);
+        assert_int_equal(run_sources(&machine, &cases[i].source, 1, chip, &cycles, &error),
+                         TAKT_FAULT);
+        assert_int_equal(chip_last_fault(chip)->kind, CHIP_FAULT_RANGE);
+        assert_int_equal(chip_last_fault(chip)->cycle, cases[i].cycle);
+        chip_destroy(chip);
+    }
+}
+
+static void text_that_misuses_the_machine_is_refused(void **state) {
+    (void)state;
+    static const struct source cases[] = {
+        {"mem.e0", "add.f32 e0, e4, e8\nsync"},       {"vxm.0", "read 0, e0\nsync"},
+        {"vxm.1", "exp.f32 e0, e4\nsync"},            {"vxm.1", "div.f32 e0, e4, e8\nsync"},
+        {"vxm.0", "copy.b32 e16, e0\nsync"},          {"vxm.0", "copy.b32 e0, w16\nsync"},
+        {"vxm.4", "add.f32 e8, e4, e8\nsync"},        {"mem.e0", "repeat 1, 1, 1\nsync"},
+        {"mem.e0", "nop 4\nrepeat 1, 1, 1\nsync"},    {"mem.e0", "read 0, e0\nrepeat 1, 1, 1\nrepeat 1, 1, 1"},
+        {"vxm.0", "copy.b32 e0, e4\nrepeat 1, 1, 1"}, {"sxm.e.transpose0", "transpose 1, e0, e0\nrepeat 1, 1, 1"},
+        {"mxm.e0.weights", "abc.i8 e0\nsync"},        {"mxm.e0.results", "iw\nsync"},
+        {"sxm.e.distribute0", "permute e0, e1, e2"},
+    };
+    struct machine machine;
+    struct takt_error error;
+    machine_tsp1(&machine);
+    for (uint32_t i = 0; i < BASE_COUNT(cases); i++) {
+        uint64_t cycles;
+        enum takt_status status = run_sources(&machine, &cases[i], 1, NULL, &cycles, &error);
+        if (status != TAKT_FORMAT)
+            fail_msg("%s in %s: status %d", cases[i].lines, cases[i].queue, (int)status);
+        assert_non_null(strstr(error.message, cases[i].queue));
+    }
+}
+
+static void a_program_for_another_machine_is_refused(void **state) {
+    (void)state;
+    struct machine machine, other;
+    struct chip *chip;
+    struct takt_error error;
+    uint64_t cycles;
+    const struct source source = {"mem.e0", "sync"};
+    machine_tsp1(&machine);
+    other = machine;
+    other.vxm_cycles++;
+    assert_int_equal(chip_create(&chip, &machine, &error), TAKT_OK);
+    assert_int_equal(run_sources(&other, &source, 1, chip, &cycles, &error), TAKT_FORMAT);
+    assert_int_equal(run_sources(&machine, &source, 1, chip, &cycles, &error), TAKT_OK);
+    assert_int_equal(cycles, 1);
+    assert_int_equal(run_sources(&machine, &source, 0, chip, &cycles, &error), TAKT_OK);
+    assert_int_equal(cycles, 0);
+    chip_destroy(chip);
+}
+
+/* ---- assembly tests --------------------------------------------------------------------------------- */
+
+#define ASSEMBLY_DIRECTORY "tests/asm"
+
+static int is_assembly(const struct dirent *entry) {
+    size_t length = strlen(entry->d_name);
+    return length > 2 && strcmp(entry->d_name + length - 2, ".s") == 0;
+}
+
+static void assembly_files_hold(void **state) {
+    (void)state;
+    struct dirent **entries;
+    int count = scandir(ASSEMBLY_DIRECTORY, &entries, is_assembly, alphasort), bad = 0;
+    assert_true(count > 0);
+    for (int i = 0; i < count; i++) {
+        char path[512], *report = NULL;
+        bool held = false;
+        struct takt_error error;
+        snprintf(path, sizeof path, ASSEMBLY_DIRECTORY "/%s", entries[i]->d_name);
+        free(entries[i]);
+        if (takt_execute_file(path, &held, &report, &error) != TAKT_OK)
+            print_error("%s\n", error.message);
+        else if (!held)
+            print_error("%s: %s", path, report);
+        bad += !held;
+        free(report);
+    }
+    free(entries);
+    assert_int_equal(bad, 0);
+}
+
+/* Every row of isa.def and every kind of fault is the subject of some file. */
+static void assembly_files_cover_everything(void **state) {
+    (void)state;
+    struct dirent **entries;
+    struct base_text all = {0};
+    int count = scandir(ASSEMBLY_DIRECTORY, &entries, is_assembly, alphasort);
+    assert_true(count > 0);
+    for (int i = 0; i < count; i++) {
+        char path[512];
+        struct base_file file = {0};
+        snprintf(path, sizeof path, ASSEMBLY_DIRECTORY "/%s", entries[i]->d_name);
+        free(entries[i]);
+        assert_int_equal(base_file_map(&file, path, NULL), TAKT_OK);
+        base_text_append(&all, "\n", 1);
+        base_text_append(&all, (const char *)file.data, file.size_bytes);
+        base_file_unmap(&file);
+    }
+    free(entries);
+    for (uint32_t op = 0; op < ISA_OP_COUNT; op++) {
+        const struct isa_op_info *info = isa_op_info((enum isa_op)op);
+        char wanted[64];
+        snprintf(wanted, sizeof wanted, "\n%s%c", info->mnemonic,
+                 info->fields[0] == ISA_FIELD_NONE ? '\n' : ' ');
+        if (!strstr(all.data, wanted))
+            fail_msg("no file of " ASSEMBLY_DIRECTORY " uses %s", info->mnemonic);
+    }
+    for (int kind = CHIP_FAULT_NONE + 1; kind <= (int)CHIP_FAULT_DEADLOCK; kind++) {
+        char wanted[64];
+        snprintf(wanted, sizeof wanted, "\n.expect fault %s cycle ",
+                 chip_fault_name((enum chip_fault_kind)kind));
+        if (!strstr(all.data, wanted))
+            fail_msg("no file of " ASSEMBLY_DIRECTORY " expects: %s", wanted + 1);
+    }
+    base_text_free(&all);
+}
+
 TEST_GROUP(chip, cmocka_unit_test(kernels_give_exact_sums),
            cmocka_unit_test(kernels_give_one_rounding),
            cmocka_unit_test(lanes_join_split_and_transpose),
-           cmocka_unit_test(conversions_agree_with_num));
+           cmocka_unit_test(conversions_agree_with_num),
+           cmocka_unit_test(same_cycles_and_bytes_each_time),
+           cmocka_unit_test(a_fault_stops_the_chip),
+           cmocka_unit_test(ranges_are_checked_when_they_run),
+           cmocka_unit_test(text_that_misuses_the_machine_is_refused),
+           cmocka_unit_test(a_program_for_another_machine_is_refused),
+           cmocka_unit_test(assembly_files_hold),
+           cmocka_unit_test(assembly_files_cover_everything));

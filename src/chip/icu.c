@@ -41,12 +41,6 @@ static const char *objection(struct machine_queue unit, const struct chip_word *
     if (!machine_queue_accepts(unit.unit, op))
         return isa_op_info(op)->unit == ISA_UNIT_VXM_LARGE ? "only a large ALU has this operation"
                                                            : "the queue's unit has no such operation";
-    if (op == ISA_NOP && in->count == 0)
-        return "nop of 0 cycles";
-    if ((op == ISA_SHL_B32_IMM || op == ISA_SHR_B32_IMM) && in->imm > 31u)
-        return "shift by more than 31";
-    if (op == ISA_MAX_U8_IMM && in->imm > 255u)
-        return "constant of a byte operation above 255";
     if (unit.unit != ISA_UNIT_VXM && unit.unit != ISA_UNIT_VXM_LARGE)
         return NULL;
     uint32_t row = unit.index / MACHINE_VXM_COLUMNS;
@@ -64,8 +58,6 @@ static const char *repeat_objection(const struct isa_instruction *repeat,
     enum isa_op op = (enum isa_op)before->instruction.op;
     if (isa_op_info(op)->unit == ISA_UNIT_ICU || before->repeat_count)
         return "repeat without an instruction of the queue's unit directly before it";
-    if (repeat->count == 0 || repeat->delay == 0)
-        return "repeat with a count or delay of 0";
     if (repeat->step != 0 && !steps(op))
         return "repeat with a step after an instruction without address or index";
     return NULL;
