@@ -3,8 +3,7 @@
  *
  * Runs every test of every group, or those that a pattern selects: `group`, `group/name`, or a glob
  * over `group/name`. Runs from the root of the checkout. The last line is "N passed, N failed",
- * with
- * ", N skipped" when there are any; exit 0 only when something ran and nothing failed.
+ * with ", N skipped" when there are any; exit 0 only when something ran and nothing failed.
  */
 #include "tests.h"
 

@@ -15,7 +15,7 @@
 
 #define FABLE "models/fable/fable-q8_0.gguf"
 
-/* ---- running it --------------------------------------------------------------------------- */
+/* ---- running it ------------------------------------------------------------------------------ */
 
 struct outcome {
     int exit_code; /* -1: a signal ended it */
@@ -100,7 +100,7 @@ static void assert_accepted(const struct outcome *outcome)
     }
 }
 
-/* ---- models --------------------------------------------------------------------------------- */
+/* ---- models ---------------------------------------------------------------------------------- */
 
 static const struct gguf_random shape = {.seed = 21,
                                          .layers = 2,
@@ -149,7 +149,7 @@ static void copy_bytes(const char *from, const char *to, long most)
     fclose(out);
 }
 
-/* ---- the command line --------------------------------------------------------------------------
+/* ---- the command line ------------------------------------------------------------------------ */
  */
 
 static void help_everywhere(void **state)
@@ -226,8 +226,7 @@ static void manuals(void **state)
     assert_refused(TAKT("", "machine", "/nonexistent.machine"), 1, "/nonexistent.machine");
 }
 
-/* ---- wrong files
- * ----------------------------------------------------------------------------------- */
+/* ---- wrong files ----------------------------------------------------------------------------- */
 
 static void wrong_files(void **state)
 {
@@ -274,8 +273,7 @@ static void prompt_too_long(void **state)
                    "the context holds 16");
 }
 
-/* ---- results
- * ------------------------------------------------------------------------------------------ */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static json_t *json_of(const struct outcome *outcome)
 {

@@ -15,7 +15,7 @@
 
 #define FABLE "models/fable/fable-q8_0.gguf"
 
-/* ---- models --------------------------------------------------------------------------------- */
+/* ---- models ---------------------------------------------------------------------------------- */
 
 static void random_model(char path[64], const struct gguf_random *shape)
 {
@@ -67,7 +67,7 @@ static bool have_fable(void)
     return access(FABLE, R_OK) == 0;
 }
 
-/* ---- generation -------------------------------------------------------------------------------
+/* ---- generation ------------------------------------------------------------------------------ */
  */
 
 static void check_steps(const struct takt_result *result, enum takt_target target)
@@ -210,7 +210,7 @@ static void chip_equals_reference_fable(void **state)
     compare_chunks(FABLE, TAKT_TARGET_CHIP, 512, prompt_short, 8);
 }
 
-/* ---- sessions ---------------------------------------------------------------------------------
+/* ---- sessions -------------------------------------------------------------------------------- */
  */
 
 static void session_logits_agree(enum takt_target target)
@@ -286,8 +286,7 @@ static void session_refuses(void **state)
     unlink(path);
 }
 
-/* ---- how generation ends
- * --------------------------------------------------------------------------- */
+/* ---- how generation ends --------------------------------------------------------------------- */
 
 static void finish_of(struct takt_engine *engine, const struct takt_request *request,
                       const char *finish, size_t tokens)
@@ -398,8 +397,7 @@ static void refusals(void **state)
     unlink(path);
 }
 
-/* ---- sampling
- * ---------------------------------------------------------------------------------------- */
+/* ---- sampling -------------------------------------------------------------------------------- */
 
 static void sample_greedy(void **state)
 {

@@ -3,8 +3,8 @@
  *
  * Invariants: standard output carries results and nothing else; an error is one line on standard
  * error, "takt COMMAND: message"; exit 2 for a wrong command line, 1 for any other error, 130 after
- * an interrupt. Options are tables, so that parsing, help and completion cannot disagree. Read
- * next: main.c, options.c, run.c.
+ * an interrupt. Options are tables, so that parsing, help and completion cannot disagree.
+ * Read next: main.c, options.c, run.c.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H

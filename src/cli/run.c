@@ -81,7 +81,7 @@ static void on_progress(void *user, size_t done, size_t total)
     stream->echoed = stream->echoed || show_now;
 }
 
-/* ---- the account on standard error -------------------------------------------------------- */
+/* ---- the account on standard error ----------------------------------------------------------- */
 
 static bool same_steps(const struct takt_step *a, const struct takt_step *b)
 {
@@ -142,7 +142,7 @@ static void print_account(const struct settings *settings, const struct takt_mod
     fprintf(stderr, "\n");
 }
 
-/* ---- --json --------------------------------------------------------------------------------- */
+/* ---- --json ---------------------------------------------------------------------------------- */
 
 static json_t *json_u64(uint64_t value)
 {
@@ -219,7 +219,7 @@ static void print_json(const struct settings *settings, const struct takt_model_
     cli_print_json(object);
 }
 
-/* ---- the command ------------------------------------------------------------------------------
+/* ---- the command ----------------------------------------------------------------------------- */
  */
 
 static int generate(const struct cli_command *command, struct takt_engine *engine,

@@ -6,8 +6,8 @@
  * model (chip or reference do), print, or read the environment.
  * Invariants: a model that does not fit is refused when the engine opens, before anything runs;
  * every step's cycles equal the compiled ones or the session ends with a fault; nothing is
- * allocated per token. An engine and its sessions belong to one thread at a time. Read next:
- * engine.c, programs.c, step.c, session.c, generate.c.
+ * allocated per token. An engine and its sessions belong to one thread at a time.
+ * Read next: engine.c, programs.c, step.c, session.c, generate.c.
  */
 #ifndef RUN_RUN_H
 #define RUN_RUN_H

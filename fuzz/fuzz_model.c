@@ -1,0 +1,65 @@
+/* Any bytes as a GGUF file: refused with a message, or a model whose every row can be read. */
+#include "fuzz.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "model/model.h"
+
+static void read_rows(const struct model_tensor *tensor)
+{
+    float *row = malloc(((size_t)tensor->columns + 1) * sizeof *row);
+    if (row && tensor->rows > 0) {
+        model_row(tensor, 0, row);
+        model_row(tensor, tensor->rows - 1, row);
+    }
+    free(row);
+}
+
+static void use_tokenizer(const struct tokenizer *tokenizer)
+{
+    static const char text[] = "A fox <|im_end|> \xFF\xC3\xA9 12345\n\n";
+    uint32_t *ids = NULL;
+    size_t count = 0;
+    struct base_text out = {0};
+    if (tokenizer_encode(tokenizer, text, sizeof text - 1, true, true, &ids, &count, NULL) ==
+        TAKT_OK) {
+        for (size_t i = 0; i < count; i++) {
+            tokenizer_decode(tokenizer, ids[i], i == 0, true, &out);
+        }
+        free(ids);
+    }
+    base_text_free(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char path[64];
+    struct takt_error error;
+    struct model *model;
+    struct tokenizer *tokenizer;
+    const int file = memfd_create("fuzz", 0);
+    if (file < 0 || (size > 0 && write(file, data, size) != (ssize_t)size)) {
+        abort();
+    }
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    if (model_open(&model, path, &error) == TAKT_OK) {
+        read_rows(&model->embedding);
+        read_rows(&model->output);
+        for (uint32_t i = 0; i < model->layers; i++) {
+            read_rows(&model->layer[i].q);
+            read_rows(&model->layer[i].down);
+        }
+        use_tokenizer(model->tokenizer);
+        model_close(model);
+    }
+    if (tokenizer_open_file(&tokenizer, path, &error) == TAKT_OK) {
+        use_tokenizer(tokenizer);
+        tokenizer_close(tokenizer);
+    }
+    close(file);
+    return 0;
+}
