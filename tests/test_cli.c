@@ -150,7 +150,6 @@ static void copy_bytes(const char *from, const char *to, long most)
 }
 
 /* ---- the command line ------------------------------------------------------------------------ */
- */
 
 static void help_everywhere(void **state)
 {

@@ -68,7 +68,6 @@ static bool have_fable(void)
 }
 
 /* ---- generation ------------------------------------------------------------------------------ */
- */
 
 static void check_steps(const struct takt_result *result, enum takt_target target)
 {
@@ -211,7 +210,6 @@ static void chip_equals_reference_fable(void **state)
 }
 
 /* ---- sessions -------------------------------------------------------------------------------- */
- */
 
 static void session_logits_agree(enum takt_target target)
 {

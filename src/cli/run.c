@@ -220,7 +220,6 @@ static void print_json(const struct settings *settings, const struct takt_model_
 }
 
 /* ---- the command ----------------------------------------------------------------------------- */
- */
 
 static int generate(const struct cli_command *command, struct takt_engine *engine,
                     const struct settings *settings)

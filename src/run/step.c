@@ -17,8 +17,7 @@ struct step {
     uint32_t lanes;
 };
 
-/* Writes staging.elements as one item of a binding: gather each row's lanes, split into byte
- * planes. */
+/* Writes staging.elements as one item of a binding, split into byte planes row by row. */
 static void write_item(const struct step *step, const struct program_binding *binding,
                        uint32_t item)
 {
