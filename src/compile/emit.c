@@ -8,8 +8,6 @@
  */
 #include "compile/internal.h"
 
-#include <string.h>
-
 #define NOP_MAX 65535u
 #define COUNT_MAX 65535u
 
@@ -159,7 +157,7 @@ static void check_queue(const struct compiler *c, const struct program *program,
                 last = in;
             }
             BASE_ASSERT(next < q->count && now == c->machine->notify_cycles + q->items[next].cycle);
-            BASE_ASSERT(memcmp(&last, &q->items[next].instruction, sizeof last) == 0);
+            BASE_ASSERT(isa_encode(&last) == isa_encode(&q->items[next].instruction));
             now += k + 1 < times ? delay : 1;
         }
     }

@@ -204,6 +204,8 @@ struct compile_plan {
     struct product output;
     uint64_t bytes_weights, bytes_kv, bytes_constants;
     uint32_t next_plane;
+    uint32_t group_words[2][2]; /* weights of each plane's slices, at address 0 */
+    uint8_t **group_data[2][2]; /* [16] the words of each slice */
 };
 
 /* ---- one compilation ------------------------------------------------------------------------------------- */
@@ -302,23 +304,38 @@ uint32_t lower_max_bytes(struct compiler *c, uint32_t in, uint32_t items, bool s
 /* in: SKEW, `items` binary32 vectors; returns LINEAR binary32 [items]. */
 uint32_t lower_max_f32(struct compiler *c, uint32_t in, uint32_t items, const char *name);
 
-void lower_attention(struct compiler *c, const struct graph_op *op, uint32_t q, uint32_t k, uint32_t v,
-                     uint32_t out);
+/* q, k, v, out: tensors in the head layouts. */
+void lower_attention(struct compiler *c, uint32_t q, uint32_t k, uint32_t v, uint32_t out);
 
 /* ---- products and quantisation (lower_product.c) ---------------------------------------------------------------------- */
 
-/* Byte exponents of `pieces` x chunk vectors of x (times gain unless NONE), reduced over pieces, into
- * vectors first .. first + chunk - 1 of the STRIPE buffer out. */
-void lower_exponents(struct compiler *c, uint32_t x, uint32_t first_x, uint32_t pieces, uint32_t tokens,
-                     uint32_t out, uint32_t first, const char *name);
+/* Largest exponent byte of each token over `pieces` pieces of x: vectors first .. of the STRIPE buffer out. */
+void lower_exponents(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens, uint32_t out,
+                     uint32_t first, const char *name);
 /* Ops that turn the broadcast exponent byte into 2^(141-E) or 2^(E-141). */
 uint16_t lower_scale_up(struct compiler *c, struct access exponent);
 uint16_t lower_scale_down(struct compiler *c, struct access exponent);
 /* Ops acc = fma(256, f(hi), f(lo)). */
 uint16_t lower_combine(struct compiler *c, struct access hi, struct access lo);
+/* out[i] = op over the inputs' vectors i, i < n. */
+void lower_reduce_burst(struct compiler *c, enum isa_op op, const struct access *inputs, uint32_t count,
+                        uint32_t planes, uint32_t n, struct access out, const char *name);
+/* [pieces * tokens] 16 bits, of x and its tokens' broadcast exponents (vectors 0 .. tokens-1). */
+uint32_t lower_quantise(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens,
+                        uint32_t exponents, const char *name);
+/* Sums over lanes and pieces: byte plane planes[s] of vectors p * stride + 0 .. n-1 of in[p] through a
+ * tile of ones into outputs[s], int32 in every lane. */
+void lower_ones(struct compiler *c, const uint32_t *in, uint32_t pieces, uint32_t stride, uint32_t n,
+                const uint32_t *planes, const uint32_t *outputs, uint32_t segments, const char *name);
+/* Both give 16-bit activations and, per token, the scale of the epilogue: x * gain with 1 / rms in the
+ * scale; x as it is. */
+uint32_t lower_normalise(struct compiler *c, uint32_t x, uint32_t gain, uint32_t tokens, uint32_t *scale,
+                         const char *name);
+uint32_t lower_activations(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens,
+                           uint32_t *scale, const char *name);
+/* out = [residual +] product of the activations; residual NONE for none. */
 void lower_product(struct compiler *c, const struct product *product, uint32_t q16, uint32_t tokens,
-                   uint32_t scale, uint32_t first_scale, uint32_t residual, uint32_t out,
-                   const char *name);
+                   uint32_t scale, uint32_t residual, uint32_t out, const char *name);
 
 /* ---- VXM mapping (kernel.c) ------------------------------------------------------------------------------------------------ */
 

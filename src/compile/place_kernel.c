@@ -107,7 +107,8 @@ static struct destination find_destination(const struct place *p, const struct k
     for (uint32_t j = 0; j < k->output_count; j++) {
         if (k->outputs[j].op == i) {
             const struct buffer *buffer = &p->c->buffers[k->outputs[j].access.buffer];
-            uint32_t position = slice_position(p->machine, buffer->slice);
+            uint32_t furthest = buffer->slice + buffer_slices(buffer) - 1;
+            uint32_t position = slice_position(p->machine, furthest);
             to.west = buffer->slice < p->machine->mem_slices;
             to.far = to.west ? BASE_MIN(to.far, position) : BASE_MAX(to.far, position);
         }
@@ -115,26 +116,21 @@ static struct destination find_destination(const struct place *p, const struct k
     return to;
 }
 
+/* Books the slots of op i's results and stores them; a buffer of fewer bytes takes the low ones. */
 static bool try_result_on(struct place *p, const struct task *task, const struct kernel *k, uint32_t i,
                           const struct destination *to, uint32_t stream, int64_t lands) {
     uint32_t planes = kernel_result_planes((enum isa_op)k->ops[i].op);
     uint32_t from = machine_vxm_write_position(p->machine, k->ops[i].column);
-    bool booked = false;
-    for (uint32_t j = 0; j < k->output_count; j++) {
-        if (k->outputs[j].op != i) {
-            continue;
-        }
-        const struct access *access = &k->outputs[j].access;
-        bool ok = booked ? place_store(p, access, 0, planes, task->n, from, to->west, stream, lands)
-                         : place_write(p, access, 0, planes, task->n, from, to->west, stream, to->far,
-                                       lands);
-        if (!ok) {
+    for (uint32_t v = 0; v < task->n; v++) {
+        if (!reserve_stream(p->reserve, to->west, stream, planes, from, to->far, lands + v)) {
             return false;
         }
-        booked = true;
     }
-    for (uint32_t v = 0; !booked && v < task->n; v++) {
-        if (!reserve_stream(p->reserve, to->west, stream, planes, from, to->far, lands + v)) {
+    for (uint32_t j = 0; j < k->output_count; j++) {
+        const struct access *access = &k->outputs[j].access;
+        uint32_t stored = BASE_MIN(planes, p->c->buffers[access->buffer].planes);
+        if (k->outputs[j].op == i &&
+            !place_store(p, access, 0, stored, task->n, from, to->west, stream, lands)) {
             return false;
         }
     }

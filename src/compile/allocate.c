@@ -1,0 +1,148 @@
+/*
+ * Allocate: temporary buffers get slices and addresses.
+ *
+ * Requires: lowered tasks. Fills in: slice and address of every buffer.
+ * Buffers that one task uses at once should not share slices, for a slice issues one instruction a
+ * cycle: each buffer in turn takes the place where fewest of its neighbours are, then the emptiest,
+ * away from the weights. Buffers live for the whole step; layers reuse them.
+ */
+#include "compile/internal.h"
+
+struct allocation {
+    struct compiler *c;
+    uint32_t first;      /* the first temporary */
+    uint32_t *used;      /* [slices] words taken */
+    uint8_t *neighbours; /* [temporaries][buffers] */
+};
+
+static void meet(struct allocation *a, uint32_t x, uint32_t y) {
+    if (x == NONE || y == NONE || x == y) {
+        return;
+    }
+    if (x >= a->first) {
+        a->neighbours[(size_t)(x - a->first) * a->c->buffer_count + y] = 1;
+    }
+    if (y >= a->first) {
+        a->neighbours[(size_t)(y - a->first) * a->c->buffer_count + x] = 1;
+    }
+}
+
+static uint32_t task_buffers(const struct task *task, uint32_t *list) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; task->kernel != NULL && i < task->kernel->input_count; i++) {
+        list[n++] = task->kernel->inputs[i].access.buffer;
+    }
+    for (uint32_t i = 0; task->kernel != NULL && i < task->kernel->output_count; i++) {
+        list[n++] = task->kernel->outputs[i].access.buffer;
+    }
+    for (uint32_t i = 0; task->pass != NULL && i < task->pass->segment_count; i++) {
+        list[n++] = task->pass->segments[i].input.buffer;
+        list[n++] = task->pass->segments[i].output.buffer;
+    }
+    list[n++] = task->in.buffer;
+    list[n++] = task->out.buffer;
+    list[n++] = task->map.buffer;
+    if (task->kind == TASK_SCATTER) {
+        list[n++] = task->target_buffer;
+    }
+    return n;
+}
+
+static void find_neighbours(struct allocation *a) {
+    uint32_t list[KERNEL_INPUTS_MAX + KERNEL_OUTPUTS_MAX + 16];
+    for (uint32_t i = 0; i < a->c->task_count; i++) {
+        uint32_t n = task_buffers(&a->c->tasks[i], list);
+        for (uint32_t x = 0; x < n; x++) {
+            for (uint32_t y = 0; y < x; y++) {
+                meet(a, list[x], list[y]);
+            }
+        }
+    }
+}
+
+static bool overlaps(const struct buffer *b, uint32_t slice, uint32_t slices) {
+    return b->slice != NONE && b->slice < slice + slices && slice < b->slice + buffer_slices(b);
+}
+
+static uint64_t cost_of(const struct allocation *a, uint32_t index, uint32_t slice, uint32_t *address) {
+    const struct compiler *c = a->c;
+    uint32_t slices = buffer_slices(&c->buffers[index]), clashes = 0;
+    *address = 0;
+    for (uint32_t s = slice; s < slice + slices; s++) {
+        *address = BASE_MAX(*address, a->used[s]);
+    }
+    if (*address + buffer_words(&c->buffers[index]) > c->machine->mem_words) {
+        return UINT64_MAX;
+    }
+    const uint8_t *neighbours = &a->neighbours[(size_t)(index - a->first) * c->buffer_count];
+    for (uint32_t i = 0; i < c->buffer_count; i++) {
+        clashes += neighbours[i] != 0 && overlaps(&c->buffers[i], slice, slices);
+    }
+    bool weights = slice % c->machine->mem_slices >= c->plan->group_slice[0][0];
+    return (uint64_t)clashes << 32 | (uint64_t)weights << 31 | *address;
+}
+
+static enum takt_status place_buffer(struct allocation *a, uint32_t index) {
+    struct compiler *c = a->c;
+    struct buffer *b = &c->buffers[index];
+    uint32_t slices = buffer_slices(b), per_hemisphere = c->machine->mem_slices;
+    uint32_t step = slices == STRIPES ? MACHINE_SLICES_PER_POSITION : slices;
+    uint64_t best = UINT64_MAX;
+    for (uint32_t i = 0; i < 2 * per_hemisphere / step; i++) {
+        uint32_t h = (i + index) % 2, slice = h * per_hemisphere + i / 2 * step, address;
+        if (i / 2 * step + slices > per_hemisphere) {
+            continue;
+        }
+        uint64_t cost = cost_of(a, index, slice, &address);
+        if (cost < best) {
+            best = cost;
+            b->slice = slice;
+            b->address = address;
+        }
+    }
+    if (best == UINT64_MAX) {
+        return base_fail(c->error, TAKT_CAPACITY,
+                         "compile: no room for \"%s\" (%u words in %u slices) of a step of %u tokens over "
+                         "%u positions beside weights and KV cache on \"%s\"; use a smaller --chunk or "
+                         "--ctx",
+                         b->name, buffer_words(b), slices, c->chunk, c->bucket, c->machine->name);
+    }
+    for (uint32_t s = b->slice; s < b->slice + slices; s++) {
+        a->used[s] = b->address + buffer_words(b);
+    }
+    return TAKT_OK;
+}
+
+enum takt_status allocate(struct compiler *c) {
+    struct allocation a = {.c = c, .first = c->plan->buffer_count};
+    uint32_t slices = 2 * c->machine->mem_slices;
+    a.used = BASE_NEW(&c->arena, uint32_t, slices);
+    for (uint32_t s = 0; s < slices; s++) {
+        a.used[s] = c->plan->quad_used[s / MACHINE_SLICES_PER_POSITION];
+    }
+    a.neighbours = BASE_NEW(&c->arena, uint8_t, (size_t)(c->buffer_count - a.first) * c->buffer_count);
+    find_neighbours(&a);
+    for (uint32_t i = a.first; i < c->buffer_count; i++) {
+        enum takt_status status = place_buffer(&a, i);
+        if (status != TAKT_OK) {
+            return status;
+        }
+    }
+    return TAKT_OK;
+}
+
+/* No two buffers share a word; all lie inside the machine. */
+enum takt_status allocate_check(struct compiler *c) {
+    for (uint32_t i = c->plan->buffer_count; i < c->buffer_count; i++) {
+        const struct buffer *x = &c->buffers[i];
+        BASE_ASSERT(x->slice + buffer_slices(x) <= 2 * c->machine->mem_slices);
+        BASE_ASSERT(x->address + buffer_words(x) <= c->machine->mem_words);
+        for (uint32_t j = 0; j < i; j++) {
+            const struct buffer *y = &c->buffers[j];
+            bool apart = x->address + buffer_words(x) <= y->address ||
+                         y->address + buffer_words(y) <= x->address;
+            BASE_ASSERT(apart || !overlaps(y, x->slice, buffer_slices(x)));
+        }
+    }
+    return TAKT_OK;
+}

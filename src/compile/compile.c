@@ -1,0 +1,178 @@
+/* The compiler's table of contents. Each pass is a file whose first comment says what it requires and
+ * fills in; a checker runs after each. */
+#include "compile/plan.h"
+
+#include <stdlib.h>
+
+#define PLAN_OVERHEAD_BYTES (64u << 20)
+#define ARENA_BYTES (16ull << 30) /* of addresses; pages are taken when used */
+#define PROGRAM_BYTES (1ull << 30)
+#define TASKS_MAX (1u << 20)
+#define BUFFERS_MAX 4096u
+
+uint32_t compile_blocks(uint32_t chunk) { return (chunk + STRIPES - 2) / STRIPES + 1; }
+
+uint32_t compile_bucket(const struct compile_plan *plan, uint32_t length) {
+    uint32_t tiles = 1;
+    while (tiles * plan->lanes < length) {
+        tiles *= 2;
+    }
+    return BASE_MIN(tiles, plan->context_tiles) * plan->lanes;
+}
+
+/* ---- one program -------------------------------------------------------------------------------------- */
+
+static enum takt_status compiler_open(struct compiler *c, const struct compile_plan *plan, uint32_t chunk,
+                                      uint32_t bucket, bool all_logits, struct takt_error *error) {
+    *c = (struct compiler){.plan = plan, .graph = plan->graph, .machine = &plan->machine,
+                           .error = error, .chunk = chunk, .bucket = bucket,
+                           .tiles = bucket / plan->lanes, .blocks = compile_blocks(chunk),
+                           .all_logits = all_logits, .task_capacity = TASKS_MAX,
+                           .buffer_capacity = plan->buffer_count + BUFFERS_MAX};
+    enum takt_status status = base_arena_create(&c->arena, ARENA_BYTES, error);
+    if (status != TAKT_OK) {
+        return status;
+    }
+    c->tasks = BASE_NEW(&c->arena, struct task, c->task_capacity);
+    c->buffers = BASE_NEW(&c->arena, struct buffer, c->buffer_capacity);
+    for (uint32_t i = 0; i < plan->buffer_count; i++) {
+        c->buffers[i] = plan->buffers[i];
+    }
+    c->buffer_count = plan->buffer_count;
+    return TAKT_OK;
+}
+
+typedef enum takt_status (*pass_function)(struct compiler *c);
+
+static enum takt_status run_passes(struct compiler *c, const pass_function *passes, size_t count) {
+    enum takt_status status = TAKT_OK;
+    for (size_t i = 0; i < count && status == TAKT_OK; i++) {
+        status = passes[i](c);
+    }
+    return status;
+}
+
+static const pass_function MEMORY_PASSES[] = {lower, lower_check, allocate, allocate_check};
+static const pass_function TIME_PASSES[] = {schedule, schedule_check};
+
+struct owned_program { /* a program and what it stands on */
+    struct program program;
+    struct base_arena arena;
+};
+
+enum takt_status compile_program(struct program **program, const struct compile_plan *plan,
+                                 uint32_t chunk, uint32_t bucket, bool all_logits,
+                                 struct takt_error *error) {
+    struct compiler c;
+    BASE_ASSERT(chunk >= 1 && chunk <= plan->chunk_max && bucket % plan->lanes == 0);
+    struct owned_program *owned = calloc(1, sizeof *owned);
+    if (owned == NULL) {
+        return base_fail(error, TAKT_MEMORY, "compile: out of memory");
+    }
+    enum takt_status status = base_arena_create(&owned->arena, PROGRAM_BYTES, error);
+    if (status == TAKT_OK) {
+        status = compiler_open(&c, plan, chunk, bucket, all_logits, error);
+    }
+    if (status != TAKT_OK) {
+        compile_program_destroy(&owned->program);
+        return status;
+    }
+    status = run_passes(&c, MEMORY_PASSES, BASE_COUNT(MEMORY_PASSES));
+    if (status == TAKT_OK) {
+        status = run_passes(&c, TIME_PASSES, BASE_COUNT(TIME_PASSES));
+    }
+    if (status == TAKT_OK) {
+        status = emit(&c, &owned->program, &owned->arena);
+    }
+    if (status == TAKT_OK) {
+        status = emit_check(&c, &owned->program);
+    }
+    if (status == TAKT_OK) {
+        status = bind(&c, &owned->program, &owned->arena);
+    }
+    if (status == TAKT_OK) {
+        status = program_check(&owned->program, error);
+    }
+    base_arena_destroy(&c.arena);
+    if (status != TAKT_OK) {
+        compile_program_destroy(&owned->program);
+        return status;
+    }
+    *program = &owned->program;
+    return TAKT_OK;
+}
+
+void compile_program_destroy(struct program *program) {
+    if (program != NULL) {
+        struct owned_program *owned = (struct owned_program *)program; /* its first member */
+        base_arena_destroy(&owned->arena);
+        free(owned);
+    }
+}
+
+/* ---- the plan ---------------------------------------------------------------------------------------------- */
+
+/* The largest steps must find room before the first one runs. */
+static enum takt_status check_room(const struct compile_plan *plan, uint32_t chunk,
+                                   struct takt_error *error) {
+    struct compiler c;
+    enum takt_status status = compiler_open(&c, plan, chunk, plan->context_tiles * plan->lanes,
+                                            chunk > 1, error);
+    if (status == TAKT_OK) {
+        status = run_passes(&c, MEMORY_PASSES, BASE_COUNT(MEMORY_PASSES));
+        base_arena_destroy(&c.arena);
+    }
+    return status;
+}
+
+static uint64_t plan_bytes(const struct graph *graph, const struct machine *machine) {
+    uint64_t vectors = 64 + 2ull * machine->mem_slices * machine->mem_words;
+    return vectors * machine_lanes(machine) + (uint64_t)graph->layers * 65536 +
+           (uint64_t)graph->vocab * 64 + PLAN_OVERHEAD_BYTES;
+}
+
+enum takt_status compile_plan_create(struct compile_plan **out, const struct graph *graph,
+                                     const struct machine *machine, uint32_t context,
+                                     uint32_t chunk_max, struct takt_error *error) {
+    uint32_t most = BASE_MIN(machine->mxm_accumulators / 4, 256u);
+    if (chunk_max < 1 || chunk_max > most) {
+        return base_fail(error, TAKT_LIMIT,
+                         "compile: chunks of %u tokens; \"%s\" has accumulators for 1..%u", chunk_max,
+                         machine->name, most);
+    }
+    struct compile_plan *plan = calloc(1, sizeof *plan);
+    if (plan == NULL) {
+        return base_fail(error, TAKT_MEMORY, "compile: out of memory");
+    }
+    plan->graph = graph;
+    plan->machine = *machine;
+    plan->context = context;
+    plan->chunk_max = chunk_max;
+    enum takt_status status = base_arena_create(&plan->arena, plan_bytes(graph, machine), error);
+    if (status == TAKT_OK) {
+        status = plan_build(plan, error);
+    }
+    if (status == TAKT_OK) {
+        status = check_room(plan, 1, error);
+    }
+    if (status == TAKT_OK && chunk_max > 1) {
+        status = check_room(plan, chunk_max, error);
+    }
+    if (status != TAKT_OK) {
+        compile_plan_destroy(plan);
+        return status;
+    }
+    *out = plan;
+    return TAKT_OK;
+}
+
+void compile_plan_destroy(struct compile_plan *plan) {
+    if (plan != NULL) {
+        base_arena_destroy(&plan->arena);
+        free(plan);
+    }
+}
+
+const struct program_image *compile_plan_image(const struct compile_plan *plan) {
+    return &plan->image;
+}

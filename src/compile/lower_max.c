@@ -1,0 +1,118 @@
+/*
+ * Lowering a maximum over all lanes, of up to sixteen vectors at once.
+ *
+ * Requires: the vectors in sixteen slices. Fills in: tasks.
+ *
+ * Transpose (lane x of output stream i = lane i of vector x, in each superlane), then a tree over the
+ * sixteen streams: lane x of every superlane holds vector x's maximum over that superlane. Rotate by
+ * every number of superlanes, tree again: over all superlanes. At last a distributor gives each vector's
+ * value to all sixteen lanes. binary32 goes the same way, byte plane by byte plane through the switch
+ * units, whole through the trees. With `segments` the rotations stay within each KV head's superlanes.
+ */
+#include "compile/internal.h"
+
+#define REDUCE_MAX 20u
+
+struct shape { /* bytes or binary32 */
+    uint32_t planes;
+    enum buffer_kind kind;
+    enum isa_op op;
+    uint32_t width; /* operations side by side: streams allow four of bytes, two of binary32 */
+};
+
+static const struct shape BYTES = {1, BUFFER_STRIPE, ISA_MAX_U8, 4};
+static const struct shape FLOATS = {4, BUFFER_SKEW, ISA_MAX_F32, 2};
+
+/* Vectors base .. base + count - 1 of a spread buffer into one vector. */
+static void reduce(struct compiler *c, const struct shape *shape, uint32_t buffer, uint32_t base,
+                   uint32_t count, struct access out, const char *name) {
+    if (count > REDUCE_MAX) {
+        uint32_t parts = (count + STRIPES - 1) / STRIPES;
+        uint32_t part = build_buffer(c, shape->kind, shape->planes, parts, "%s.part%u", name, shape->planes);
+        for (uint32_t i = 0; i < parts; i++) {
+            reduce(c, shape, buffer, base + i * STRIPES, BASE_MIN(STRIPES, count - i * STRIPES),
+                   access_constant(part, i), name);
+        }
+        buffer = part;
+        base = 0;
+        count = parts;
+    }
+    uint16_t refs[REDUCE_MAX];
+    build_kernel(c, 1, name);
+    for (uint32_t i = 0; i < count; i++) {
+        refs[i] = build_input(c, access_constant(buffer, base + i), shape->planes);
+    }
+    uint16_t result = build_reduce(c, shape->op, refs, count, shape->width);
+    if (REF_IS_INPUT(result)) {
+        result = build_op(c, shape->planes == 1 ? ISA_COPY_B8 : ISA_COPY_B32, result, REF_NONE, 0);
+    }
+    build_output(c, result, out);
+}
+
+/* Over the sixteen lanes of each superlane: vector `group` of the result. */
+static void lower_lanes(struct compiler *c, const struct shape *shape, uint32_t in, uint32_t items,
+                        uint32_t group, uint32_t turned, uint32_t out, const char *name) {
+    uint32_t left = items - group * STRIPES;
+    for (uint32_t b = 0; b < shape->planes; b++) {
+        struct task *task = build_task(c, TASK_TRANSPOSE, 1, "%s.lanes", name);
+        task->hemisphere = NONE;
+        task->unit = (group * shape->planes + b) % MACHINE_TRANSPOSERS;
+        task->rows = left >= STRIPES ? 0xFFFFu : (1u << left) - 1;
+        task->plane = task->out_plane = b;
+        task->in = access_constant(in, group);
+        task->out = access_constant(turned, group);
+    }
+    reduce(c, shape, turned, group * STRIPES, STRIPES, access_constant(out, group), name);
+}
+
+/* Over superlanes: `rotations` of them, by the map. */
+static void lower_superlanes(struct compiler *c, const struct shape *shape, uint32_t in, uint32_t map,
+                             uint32_t rotations, uint32_t group, uint32_t rotated, uint32_t out,
+                             const char *name) {
+    uint32_t stride = (rotations + STRIPES - 1) / STRIPES * STRIPES;
+    for (uint32_t b = 0; b < shape->planes; b++) {
+        struct task *task = build_task(c, TASK_PERMUTE, rotations, "%s.superlanes", name);
+        task->hemisphere = NONE;
+        task->plane = task->out_plane = b;
+        task->in = access_constant(in, group);
+        task->map = access_linear(map, 0);
+        task->out = access_linear(rotated, group * stride);
+    }
+    reduce(c, shape, rotated, group * stride, rotations, access_constant(out, group), name);
+}
+
+static uint32_t lower_max(struct compiler *c, const struct shape *shape, uint32_t in, uint32_t items,
+                          bool segments, const char *name) {
+    const struct compile_plan *plan = c->plan;
+    uint32_t groups = (items + STRIPES - 1) / STRIPES, planes = shape->planes;
+    uint32_t rotations = segments ? plan->head_superlanes : plan->superlanes;
+    uint32_t map = segments ? plan->constants.segment_map : plan->constants.rotate_map;
+    uint32_t stride = (rotations + STRIPES - 1) / STRIPES * STRIPES;
+    uint32_t turned = build_buffer(c, shape->kind, planes, groups * STRIPES, "%s.turned", name);
+    uint32_t lanes = build_buffer(c, BUFFER_LINEAR, planes, groups, "%s.lanes", name);
+    uint32_t all = build_buffer(c, BUFFER_LINEAR, planes, groups, "%s.all", name);
+    uint32_t rotated = build_buffer(c, shape->kind, planes, groups * stride, "%s.rotated", name);
+    uint32_t result = build_buffer(c, BUFFER_LINEAR, planes, items, "%s.max", name);
+    for (uint32_t g = 0; g < groups; g++) {
+        lower_lanes(c, shape, in, items, g, turned, lanes, name);
+        lower_superlanes(c, shape, lanes, map, rotations, g, rotated, all, name);
+        uint32_t n = BASE_MIN(STRIPES, items - g * STRIPES);
+        struct task *task = build_task(c, TASK_DISTRIBUTE, n, "%s.broadcast", name);
+        task->hemisphere = NONE;
+        task->planes = planes;
+        task->unit = planes == 1 ? g % MACHINE_DISTRIBUTORS : 0;
+        task->in = access_constant(all, g);
+        task->map = access_linear(plan->constants.broadcast_map, 0);
+        task->out = access_linear(result, g * STRIPES);
+    }
+    return result;
+}
+
+uint32_t lower_max_bytes(struct compiler *c, uint32_t in, uint32_t items, bool segments,
+                         const char *name) {
+    return lower_max(c, &BYTES, in, items, segments, name);
+}
+
+uint32_t lower_max_f32(struct compiler *c, uint32_t in, uint32_t items, const char *name) {
+    return lower_max(c, &FLOATS, in, items, false, name);
+}

@@ -1,0 +1,249 @@
+/*
+ * Lowering products: exponents, 16-bit activations, passes through weight tiles, the epilogue.
+ *
+ * Requires: tensors as LINEAR buffers, vector = piece * tokens + token. Fills in: tasks.
+ */
+#include "compile/internal.h"
+
+#define EXPONENT_SHIFT 23u
+
+uint16_t lower_scale_up(struct compiler *c, struct access exponent) {
+    uint16_t e = build_op(c, ISA_MAX_U8_IMM, build_input(c, exponent, 1), REF_NONE, NUM_EXPONENT_MIN);
+    e = build_op(c, ISA_CVT_U8_I32, e, REF_NONE, 0);
+    e = build_op(c, ISA_SHL_B32_IMM, e, REF_NONE, EXPONENT_SHIFT);
+    return build_op(c, ISA_RSUB_I32_IMM, e, REF_NONE, 268u << EXPONENT_SHIFT);
+}
+
+uint16_t lower_scale_down(struct compiler *c, struct access exponent) {
+    uint16_t e = build_op(c, ISA_MAX_U8_IMM, build_input(c, exponent, 1), REF_NONE, NUM_EXPONENT_MIN);
+    e = build_op(c, ISA_CVT_U8_I32, e, REF_NONE, 0);
+    e = build_op(c, ISA_SHL_B32_IMM, e, REF_NONE, EXPONENT_SHIFT);
+    return build_op(c, ISA_ADD_I32_IMM, e, REF_NONE, 0u - (14u << EXPONENT_SHIFT));
+}
+
+uint16_t lower_combine(struct compiler *c, struct access hi, struct access lo) {
+    uint16_t h = build_op(c, ISA_CVT_I32_F32, build_input(c, hi, 4), REF_NONE, 0);
+    uint16_t l = build_op(c, ISA_CVT_I32_F32, build_input(c, lo, 4), REF_NONE, 0);
+    return build_op(c, ISA_FMA_F32_IMM, h, l, num_bits(256.0f));
+}
+
+void lower_reduce_burst(struct compiler *c, enum isa_op op, const struct access *inputs, uint32_t count,
+                        uint32_t planes, uint32_t n, struct access out, const char *name) {
+    /* A wide tree comes back to its columns: bursts must be over by then. */
+    uint32_t burst = count <= 8 ? n : BASE_MIN(n, 4);
+    BASE_ASSERT(count >= 2 && count <= KERNEL_INPUTS_MAX);
+    for (uint32_t first = 0; first < n; first += burst) {
+        uint16_t refs[KERNEL_INPUTS_MAX];
+        build_kernel(c, BASE_MIN(burst, n - first), name);
+        for (uint32_t i = 0; i < count; i++) {
+            struct access access = inputs[i];
+            access.base = access_vector(&inputs[i], first);
+            refs[i] = build_input(c, access, planes);
+        }
+        struct access to = out;
+        to.base = access_vector(&out, first);
+        build_output(c, build_reduce(c, op, refs, count, planes == 1 ? 4 : 2), to);
+    }
+}
+
+/* Where the exponent bytes of piece p of `pieces` go: straight to `out` when there is one piece. */
+static struct access exponent_target(struct compiler *c, uint32_t pieces, uint32_t p, uint32_t tokens,
+                                     uint32_t out, uint32_t first, const char *name) {
+    if (pieces == 1) {
+        return access_linear(out, first);
+    }
+    uint32_t stride = (pieces + STRIPES - 1) / STRIPES * STRIPES;
+    uint32_t part = build_buffer(c, BUFFER_STRIPE, 1, tokens * stride, "%s.exp%u", name, first);
+    struct access access = access_linear(part, p);
+    access.s0 = stride;
+    return access;
+}
+
+static void reduce_exponents(struct compiler *c, uint32_t pieces, uint32_t tokens, uint32_t out,
+                             uint32_t first, const char *name) {
+    struct access inputs[KERNEL_INPUTS_MAX];
+    if (pieces == 1) {
+        return;
+    }
+    BASE_ASSERT(pieces <= KERNEL_INPUTS_MAX);
+    for (uint32_t p = 0; p < pieces; p++) {
+        inputs[p] = exponent_target(c, pieces, p, tokens, out, first, name);
+    }
+    lower_reduce_burst(c, ISA_MAX_U8, inputs, pieces, 1, tokens, access_linear(out, first), name);
+}
+
+void lower_exponents(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens, uint32_t out,
+                     uint32_t first, const char *name) {
+    for (uint32_t p = 0; p < pieces; p++) {
+        build_kernel(c, tokens, name);
+        uint16_t value = build_input(c, access_linear(x, p * tokens), 4);
+        uint16_t e = build_op(c, ISA_SHR_B32_IMM, value, REF_NONE, EXPONENT_SHIFT);
+        build_output(c, e, exponent_target(c, pieces, p, tokens, out, first, name));
+    }
+    reduce_exponents(c, pieces, tokens, out, first, name);
+}
+
+/* x * gain, the exponents of it (vectors 0 .. tokens-1 of out) and those of x (the next ones). */
+static void lower_gain(struct compiler *c, uint32_t x, uint32_t gain, uint32_t xg, uint32_t pieces,
+                       uint32_t tokens, uint32_t out, const char *name) {
+    for (uint32_t p = 0; p < pieces; p++) {
+        build_kernel(c, tokens, name);
+        uint16_t value = build_input(c, access_linear(x, p * tokens), 4);
+        uint16_t scaled =
+            build_op(c, ISA_MUL_F32, value, build_input(c, access_constant(gain, p), 4), 0);
+        uint16_t e = build_op(c, ISA_SHR_B32_IMM, scaled, REF_NONE, EXPONENT_SHIFT);
+        build_output(c, scaled, access_linear(xg, p * tokens));
+        build_output(c, e, exponent_target(c, pieces, p, tokens, out, 0, name));
+        build_kernel(c, tokens, name);
+        value = build_input(c, access_linear(x, p * tokens), 4);
+        e = build_op(c, ISA_SHR_B32_IMM, value, REF_NONE, EXPONENT_SHIFT);
+        build_output(c, e, exponent_target(c, pieces, p, tokens, out, tokens, name));
+    }
+    reduce_exponents(c, pieces, tokens, out, 0, name);
+    reduce_exponents(c, pieces, tokens, out, tokens, name);
+}
+
+uint32_t lower_quantise(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens,
+                        uint32_t exponents, const char *name) {
+    uint32_t q16 = build_buffer(c, BUFFER_LINEAR, 2, pieces * tokens, "%s.q16", name);
+    for (uint32_t p = 0; p < pieces; p++) {
+        build_kernel(c, tokens, name);
+        uint16_t up = lower_scale_up(c, access_linear(exponents, 0));
+        uint16_t value = build_op(c, ISA_MUL_F32, build_input(c, access_linear(x, p * tokens), 4), up, 0);
+        build_output(c, build_op(c, ISA_CVT_F32_I16, value, REF_NONE, 0),
+                     access_linear(q16, p * tokens));
+    }
+    return q16;
+}
+
+/* Runs the vectors of byte planes through the tile of ones; sums over pieces. planes[]: which byte
+ * planes of `in`, each with its output buffer. */
+void lower_ones(struct compiler *c, const uint32_t *in, uint32_t pieces, uint32_t stride, uint32_t n,
+                const uint32_t *planes, const uint32_t *outputs, uint32_t segments, const char *name) {
+    uint32_t turn = c->turn++, h = turn % 2;
+    struct tile tile = {.hemisphere = h, .plane = turn / 2 % MACHINE_PLANES,
+                        .slice = c->plan->group_slice[h][0], .address = c->plan->constants.ones[h],
+                        .index_step = 1, .count = c->plan->superlanes, .buffer = NONE};
+    uint32_t batch = pieces == 1 ? n : BASE_MIN(n, c->machine->mxm_accumulators / segments);
+    build_load(c, &tile, name);
+    for (uint32_t first = 0; first < n; first += batch) {
+        for (uint32_t p = 0; p < pieces; p++) {
+            bool last = p + 1 == pieces;
+            struct pass *pass =
+                build_pass(c, &tile, BASE_MIN(batch, n - first), p == 0, last, name);
+            for (uint32_t s = 0; s < segments; s++) {
+                build_segment(pass, false, planes[s], access_linear(in[p], p * stride + first),
+                              last ? access_linear(outputs[s], first) : access_none());
+            }
+        }
+    }
+}
+
+/* r / rms with the activation scale: 2^(E-141) / sqrt(mean square + eps), [tokens] binary32. */
+static uint32_t lower_rms(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens,
+                          uint32_t exponents, const char *name) {
+    const uint32_t planes[4] = {3, 2, 1, 0};
+    uint32_t squares = build_buffer(c, BUFFER_LINEAR, 4, pieces * tokens, "%s.squares", name);
+    uint32_t sums[4], in[KERNEL_INPUTS_MAX];
+    for (uint32_t p = 0; p < pieces; p++) {
+        build_kernel(c, tokens, name);
+        uint16_t up = lower_scale_up(c, access_linear(exponents, tokens));
+        uint16_t v = build_op(c, ISA_MUL_F32, build_input(c, access_linear(x, p * tokens), 4), up, 0);
+        v = build_op(c, ISA_CVT_F32_I16, v, REF_NONE, 0);
+        build_output(c, build_op(c, ISA_MUL_I16, v, v, 0), access_linear(squares, p * tokens));
+        in[p] = squares;
+    }
+    for (uint32_t s = 0; s < 4; s++) {
+        sums[s] = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.square_sum%u", name, s);
+    }
+    lower_ones(c, in, pieces, tokens, tokens, planes, sums, 4, name);
+    uint32_t total = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.total", name);
+    uint32_t down = build_buffer(c, BUFFER_LINEAR, 4, 2 * tokens, "%s.down", name);
+    uint32_t scale = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.scale", name);
+    build_kernel(c, 2 * tokens, name);
+    build_output(c, lower_scale_down(c, access_linear(exponents, 0)), access_linear(down, 0));
+    build_kernel(c, tokens, name);
+    uint16_t t = lower_combine(c, access_linear(sums[0], 0), access_linear(sums[1], 0));
+    for (uint32_t s = 2; s < 4; s++) {
+        uint16_t low = build_op(c, ISA_CVT_I32_F32, build_input(c, access_linear(sums[s], 0), 4),
+                                REF_NONE, 0);
+        t = build_op(c, ISA_FMA_F32_IMM, t, low, num_bits(256.0f));
+    }
+    build_output(c, t, access_linear(total, 0));
+    build_kernel(c, tokens, name);
+    uint16_t dx = build_input(c, access_linear(down, tokens), 4);
+    t = build_op(c, ISA_MUL_F32, build_input(c, access_linear(total, 0), 4), dx, 0);
+    t = build_op(c, ISA_MUL_F32, t, dx, 0);
+    t = build_op(c, ISA_MUL_F32_IMM, t, REF_NONE, num_bits(1.0f / (float)c->graph->width));
+    t = build_op(c, ISA_ADD_F32_IMM, t, REF_NONE, num_bits(c->graph->norm_epsilon));
+    t = build_op(c, ISA_RSQRT_F32, t, REF_NONE, 0);
+    t = build_op(c, ISA_MUL_F32, build_input(c, access_linear(down, 0), 4), t, 0);
+    build_output(c, t, access_linear(scale, 0));
+    return scale;
+}
+
+/* ---- the product itself ------------------------------------------------------------------------------------ */
+
+static void lower_column(struct compiler *c, const struct product *product, uint32_t column,
+                         uint32_t q16, uint32_t tokens, uint32_t hi, uint32_t lo, const char *name) {
+    uint32_t rows = product->in->pieces;
+    uint32_t batch = rows == 1 ? tokens : BASE_MIN(tokens, c->machine->mxm_accumulators / 2);
+    for (uint32_t first = 0; first < tokens; first += batch) {
+        for (uint32_t row = 0; row < rows; row++) {
+            const struct weight_tile *weights = &product->tiles[column * rows + row];
+            struct tile tile = {.hemisphere = weights->hemisphere, .plane = weights->plane,
+                                .slice = weights->slice, .address = weights->address,
+                                .address_step = 1, .index_step = 1, .count = weights->groups,
+                                .buffer = NONE};
+            bool last = row + 1 == rows;
+            build_load(c, &tile, name);
+            struct pass *pass =
+                build_pass(c, &tile, BASE_MIN(batch, tokens - first), row == 0, last, name);
+            struct access in = access_linear(q16, row * tokens + first);
+            build_segment(pass, true, 1, in, last ? access_linear(hi, first) : access_none());
+            build_segment(pass, false, 0, in, last ? access_linear(lo, first) : access_none());
+        }
+    }
+}
+
+void lower_product(struct compiler *c, const struct product *product, uint32_t q16, uint32_t tokens,
+                   uint32_t scale, uint32_t residual, uint32_t out, const char *name) {
+    for (uint32_t column = 0; column < product->out->pieces; column++) {
+        uint32_t hi = build_buffer(c, BUFFER_LINEAR, 4, tokens, "sum_hi.%u", c->turn % 8);
+        uint32_t lo = build_buffer(c, BUFFER_LINEAR, 4, tokens, "sum_lo.%u", c->turn % 8);
+        c->turn++;
+        lower_column(c, product, column, q16, tokens, hi, lo, name);
+        build_kernel(c, tokens, name);
+        uint16_t y = lower_combine(c, access_linear(hi, 0), access_linear(lo, 0));
+        y = build_op(c, ISA_MUL_F32, y, build_input(c, access_constant(product->scale, column), 4), 0);
+        y = build_op(c, ISA_MUL_F32, y, build_input(c, access_linear(scale, 0), 4), 0);
+        if (residual != NONE) {
+            uint16_t x = build_input(c, access_linear(residual, column * tokens), 4);
+            y = build_op(c, ISA_ADD_F32, x, y, 0);
+        }
+        build_output(c, y, access_linear(out, column * tokens));
+    }
+}
+
+uint32_t lower_normalise(struct compiler *c, uint32_t x, uint32_t gain, uint32_t tokens, uint32_t *scale,
+                         const char *name) {
+    uint32_t pieces = c->plan->width_layout.pieces;
+    uint32_t bytes = build_buffer(c, BUFFER_STRIPE, 1, 2 * tokens, "%s.bytes", name);
+    uint32_t xg = build_buffer(c, BUFFER_LINEAR, 4, pieces * tokens, "%s.xg", name);
+    lower_gain(c, x, gain, xg, pieces, tokens, bytes, name);
+    uint32_t exponents = lower_max_bytes(c, bytes, 2 * tokens, false, name);
+    uint32_t q16 = lower_quantise(c, xg, pieces, tokens, exponents, name);
+    *scale = lower_rms(c, x, pieces, tokens, exponents, name);
+    return q16;
+}
+
+uint32_t lower_activations(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens,
+                           uint32_t *scale, const char *name) {
+    uint32_t bytes = build_buffer(c, BUFFER_STRIPE, 1, tokens, "%s.bytes", name);
+    lower_exponents(c, x, pieces, tokens, bytes, 0, name);
+    uint32_t exponents = lower_max_bytes(c, bytes, tokens, false, name);
+    *scale = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.down", name);
+    build_kernel(c, tokens, name);
+    build_output(c, lower_scale_down(c, access_linear(exponents, 0)), access_linear(*scale, 0));
+    return lower_quantise(c, x, pieces, tokens, exponents, name);
+}
