@@ -89,21 +89,39 @@ void float_forward_destroy(struct float_forward *f)
         return;
     for (uint32_t i = 0; i < f->model->layers; i++) {
         struct layer *l = &f->layers[i];
-        float *owned[] = {l->attention_norm.data, l->q.data, l->k.data, l->v.data, l->o.data,
-                          l->ffn_norm.data, l->gate.data, l->up.data, l->down.data, l->keys,
+        float *owned[] = {l->attention_norm.data,
+                          l->q.data,
+                          l->k.data,
+                          l->v.data,
+                          l->o.data,
+                          l->ffn_norm.data,
+                          l->gate.data,
+                          l->up.data,
+                          l->down.data,
+                          l->keys,
                           l->values};
         for (size_t j = 0; j < BASE_COUNT(owned); j++)
             free(owned[j]);
     }
-    float *owned[] = {f->embedding.data, f->output_norm.data, f->output.data, f->x, f->normed, f->q,
-                      f->heads, f->gate, f->up, f->sum, f->scores};
+    float *owned[] = {f->embedding.data,
+                      f->output_norm.data,
+                      f->output.data,
+                      f->x,
+                      f->normed,
+                      f->q,
+                      f->heads,
+                      f->gate,
+                      f->up,
+                      f->sum,
+                      f->scores};
     for (size_t j = 0; j < BASE_COUNT(owned); j++)
         free(owned[j]);
     free(f->layers);
     free(f);
 }
 
-/* ---- the forward pass -------------------------------------------------------------------------- */
+/* ---- the forward pass --------------------------------------------------------------------------
+ */
 
 /* Sixteen partial sums, so that a compiler may use vectors without reordering anything. */
 static float dot(const float *a, const float *b, uint32_t n)
@@ -159,8 +177,8 @@ static void attend(struct float_forward *f, const struct layer *layer, uint32_t 
     float *out = f->heads + (size_t)head * n;
     float largest = -INFINITY;
     for (uint32_t p = 0; p < positions; p++) {
-        f->scores[p] = dot(f->q + (size_t)head * n, layer->keys + p * stride + from, n) /
-                       sqrtf((float)n);
+        f->scores[p] =
+            dot(f->q + (size_t)head * n, layer->keys + p * stride + from, n) / sqrtf((float)n);
         largest = fmaxf(largest, f->scores[p]);
     }
     float total = 0.0f;
@@ -203,14 +221,16 @@ static void run_layer(struct float_forward *f, struct layer *layer, uint32_t pos
 void float_forward_step(struct float_forward *f, uint32_t token, uint32_t position, float *logits)
 {
     BASE_ASSERT(position < f->context && token < f->model->vocab);
-    memcpy(f->x, f->embedding.data + (size_t)token * f->model->width, f->model->width * sizeof *f->x);
+    memcpy(f->x, f->embedding.data + (size_t)token * f->model->width,
+           f->model->width * sizeof *f->x);
     for (uint32_t i = 0; i < f->model->layers; i++)
         run_layer(f, &f->layers[i], position);
     normalise(f, &f->output_norm, f->x, f->normed);
     multiply(&f->output, f->normed, logits);
 }
 
-/* ---- measures ---------------------------------------------------------------------------------- */
+/* ---- measures ----------------------------------------------------------------------------------
+ */
 
 static double log_sum(const float *logits, uint32_t vocab)
 {

@@ -177,7 +177,7 @@ static void test_activations(void **state)
         float largest = num_float((e << 23) + 0x7FFFFF);
         assert_int_equal(num_exponent(largest), e);
         assert_int_equal(num_exponent(-largest), e);
-        assert_int_equal(num_quantise_i16(largest, exponent), 32767);  /* rounds up, saturates */
+        assert_int_equal(num_quantise_i16(largest, exponent), 32767); /* rounds up, saturates */
         assert_int_equal(num_quantise_i16(-largest, exponent), -32768);
         assert_int_equal(num_quantise_i16(num_float(e << 23), exponent), 16384);
         for (uint32_t i = 0; i < 1000; i++) { /* half a step is the error, but for saturation */

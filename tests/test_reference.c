@@ -40,7 +40,8 @@ static void load(struct loaded *loaded, const char *path, uint32_t context, uint
     require(model_open(&loaded->model, path, &error), &error);
     require(base_arena_create(&loaded->arena, graph_arena_bytes(loaded->model), &error), &error);
     require(graph_build(loaded->model, &loaded->arena, &loaded->graph, &error), &error);
-    require(reference_create(&loaded->reference, &loaded->graph, context, chunk_max, &error), &error);
+    require(reference_create(&loaded->reference, &loaded->graph, context, chunk_max, &error),
+            &error);
 }
 
 static void unload(struct loaded *loaded)
@@ -50,7 +51,8 @@ static void unload(struct loaded *loaded)
     model_close(loaded->model);
 }
 
-/* A file of the folder with other people's models and texts; skips the test when it is not there. */
+/* A file of the folder with other people's models and texts; skips the test when it is not there.
+ */
 static const char *shared_file(char path[1024], const char *name)
 {
     const char *folder = getenv("TAKT_SHARED");
@@ -75,18 +77,41 @@ static void load_random(struct loaded *loaded, const struct gguf_random *shape, 
 }
 
 static const struct gguf_random shapes[] = {
-    {.seed = 1, .layers = 2, .width = 36, .heads = 3, .kv_heads = 1, .head_dim = 10, .ffn = 50,
-     .vocab = 263, .tied = true, .type = MODEL_F32},
-    {.seed = 2, .layers = 1, .width = 64, .heads = 4, .kv_heads = 2, .ffn = 96, .vocab = 300,
+    {.seed = 1,
+     .layers = 2,
+     .width = 36,
+     .heads = 3,
+     .kv_heads = 1,
+     .head_dim = 10,
+     .ffn = 50,
+     .vocab = 263,
+     .tied = true,
+     .type = MODEL_F32},
+    {.seed = 2,
+     .layers = 1,
+     .width = 64,
+     .heads = 4,
+     .kv_heads = 2,
+     .ffn = 96,
+     .vocab = 300,
      .type = MODEL_Q8_0},
-    {.seed = 3, .layers = 3, .width = 22, .heads = 1, .kv_heads = 1, .head_dim = 22, .ffn = 7,
-     .vocab = 270, .type = MODEL_BF16, .spm = true},
+    {.seed = 3,
+     .layers = 3,
+     .width = 22,
+     .heads = 1,
+     .kv_heads = 1,
+     .head_dim = 22,
+     .ffn = 7,
+     .vocab = 270,
+     .type = MODEL_BF16,
+     .spm = true},
 };
 
-/* ---- chunks ------------------------------------------------------------------------------------ */
+/* ---- chunks ------------------------------------------------------------------------------------
+ */
 
-static void run_chunks(struct loaded *loaded, const uint32_t *tokens, uint32_t count, uint32_t chunk,
-                       float *logits)
+static void run_chunks(struct loaded *loaded, const uint32_t *tokens, uint32_t count,
+                       uint32_t chunk, float *logits)
 {
     for (uint32_t start = 0; start < count; start += chunk)
         reference_step(loaded->reference, tokens + start, BASE_MIN(chunk, count - start), start,
@@ -136,7 +161,8 @@ static void test_chunks_fable(void **state)
     unload(&loaded);
 }
 
-/* ---- what the graph refuses -------------------------------------------------------------------- */
+/* ---- what the graph refuses --------------------------------------------------------------------
+ */
 
 static void check_refused(const struct loaded *loaded, struct model_tensor *tensor, uint32_t row,
                           uint32_t column, float value, const char *place)
@@ -169,7 +195,8 @@ static void test_refuses_damaged_weights(void **state)
     struct loaded loaded;
     load_random(&loaded, &shape, 1);
     struct model *model = loaded.model;
-    check_refused(&loaded, &model->layer[1].up, 3, 5, NAN, "blk.1.ffn_up.weight, row 3, column 5 is NaN");
+    check_refused(&loaded, &model->layer[1].up, 3, 5, NAN,
+                  "blk.1.ffn_up.weight, row 3, column 5 is NaN");
     check_refused(&loaded, &model->layer[0].k, 9, 0, INFINITY, "row 9, column 0 is infinite");
     check_refused(&loaded, &model->layer[0].ffn_norm, 0, 35, -INFINITY, "blk.0.ffn_norm.weight");
     check_refused(&loaded, &model->embedding, 262, 1, NAN, "token_embd.weight, row 262, column 1");
@@ -208,7 +235,8 @@ static void test_tensors(void **state)
     unload(&loaded);
 }
 
-/* ---- against binary32 -------------------------------------------------------------------------- */
+/* ---- against binary32 --------------------------------------------------------------------------
+ */
 
 struct comparison {
     uint32_t positions, same_top, predicted;
@@ -279,8 +307,8 @@ static struct comparison compare_stories(const char *model, uint32_t context)
         if (i % 20 == 0) {
             uint32_t *ids;
             size_t count;
-            require(tokenizer_encode(loaded.model->tokenizer, text, (size_t)(end - text), true, false,
-                                     &ids, &count, &error),
+            require(tokenizer_encode(loaded.model->tokenizer, text, (size_t)(end - text), true,
+                                     false, &ids, &count, &error),
                     &error);
             compare(&loaded, forward, ids, (uint32_t)BASE_MIN(count, context), &totals);
             free(ids);
@@ -321,10 +349,12 @@ static void test_loss_babyllama(void **state)
     check_loss(&totals, 0.7599);
 }
 
-/* ---- published text ------------------------------------------------------------------------------ */
+/* ---- published text
+ * ------------------------------------------------------------------------------ */
 
 /* Continues tokens[0..*count) greedily to `total` tokens; tokens has room. */
-static void continue_greedily(struct loaded *loaded, uint32_t *tokens, uint32_t count, uint32_t total)
+static void continue_greedily(struct loaded *loaded, uint32_t *tokens, uint32_t count,
+                              uint32_t total)
 {
     float *logits = calloc((size_t)count * loaded->graph.vocab, sizeof *logits);
     assert_non_null(logits);
@@ -342,7 +372,8 @@ static void test_stories260k_greedy(void **state)
 {
     (void)state;
     static const char published[] =
-        "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. "
+        "Once upon a time, there was a little girl named Lily. She loved to play outside in the "
+        "park. "
         "One day, she saw a big, red ball. She wanted to play with it, but it was too high.";
     char path[1024];
     struct loaded loaded;
@@ -351,8 +382,9 @@ static void test_stories260k_greedy(void **state)
     struct takt_error error;
     uint32_t *ids;
     size_t count;
-    require(tokenizer_encode(loaded.model->tokenizer, published, 16, true, false, &ids, &count, &error),
-            &error);
+    require(
+        tokenizer_encode(loaded.model->tokenizer, published, 16, true, false, &ids, &count, &error),
+        &error);
     uint32_t tokens[120];
     memcpy(tokens, ids, count * sizeof *ids);
     free(ids);

@@ -80,7 +80,8 @@ static enum takt_status read_row(struct builder *b, const struct model_tensor *t
             return base_fail(b->error, TAKT_FORMAT,
                              "%s: tensor %s, row %u, column %u is %s; the file is damaged or was "
                              "converted wrongly, convert it again",
-                             b->model->path, tensor->name, r, c, out[c] != out[c] ? "NaN" : "infinite");
+                             b->model->path, tensor->name, r, c,
+                             out[c] != out[c] ? "NaN" : "infinite");
     return TAKT_OK;
 }
 
@@ -91,10 +92,11 @@ static enum takt_status build_matrix(struct builder *b, const struct model_tenso
     uint32_t outputs = tensor->rows;
     BASE_ASSERT(inputs <= widest_row(b->model));
     if (inputs > CONTRACTION_MAX)
-        return base_fail(b->error, TAKT_LIMIT,
-                         "%s: tensor %s contracts over %u inputs; exact 32-bit sums hold %d at most, "
-                         "use a narrower model",
-                         b->model->path, tensor->name, inputs, CONTRACTION_MAX);
+        return base_fail(
+            b->error, TAKT_LIMIT,
+            "%s: tensor %s contracts over %u inputs; exact 32-bit sums hold %d at most, "
+            "use a narrower model",
+            b->model->path, tensor->name, inputs, CONTRACTION_MAX);
     struct graph_matrix *matrix = BASE_NEW(b->arena, struct graph_matrix, 1);
     int8_t *weights = BASE_NEW(b->arena, int8_t, (size_t)outputs * inputs);
     float *scales = BASE_NEW(b->arena, float, outputs);
@@ -188,7 +190,8 @@ static uint32_t add_rope(struct builder *b, uint32_t layer, uint32_t x, uint32_t
     return add_output(b, op, name, heads * b->graph->head_dim);
 }
 
-/* One product with one or more matrices; gain NULL for LINEAR. outputs[count] are tensor indices. */
+/* One product with one or more matrices; gain NULL for LINEAR. outputs[count] are tensor indices.
+ */
 static enum takt_status add_product(struct builder *b, uint32_t layer, uint32_t x,
                                     const struct model_tensor *gain, uint32_t count,
                                     const struct model_tensor *const *matrices,
@@ -271,8 +274,8 @@ static void describe(const struct model *model, struct graph *graph)
                             .model = model};
 }
 
-enum takt_status graph_build(const struct model *model, struct base_arena *arena, struct graph *graph,
-                             struct takt_error *error)
+enum takt_status graph_build(const struct model *model, struct base_arena *arena,
+                             struct graph *graph, struct takt_error *error)
 {
     struct builder b = {.model = model, .arena = arena, .graph = graph, .error = error};
     describe(model, graph);
@@ -290,8 +293,8 @@ enum takt_status graph_build(const struct model *model, struct base_arena *arena
         return status;
     const struct model_tensor *output = model->tied ? &model->embedding : &model->output;
     const char *const name = "logits";
-    status = add_product(&b, model->layers, x, &model->output_norm, 1, &output, &name,
-                         &graph->logits);
+    status =
+        add_product(&b, model->layers, x, &model->output_norm, 1, &output, &name, &graph->logits);
     BASE_ASSERT(status != TAKT_OK || graph->op_count == op_total(model));
     BASE_ASSERT(status != TAKT_OK || graph->tensor_count == tensor_total(model));
     return status;

@@ -13,9 +13,9 @@
 
 /* Weights of one product, quantised: int8, channel-major, one binary32 scale an output channel. */
 struct graph_matrix {
-    char name[64];     /* the file's tensor name */
-    uint32_t inputs;   /* K, contraction */
-    uint32_t outputs;  /* N */
+    char name[64];         /* the file's tensor name */
+    uint32_t inputs;       /* K, contraction */
+    uint32_t outputs;      /* N */
     const int8_t *weights; /* [outputs][inputs] */
     const float *scales;   /* [outputs] */
 };
@@ -42,13 +42,13 @@ enum graph_op_kind {
 #define GRAPH_OP_MAX 3u
 struct graph_op {
     enum graph_op_kind kind;
-    uint32_t layer;               /* for names and the KV cache; the final product has layer = layers */
+    uint32_t layer; /* for names and the KV cache; the final product has layer = layers */
     uint32_t input_count, output_count;
-    uint32_t inputs[GRAPH_OP_MAX];  /* tensor indices */
+    uint32_t inputs[GRAPH_OP_MAX]; /* tensor indices */
     uint32_t outputs[GRAPH_OP_MAX];
     const struct graph_matrix *matrices[GRAPH_OP_MAX];
-    const float *gain;            /* NORM_LINEAR: [inputs] */
-    uint32_t heads;               /* ROPE: heads in the tensor; ATTENTION: query heads */
+    const float *gain; /* NORM_LINEAR: [inputs] */
+    uint32_t heads;    /* ROPE: heads in the tensor; ATTENTION: query heads */
 };
 
 struct graph_tensor {
@@ -62,15 +62,15 @@ struct graph {
     double rope_base;
     uint32_t tensor_count, op_count;
     struct graph_tensor *tensors;
-    struct graph_op *ops;         /* in execution order; op 0 is INPUT */
-    uint32_t logits;              /* tensor index of the logits [tokens][vocab] */
-    const struct model *model;    /* for embedding rows */
+    struct graph_op *ops;      /* in execution order; op 0 is INPUT */
+    uint32_t logits;           /* tensor index of the logits [tokens][vocab] */
+    const struct model *model; /* for embedding rows */
 };
 
 /* Builds the step graph, quantising the weights into the arena. FORMAT when a weight is NaN or
  * infinite (names the tensor). */
-enum takt_status graph_build(const struct model *model, struct base_arena *arena, struct graph *graph,
-                             struct takt_error *error);
+enum takt_status graph_build(const struct model *model, struct base_arena *arena,
+                             struct graph *graph, struct takt_error *error);
 size_t graph_arena_bytes(const struct model *model); /* enough for graph_build */
 
 #endif

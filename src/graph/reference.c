@@ -1,6 +1,6 @@
 /*
- * The reference interpreter: docs/NUMERICS.md line by line. Every assignment of a float below rounds
- * once, to binary32; what is summed over elements is an int32, and none can overflow.
+ * The reference interpreter: docs/NUMERICS.md line by line. Every assignment of a float below
+ * rounds once, to binary32; what is summed over elements is an int32, and none can overflow.
  */
 #include "graph/reference.h"
 
@@ -12,7 +12,7 @@
 
 /* The keys and values of one layer; position-major. */
 struct cache {
-    int8_t *k, *v;           /* [context][kv_heads][head_dim] */
+    int8_t *k, *v;            /* [context][kv_heads][head_dim] */
     uint8_t *k_code, *v_code; /* [context][kv_heads] */
 };
 
@@ -80,9 +80,10 @@ enum takt_status reference_create(struct reference **reference, const struct gra
     *reference = NULL;
     BASE_ASSERT(context > 0 && chunk_max > 0);
     if (context > SUM_MAX)
-        return base_fail(error, TAKT_LIMIT,
-                         "a context of %u positions: exact 32-bit sums hold %d at most, ask for fewer",
-                         context, SUM_MAX);
+        return base_fail(
+            error, TAKT_LIMIT,
+            "a context of %u positions: exact 32-bit sums hold %d at most, ask for fewer", context,
+            SUM_MAX);
     struct reference *r = calloc(1, sizeof *r);
     if (r == NULL)
         return base_fail(error, TAKT_MEMORY, "reference: no memory for %zu bytes", sizeof *r);
@@ -108,7 +109,8 @@ void reference_destroy(struct reference *reference)
     free(reference);
 }
 
-/* ---- integer products -------------------------------------------------------------------------- */
+/* ---- integer products --------------------------------------------------------------------------
+ */
 
 /* The group's exponent: the only thing its elements share. */
 static uint8_t group_exponent(const float *x, uint32_t n)
@@ -149,7 +151,8 @@ static float byte_sum(const int32_t *sums, uint32_t count)
     return t;
 }
 
-/* ---- operations, each on one token --------------------------------------------------------------- */
+/* ---- operations, each on one token
+ * --------------------------------------------------------------- */
 
 static void linear(const struct graph_matrix *matrix, const int16_t *a16, float factor, float *y)
 {
@@ -220,7 +223,8 @@ static void swiglu(const float *gate, const float *up, uint32_t n, float *y)
     }
 }
 
-/* ---- attention ----------------------------------------------------------------------------------- */
+/* ---- attention
+ * ----------------------------------------------------------------------------------- */
 
 /* Stores one head's key or value of one position: int8 and the code of its scale. */
 static void store(const float *x, uint32_t n, int8_t *out, uint8_t *code)
@@ -232,8 +236,8 @@ static void store(const float *x, uint32_t n, int8_t *out, uint8_t *code)
         out[i] = num_code_quantise(x[i], *code);
 }
 
-static void append(const struct graph *graph, struct cache *cache, uint32_t position, const float *k,
-                   const float *v)
+static void append(const struct graph *graph, struct cache *cache, uint32_t position,
+                   const float *k, const float *v)
 {
     for (uint32_t head = 0; head < graph->kv_heads; head++) {
         size_t at = (size_t)position * graph->kv_heads + head;
@@ -279,7 +283,8 @@ static void attend(struct reference *r, const struct cache *cache, uint32_t kv_h
     }
     float denominator = exponentials(r->score, n);
     for (uint32_t p = 0; p < n; p++)
-        r->score[p] = r->score[p] * num_code_scale(cache->v_code[(size_t)p * graph->kv_heads + kv_head]);
+        r->score[p] =
+            r->score[p] * num_code_scale(cache->v_code[(size_t)p * graph->kv_heads + kv_head]);
     float down = num_scale_down(group_quantise(r->score, n, r->u16));
     float factor = down / denominator;
     for (uint32_t d = 0; d < head_dim; d++)
@@ -294,12 +299,13 @@ static void attention(struct reference *r, const struct graph_op *op, uint32_t p
     float q_down = num_scale_down(group_quantise(q, op->heads * graph->head_dim, r->a16));
     for (uint32_t head = 0; head < op->heads; head++) {
         size_t from = (size_t)head * graph->head_dim;
-        attend(r, &r->cache[op->layer], head / queries_a_kv_head, position + 1, r->a16 + from, q_down,
-               out + from);
+        attend(r, &r->cache[op->layer], head / queries_a_kv_head, position + 1, r->a16 + from,
+               q_down, out + from);
     }
 }
 
-/* ---- a step -------------------------------------------------------------------------------------- */
+/* ---- a step
+ * -------------------------------------------------------------------------------------- */
 
 static float *value(const struct reference *r, uint32_t tensor, uint32_t token)
 {
@@ -319,26 +325,16 @@ static void run_op(struct reference *r, const struct graph_op *op, uint32_t m, u
         out[i] = value(r, op->outputs[i], m);
     uint32_t width = graph->tensors[op->outputs[0]].width;
     switch (op->kind) {
-    case GRAPH_INPUT:
-        model_row(&graph->model->embedding, id, out[0]);
-        break;
-    case GRAPH_NORM_LINEAR:
-        norm_linear(r, op, in[0], out);
-        break;
+    case GRAPH_INPUT: model_row(&graph->model->embedding, id, out[0]); break;
+    case GRAPH_NORM_LINEAR: norm_linear(r, op, in[0], out); break;
     case GRAPH_LINEAR: {
         float down = num_scale_down(group_quantise(in[0], op->matrices[0]->inputs, r->a16));
         linear(op->matrices[0], r->a16, down, out[0]);
         break;
     }
-    case GRAPH_ROPE:
-        rope(graph, op->heads, position, in[0], out[0]);
-        break;
-    case GRAPH_ATTENTION:
-        attention(r, op, position, in[0], out[0]);
-        break;
-    case GRAPH_SWIGLU:
-        swiglu(in[0], in[1], width, out[0]);
-        break;
+    case GRAPH_ROPE: rope(graph, op->heads, position, in[0], out[0]); break;
+    case GRAPH_ATTENTION: attention(r, op, position, in[0], out[0]); break;
+    case GRAPH_SWIGLU: swiglu(in[0], in[1], width, out[0]); break;
     case GRAPH_ADD:
         for (uint32_t i = 0; i < width; i++)
             out[0][i] = in[0][i] + in[1][i];

@@ -1,9 +1,9 @@
 /*
  * Conversions from binary32 to integers: nearest even, saturating, NaN to 0.
  *
- * Adding 1.5 * 2^52 to a binary64 of magnitude below 2^51 rounds it to an integer, ties to even, and
- * leaves that integer in the low bits of the pattern. No conversion that C leaves undefined is made,
- * no rounding mode is read, and a loop over these vectorises.
+ * Adding 1.5 * 2^52 to a binary64 of magnitude below 2^51 rounds it to an integer, ties to even,
+ * and leaves that integer in the low bits of the pattern. No conversion that C leaves undefined is
+ * made, no rounding mode is read, and a loop over these vectorises.
  */
 #include "num/num.h"
 

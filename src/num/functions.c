@@ -141,9 +141,21 @@ void num_rope(double base, uint32_t head_dim, uint32_t pair, uint32_t position, 
     double s = sin_reduced(r);
     double c = cos_reduced(r);
     switch ((uint64_t)n & 3u) { /* the quarter turn; n >= 0 */
-    case 0: *cosine = (float)c; *sine = (float)s; break;
-    case 1: *cosine = (float)-s; *sine = (float)c; break;
-    case 2: *cosine = (float)-c; *sine = (float)-s; break;
-    default: *cosine = (float)s; *sine = (float)-c; break;
+    case 0:
+        *cosine = (float)c;
+        *sine = (float)s;
+        break;
+    case 1:
+        *cosine = (float)-s;
+        *sine = (float)c;
+        break;
+    case 2:
+        *cosine = (float)-c;
+        *sine = (float)-s;
+        break;
+    default:
+        *cosine = (float)s;
+        *sine = (float)-c;
+        break;
     }
 }
