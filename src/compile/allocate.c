@@ -79,6 +79,9 @@ static uint64_t cost_of(const struct allocation *a, uint32_t index, uint32_t sli
         clashes += neighbours[i] != 0 && overlaps(&c->buffers[i], slice, slices);
     }
     bool weights = slice % c->machine->mem_slices >= c->plan->group_slice[0][0];
+    if (weights && c->buffers[index].inner) {
+        return UINT64_MAX;
+    }
     return (uint64_t)clashes << 32 | (uint64_t)weights << 31 | *address;
 }
 

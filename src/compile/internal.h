@@ -41,6 +41,7 @@ struct buffer {
     uint32_t slice;  /* hemisphere * mem_slices + slice; NONE until allocated */
     uint32_t address;
     bool whole;        /* addresses come from data: dependencies are tracked for it as one thing */
+    bool inner;        /* lies between the VXM and the weights: a map that flows outward */
     bool fixed;        /* placed by the plan */
     uint32_t *written; /* [count or 1]: first cycle a read may issue; the schedule's state */
     uint32_t *read;    /* [count or 1]: first cycle a write may issue */

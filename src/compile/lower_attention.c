@@ -69,7 +69,10 @@ static uint32_t lower_bytes(struct attention *a, uint32_t tensor, uint32_t codes
 }
 
 static uint32_t map_buffer(struct compiler *c, const char *name, bool striped, uint32_t count) {
-    return build_buffer(c, striped ? BUFFER_STRIPE : BUFFER_LINEAR, 1, count, "%s", name);
+    uint32_t buffer =
+        build_buffer(c, striped ? BUFFER_STRIPE : BUFFER_LINEAR, 1, count, "%s", name);
+    c->buffers[buffer].inner = !striped;
+    return buffer;
 }
 
 /* One vector a token, stored in the slice and at the address its position says. */

@@ -33,31 +33,34 @@ static bool read_stripes(struct place *p, const struct task *task, struct place_
     return true;
 }
 
-/* The same with Gather: four slices of a position share one map stream. */
+/* The same with Gather. The map flows the way the data does, so one read of it serves every slice it
+ * passes: it comes from nearer the VXM than they are. */
 static bool gather_stripes(struct place *p, const struct task *task, struct place_route route,
                            uint32_t base, int64_t start) {
     struct buffer *buffer = &p->c->buffers[task->in.buffer];
+    uint32_t nearest = slice_position(p->machine, buffer->slice);
+    uint32_t furthest = slice_position(p->machine, buffer->slice + STRIPES - 1);
+    uint32_t origin = slice_position(p->machine, p->c->buffers[task->map.buffer].slice);
+    BASE_ASSERT(route.west ? origin >= nearest : origin <= nearest);
+    int64_t lead = place_distance(furthest, route.to) + p->machine->mem_gather_cycles;
+    struct place_route map_route = {route.west, furthest};
+    uint32_t map;
+    if (!place_read_any(p, &task->map, 0, 1, task->n, map_route, start - lead, &map)) {
+        return false;
+    }
     for (uint32_t i = 0; i < task->n; i++) {
-        for (uint32_t j = 0; j < STRIPES; j += MACHINE_SLICES_PER_POSITION) {
+        for (uint32_t j = 0; j < STRIPES; j++) {
             uint32_t from = slice_position(p->machine, buffer->slice + j);
             int64_t leaves = start + i - place_distance(from, route.to);
             int64_t issue = leaves - p->machine->mem_gather_cycles;
-            struct access map = access_constant(task->map.buffer, access_vector(&task->map, i));
-            struct place_route map_route = place_route(p, task->map.buffer, from);
-            uint32_t stream;
-            if (!place_may_read(p, buffer, 0, issue) ||
-                !place_read_any(p, &map, 0, 1, 1, map_route, issue, &stream)) {
-                return false;
-            }
             struct isa_instruction gather = {.op = ISA_GATHER,
                                              .address = offset_address(buffer, &task->offset, i),
-                                             .map = ISA_STREAM(map_route.west, stream)};
-            for (uint32_t k = j; k < j + MACHINE_SLICES_PER_POSITION; k++) {
-                gather.d = ISA_STREAM(route.west, base + k);
-                if (!place_issue(p, slice_queue(p->machine, buffer->slice + k), issue, &gather) ||
-                    !reserve_stream(p->reserve, route.west, base + k, 1, from, route.to, leaves)) {
-                    return false;
-                }
+                                             .map = ISA_STREAM(route.west, map),
+                                             .d = ISA_STREAM(route.west, base + j)};
+            if (!place_may_read(p, buffer, 0, issue) ||
+                !place_issue(p, slice_queue(p->machine, buffer->slice + j), issue, &gather) ||
+                !reserve_stream(p->reserve, route.west, base + j, 1, from, route.to, leaves)) {
+                return false;
             }
         }
     }

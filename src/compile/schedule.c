@@ -59,6 +59,9 @@ enum takt_status schedule(struct compiler *c) {
     const struct place_mark empty = {0, 0, 0};
     for (uint32_t i = 0; i < c->task_count; i++) {
         struct task *task = &c->tasks[i];
+        if (task->hemisphere == NONE) { /* the switch unit nearest to the data */
+            task->hemisphere = c->buffers[task->in.buffer].slice / c->machine->mem_slices;
+        }
         int64_t start = 0;
         uint32_t attempts = 0;
         while (!place_task(&p, task, start)) {
