@@ -624,9 +624,33 @@ static void test_assembly_files(void **state)
     globfree(&found);
 }
 
+/* The first example of the manual assembles. */
+static void test_manual_example(void **state)
+{
+    (void)state;
+    struct base_file file = {NULL, 0};
+    struct base_text text = {NULL, 0, 0};
+    struct base_arena arena;
+    struct program_assembly assembly;
+    assert_int_equal(base_file_map(&file, "docs/ASSEMBLY.md", NULL), TAKT_OK);
+    base_text_append(&text, (const char *)file.data, file.size_bytes);
+    base_file_unmap(&file);
+    char *start = strstr(text.data, "```\n");
+    assert_non_null(start);
+    char *end = strstr(start + 4, "```\n");
+    assert_non_null(end);
+    *end = '\0';
+    new_arena(&arena);
+    assemble(start + 4, &arena, &assembly);
+    assert_int_equal(assembly.expectation_count, 2);
+    base_arena_destroy(&arena);
+    base_text_free(&text);
+}
+
 TEST_GROUP(program, cmocka_unit_test(test_random_round_trips), cmocka_unit_test(test_broken_files),
            cmocka_unit_test(test_forged_files), cmocka_unit_test(test_files),
            cmocka_unit_test(test_hash), cmocka_unit_test(test_look_up),
            cmocka_unit_test(test_vectors), cmocka_unit_test(test_expectations),
            cmocka_unit_test(test_refused_text), cmocka_unit_test(test_refused_data),
-           cmocka_unit_test(test_refused_lines), cmocka_unit_test(test_assembly_files));
+           cmocka_unit_test(test_refused_lines), cmocka_unit_test(test_assembly_files),
+           cmocka_unit_test(test_manual_example));
