@@ -15,7 +15,7 @@
 #include "float_forward.h"
 #include "gguf_writer.h"
 #include "graph/reference.h"
-#include "num/num.h"
+#include "shared.h"
 
 static const char fable_path[] = "models/fable/fable-q8_0.gguf";
 
@@ -49,19 +49,6 @@ static void unload(struct loaded *loaded)
     reference_destroy(loaded->reference);
     base_arena_destroy(&loaded->arena);
     model_close(loaded->model);
-}
-
-/* A file of the folder with other people's models and texts; skips the test when it is not there.
- */
-static const char *shared_file(char path[1024], const char *name)
-{
-    const char *folder = getenv("TAKT_SHARED");
-    snprintf(path, 1024, "%s/%s", folder ? folder : "../shared", name);
-    if (access(path, R_OK) != 0) {
-        print_message("[  SKIPPED ] no %s (set TAKT_SHARED)\n", path);
-        skip();
-    }
-    return path;
 }
 
 /* Opens a random model made for one test. */
@@ -290,9 +277,9 @@ static void test_random_against_binary32(void **state)
 static struct comparison compare_stories(const char *model, uint32_t context)
 {
     char model_path[1024], text_path[1024];
-    shared_file(text_path, "text/tinystories-valid-sample.txt");
+    tests_shared(text_path, "text/tinystories-valid-sample.txt");
     struct loaded loaded;
-    load(&loaded, shared_file(model_path, model), context, 1);
+    load(&loaded, tests_shared(model_path, model), context, 1);
     struct float_forward *forward = float_forward_create(loaded.model, context);
     struct base_file file;
     struct takt_error error;
@@ -377,7 +364,7 @@ static void test_stories260k_greedy(void **state)
         "One day, she saw a big, red ball. She wanted to play with it, but it was too high.";
     char path[1024];
     struct loaded loaded;
-    shared_file(path, "models/stories260k/stories260K.gguf");
+    tests_shared(path, "models/stories260k/stories260K.gguf");
     load(&loaded, path, 128, 64);
     struct takt_error error;
     uint32_t *ids;
