@@ -1,6 +1,6 @@
-/* Any bytes as a program file: refused with a message, or a program that gives the same bytes again.
- * The length in the header and the digest at the end are made right first, so that what lies between
- * is reached; the first byte says whether to. */
+/* Any bytes as a program file: refused with a message, or a program that gives the same bytes
+ * again. The length in the header and the digest at the end are made right first, so that what lies
+ * between is reached; the first byte says whether to. */
 #include "fuzz.h"
 
 #include <stdlib.h>

@@ -99,14 +99,14 @@ static void test_refused_words(void **state)
     } cases[] = {
         {0, "unknown opcode 0x00"},
         {UINT64_MAX, "unknown opcode 0xff"},
-        {UINT64_C(0x0100000000000000), "must not be zero"},         /* nop 0 */
-        {UINT64_C(0x0200000000000001), "DELAY, value 0"},           /* repeat 1, 0, 0 */
-        {UINT64_C(0x0300000000000001), "belong to no field"},       /* sync */
-        {UINT64_C(0x1080000000000000), "bits 0x80000000000000"},    /* read */
+        {UINT64_C(0x0100000000000000), "must not be zero"},                     /* nop 0 */
+        {UINT64_C(0x0200000000000001), "DELAY, value 0"},                       /* repeat 1, 0, 0 */
+        {UINT64_C(0x0300000000000001), "belong to no field"},                   /* sync */
+        {UINT64_C(0x1080000000000000), "bits 0x80000000000000"},                /* read */
         {UINT64_C(0x2200000100000000), "A4, value 1, is not the first stream"}, /* add.f32 */
-        {UINT64_C(0x5000000800000000), "A16, value 8, is not"},     /* lw */
-        {UINT64_C(0x3900000000000100), "belong to no field"},       /* maxi.u8: immediate 256 */
-        {UINT64_C(0x3d00000000000020), "belong to no field"},       /* shli.b32: by 32 */
+        {UINT64_C(0x5000000800000000), "A16, value 8, is not"},                 /* lw */
+        {UINT64_C(0x3900000000000100), "belong to no field"}, /* maxi.u8: immediate 256 */
+        {UINT64_C(0x3d00000000000020), "belong to no field"}, /* shli.b32: by 32 */
     };
     for (size_t i = 0; i < BASE_COUNT(cases); i++) {
         struct isa_instruction instruction;
@@ -205,7 +205,8 @@ static void test_manual(void **state)
     isa_manual(&manual);
     for (unsigned op = 0; op < ISA_OP_COUNT; op++) {
         char heading[40];
-        (void)snprintf(heading, sizeof heading, "### `%s`\n", isa_op_info((enum isa_op)op)->mnemonic);
+        (void)snprintf(heading, sizeof heading, "### `%s`\n",
+                       isa_op_info((enum isa_op)op)->mnemonic);
         assert_non_null(strstr(manual.data, heading));
     }
     assert_int_equal(base_file_map(&file, "docs/ISA.md", &error), TAKT_OK);

@@ -56,17 +56,14 @@ static void test_vxm_reach(void **state)
 static uint32_t queue_of(const struct machine *machine, struct machine_queue place)
 {
     switch (place.unit) {
-    case ISA_UNIT_MEM:
-        return machine_queue_mem(machine, place.hemisphere, place.index);
+    case ISA_UNIT_MEM: return machine_queue_mem(machine, place.hemisphere, place.index);
     case ISA_UNIT_VXM:
-    case ISA_UNIT_VXM_LARGE:
-        return machine_queue_vxm(machine, place.index);
+    case ISA_UNIT_VXM_LARGE: return machine_queue_vxm(machine, place.index);
     case ISA_UNIT_MXM_WEIGHTS:
     case ISA_UNIT_MXM_ACTIVATIONS:
     case ISA_UNIT_MXM_RESULTS:
         return machine_queue_mxm(machine, place.hemisphere, place.index, place.unit);
-    default:
-        return machine_queue_sxm(machine, place.hemisphere, place.unit, place.index);
+    default: return machine_queue_sxm(machine, place.hemisphere, place.unit, place.index);
     }
 }
 
@@ -97,9 +94,9 @@ static void test_queues(void **state)
     assert_int_equal(queue, 47);
     assert_true(machine_queue_find(&machine, "sxm.e.transpose1", &queue));
     assert_true(machine_queue_find(&machine, "mxm.w1.weights", &queue));
-    const char *const wrong[] = {"",         "mem",       "mem.e44",  "mem.e03", "mem.e",
-                                 "mem.x3",   "mem.e3 ",   "mem.e999", "vxm.16",  "mxm.w2.weights",
-                                 "mem.e-1",  "mem.e3x",   "sxm.w",    "MEM.e3",  "mem.e4294967296"};
+    const char *const wrong[] = {"",        "mem",     "mem.e44",  "mem.e03", "mem.e",
+                                 "mem.x3",  "mem.e3 ", "mem.e999", "vxm.16",  "mxm.w2.weights",
+                                 "mem.e-1", "mem.e3x", "sxm.w",    "MEM.e3",  "mem.e4294967296"};
     for (size_t i = 0; i < BASE_COUNT(wrong); i++) {
         assert_false(machine_queue_find(&machine, wrong[i], &queue));
     }
@@ -230,9 +227,8 @@ static void test_bad_machine_files(void **state)
     for (size_t i = 0; i < BASE_COUNT(cases); i++) {
         struct machine machine;
         struct takt_error error = {TAKT_OK, ""};
-        assert_int_equal(
-            machine_parse(&machine, "m", cases[i].text, strlen(cases[i].text), &error),
-            cases[i].status);
+        assert_int_equal(machine_parse(&machine, "m", cases[i].text, strlen(cases[i].text), &error),
+                         cases[i].status);
         if (strstr(error.message, cases[i].message) == NULL) {
             fail_msg("expected \"%s\" in \"%s\"", cases[i].message, error.message);
         }

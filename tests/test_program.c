@@ -1,4 +1,5 @@
-/* program: what a program may be, its binary and assembly forms, and how broken ones are refused. */
+/* program: what a program may be, its binary and assembly forms, and how broken ones are refused.
+ */
 #include "tests.h"
 
 #include <glob.h>
@@ -215,8 +216,7 @@ static void check_refused(const char *bytes, size_t length)
     struct program_image image;
     struct takt_error error = {TAKT_OK, ""};
     new_arena(&arena);
-    enum takt_status status =
-        program_decode("p", bytes, length, &arena, &program, &image, &error);
+    enum takt_status status = program_decode("p", bytes, length, &arena, &program, &image, &error);
     assert_true(status == TAKT_FORMAT || status == TAKT_UNSUPPORTED);
     assert_memory_equal(error.message, "p: ", 3);
     assert_null(strchr(error.message, '\n'));
@@ -274,8 +274,8 @@ static void test_forged_files(void **state)
         base_digest_hex(digest, hex);
         base_digest_destroy(digest);
         memcpy(bytes.data + body, hex, 64);
-        enum takt_status status = program_decode("p", bytes.data, bytes.length, &arena, &decoded,
-                                                 &decoded_image, &error);
+        enum takt_status status =
+            program_decode("p", bytes.data, bytes.length, &arena, &decoded, &decoded_image, &error);
         refused += status != TAKT_OK;
         assert_true(status != TAKT_OK || program_check(&decoded, NULL) == TAKT_OK);
         bytes.data[at] = before;
@@ -313,15 +313,16 @@ static void test_files(void **state)
     struct base_arena small;
     assert_int_equal(base_arena_create(&small, 64, NULL), TAKT_OK);
     program_encode(&program, &image, &bytes);
-    assert_int_equal(program_decode("p", bytes.data, bytes.length, &small, &decoded,
-                                    &decoded_image, &error),
-                     TAKT_LIMIT);
+    assert_int_equal(
+        program_decode("p", bytes.data, bytes.length, &small, &decoded, &decoded_image, &error),
+        TAKT_LIMIT);
     base_text_free(&bytes);
     base_arena_destroy(&small);
     base_arena_destroy(&arena);
 }
 
-/* ---- hash, look-up ---------------------------------------------------------------------------- */
+/* ---- hash, look-up ----------------------------------------------------------------------------
+ */
 
 static void test_hash(void **state)
 {
@@ -388,7 +389,8 @@ static void test_look_up(void **state)
     base_arena_destroy(&arena);
 }
 
-/* ---- assembly form ----------------------------------------------------------------------------- */
+/* ---- assembly form -----------------------------------------------------------------------------
+ */
 
 static void test_vectors(void **state)
 {
@@ -478,8 +480,8 @@ static void check_refusals(const char *const (*cases)[2], size_t count)
         struct program_assembly assembly;
         struct takt_error error = {TAKT_OK, ""};
         new_arena(&arena);
-        enum takt_status status = program_assemble("t.s", cases[i][0], strlen(cases[i][0]), &arena,
-                                                   &assembly, &error);
+        enum takt_status status =
+            program_assemble("t.s", cases[i][0], strlen(cases[i][0]), &arena, &assembly, &error);
         assert_true(status == TAKT_FORMAT || status == TAKT_LIMIT);
         if (strstr(error.message, cases[i][1]) == NULL) {
             fail_msg("expected \"%s\" in \"%s\"", cases[i][1], error.message);
@@ -518,7 +520,8 @@ static void test_refused_text(void **state)
         {".machine superlanes = 65\n", "t.s:1:10: superlanes = 65: outside 1..64"},
         {".machine superlane = 2\n", "the nearest is superlanes"},
         {".machine mem_slices = 42\n", "mem_slices = 42 is not a multiple of 4"},
-        {".machine superlanes = 2\n.machine superlanes = 2\n", "t.s:2:10: \"superlanes\": expected"},
+        {".machine superlanes = 2\n.machine superlanes = 2\n",
+         "t.s:2:10: \"superlanes\": expected"},
         {".cycles -1\n", "t.s:1:9: \"-1\": expected cycles, 0.."},
         {".cycles 1\n.cycles 1\n", "expected one .cycles line"},
         {".parameter a 1\n.parameter a 2\n", "t.s:2:12: \"a\": expected each parameter once"},
@@ -542,7 +545,8 @@ static void test_refused_data(void **state)
          "t.s:2:61: \"17\": expected no more values than lanes"},
         {".machine superlanes = 1\n.data mem.e0 0 hex 000102030405060708090a0b0c0d0eFF\n",
          "expected 32 lower-case hex digits"},
-        {".data mem.e0 0 fill 1\n.data mem.e0 0 fill 1\n", "t.s:2:7: \"mem.e0\": expected each word"},
+        {".data mem.e0 0 fill 1\n.data mem.e0 0 fill 1\n",
+         "t.s:2:7: \"mem.e0\": expected each word"},
         {".data4 mem.e41 0 f32 fill 1\n", "t.s:1:8: \"mem.e41\": expected a slice with room"},
         {".data4 mem.e0 0 fill 1\n", "\"fill\": expected an element type, f32 or i32"},
         {".data2 mem.e0 0 f32 fill 1\n", "\"f32\": expected the element type i16"},
@@ -558,7 +562,8 @@ static void test_refused_data(void **state)
         {".binding x input 1 1 1 1\n", "binding x lacks 320 source entries and 1 places"},
         {".binding x input 1 1 1 4\n.source 1 4 1\n", "expected entries that are elements, or -1"},
         {".binding x input 1 1 1 4\n.source 0 321 0\n", "t.s:2:11: \"321\": expected a count"},
-        {".binding x input 1 1 1 4\n.places mem.e0 0 mem.e0 1\n", "t.s:2:18: \"mem.e0\": expected no"},
+        {".binding x input 1 1 1 4\n.places mem.e0 0 mem.e0 1\n",
+         "t.s:2:18: \"mem.e0\": expected no"},
         {".binding x input 1 4294967295 4294967295 1\n", "than takt's limits"},
         {".binding x input 1 0 0 0\n.binding x input 1 0 0 0\n", "expected each binding once"},
     };
@@ -579,15 +584,15 @@ static void test_refused_lines(void **state)
     for (int i = 0; i < 20000; i++) {
         base_text_append(&text, " ", 1);
     }
-    assert_int_equal(
-        program_assemble("t.s", text.data, text.length, &arena, &assembly, &error), TAKT_LIMIT);
+    assert_int_equal(program_assemble("t.s", text.data, text.length, &arena, &assembly, &error),
+                     TAKT_LIMIT);
     assert_int_equal(program_assemble("t.s", "", 0, &arena, &assembly, &error), TAKT_OK);
     base_arena_destroy(&arena);
     assert_int_equal(base_arena_create(&arena, 64, NULL), TAKT_OK);
     const char *source = ".data mem.e0 0 fill 1\n.data mem.e0 1 fill 1\n.data mem.e0 2 fill 1\n"
                          ".queue mem.e0\nread 0, e0\n.binding x input 4 100 2 640\n";
-    assert_int_equal(
-        program_assemble("t.s", source, strlen(source), &arena, &assembly, &error), TAKT_LIMIT);
+    assert_int_equal(program_assemble("t.s", source, strlen(source), &arena, &assembly, &error),
+                     TAKT_LIMIT);
     base_text_free(&text);
     base_arena_destroy(&arena);
 }

@@ -43,12 +43,12 @@ enum isa_unit {
 /* Decoded. Members an instruction does not use are zero. */
 struct isa_instruction {
     uint32_t imm;
-    uint16_t address;  /* also: row group, accumulator, row mask */
+    uint16_t address; /* also: row group, accumulator, row mask */
     uint16_t address2;
     uint16_t count;
     uint16_t delay;
     int16_t step;
-    uint8_t op;        /* enum isa_op */
+    uint8_t op; /* enum isa_op */
     uint8_t a, b, d, map;
 };
 

@@ -17,7 +17,8 @@ static void write_head(struct base_text *out)
         "Marks say where an instruction's existence comes from: **P** the published papers, **T**\n"
         "third-party code run on real cards, **O** ours. The encodings are all ours.\n\n"
         "## Streams\n\n"
-        "There are %u eastward streams (`e0`..`e%u`) and %u westward ones (`w0`..`w%u`), one byte a\n"
+        "There are %u eastward streams (`e0`..`e%u`) and %u westward ones (`w0`..`w%u`), one byte "
+        "a\n"
         "lane. Two bytes a lane take an aligned pair of streams, four an aligned group of four,\n"
         "low byte first; an operand names the first stream of its group. In a word, bit 5 of a\n"
         "stream field is the direction (1 west), bits 4..0 the stream.\n\n"
@@ -82,15 +83,9 @@ static void write_kind(const struct isa_field_info *field, struct base_text *out
                          field->kind == ISA_KIND_STREAM_IN ? "reads" : "writes", field->width,
                          field->width == 1 ? "" : "s, aligned");
         return;
-    case ISA_KIND_IMMEDIATE:
-        base_text_format(out, "%u bits", field->bits);
-        return;
-    case ISA_KIND_SIGNED:
-        base_text_format(out, "%lld..%lld", -span / 2, span / 2 - 1);
-        return;
-    default:
-        base_text_format(out, "%d..%lld", field->kind == ISA_KIND_POSITIVE, span - 1);
-        return;
+    case ISA_KIND_IMMEDIATE: base_text_format(out, "%u bits", field->bits); return;
+    case ISA_KIND_SIGNED: base_text_format(out, "%lld..%lld", -span / 2, span / 2 - 1); return;
+    default: base_text_format(out, "%d..%lld", field->kind == ISA_KIND_POSITIVE, span - 1); return;
     }
 }
 

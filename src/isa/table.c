@@ -17,12 +17,9 @@ static const struct isa_field_info fields[] = {
 
 static const struct isa_op_info ops[] = {
 #define ISA_OP(name, mnemonic, unit, opcode, f0, f1, f2, f3, mark, doc)                            \
-    [ISA_##name] = {mnemonic,                                                                      \
-                    doc,                                                                           \
-                    ISA_UNIT_##unit,                                                               \
-                    opcode,                                                                        \
-                    #mark[0],                                                                      \
-                    {ISA_FIELD_##f0, ISA_FIELD_##f1, ISA_FIELD_##f2, ISA_FIELD_##f3}},
+    [ISA_##name] = {                                                                               \
+        mnemonic, doc,      ISA_UNIT_##unit,                                                       \
+        opcode,   #mark[0], {ISA_FIELD_##f0, ISA_FIELD_##f1, ISA_FIELD_##f2, ISA_FIELD_##f3}},
 #include "isa/isa.def"
 #undef ISA_OP
 };
@@ -82,8 +79,7 @@ bool isa_table_find_opcode(uint32_t opcode, enum isa_op *op)
         return true;
 #include "isa/isa.def"
 #undef ISA_OP
-    default:
-        return false;
+    default: return false;
     }
 }
 
@@ -120,8 +116,7 @@ uint32_t isa_field_get(const struct isa_instruction *instruction, enum isa_field
         return (uint32_t)instruction->member & field_mask(field);
 #include "isa/isa.def"
 #undef ISA_FIELD
-    default:
-        break;
+    default: break;
     }
     BASE_ASSERT(field < ISA_FIELD_COUNT);
     return 0;
@@ -137,8 +132,7 @@ bool isa_table_fits(const struct isa_instruction *instruction, enum isa_field fi
         break;
 #include "isa/isa.def"
 #undef ISA_FIELD
-    default:
-        BASE_ASSERT(field < ISA_FIELD_COUNT);
+    default: BASE_ASSERT(field < ISA_FIELD_COUNT);
     }
     int64_t span = INT64_C(1) << fields[field].bits;
     return fields[field].kind == ISA_KIND_SIGNED ? value >= -span / 2 && value < span / 2
@@ -156,14 +150,15 @@ void isa_field_put(struct isa_instruction *instruction, enum isa_field field, ui
     switch (field) {
 #define ISA_FIELD(name, member, ...)                                                               \
     case ISA_FIELD_##name:                                                                         \
-        instruction->member = _Generic(instruction->member, uint8_t : (uint8_t)number,             \
-                                       uint16_t : (uint16_t)number, int16_t : (int16_t)number,     \
-                                       uint32_t : (uint32_t)number);                               \
+        instruction->member = _Generic(instruction->member, uint8_t                                \
+                                       : (uint8_t)number, uint16_t                                 \
+                                       : (uint16_t)number, int16_t                                 \
+                                       : (int16_t)number, uint32_t                                 \
+                                       : (uint32_t)number);                                        \
         return;
 #include "isa/isa.def"
 #undef ISA_FIELD
-    default:
-        break;
+    default: break;
     }
     BASE_ASSERT(field < ISA_FIELD_COUNT);
 }

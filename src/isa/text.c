@@ -52,17 +52,13 @@ static void print_operand(enum isa_field field, uint32_t value, char text[24])
         (void)snprintf(text, 24, "%c%u", ISA_STREAM_WEST(value) ? 'w' : 'e',
                        ISA_STREAM_INDEX(value));
         return;
-    case ISA_KIND_IMMEDIATE:
-        (void)snprintf(text, 24, "0x%08x", value);
-        return;
+    case ISA_KIND_IMMEDIATE: (void)snprintf(text, 24, "0x%08x", value); return;
     case ISA_KIND_SIGNED:
         (void)snprintf(text, 24, "%lld",
-                       (long long)value - ((long long)(value >> (info->bits - 1) & 1u)
-                                           << info->bits));
+                       (long long)value -
+                           ((long long)(value >> (info->bits - 1) & 1u) << info->bits));
         return;
-    default:
-        (void)snprintf(text, 24, "%u", value);
-        return;
+    default: (void)snprintf(text, 24, "%u", value); return;
     }
 }
 
@@ -126,8 +122,7 @@ static bool find_mnemonic(struct token token, enum isa_op *op)
 {
     for (unsigned i = 0; i < ISA_OP_COUNT; i++) {
         const char *mnemonic = isa_op_info((enum isa_op)i)->mnemonic;
-        if (strlen(mnemonic) == token.length &&
-            memcmp(mnemonic, token.start, token.length) == 0) {
+        if (strlen(mnemonic) == token.length && memcmp(mnemonic, token.start, token.length) == 0) {
             *op = (enum isa_op)i;
             return true;
         }
@@ -200,14 +195,12 @@ static void expected(const struct isa_field_info *info, bool as_float, char text
         (void)snprintf(text, 80, "a number %lld..%u", -(long long)top - 1, top);
         return;
     default:
-        (void)snprintf(text, 80, "a number %u..%u", info->kind == ISA_KIND_POSITIVE,
-                       2 * top + 1);
+        (void)snprintf(text, 80, "a number %u..%u", info->kind == ISA_KIND_POSITIVE, 2 * top + 1);
         return;
     }
 }
 
-static bool parse_operand(struct token token, enum isa_field field, bool as_float,
-                          uint32_t *value)
+static bool parse_operand(struct token token, enum isa_field field, bool as_float, uint32_t *value)
 {
     const struct isa_field_info *info = isa_field_info(field);
     char text[TOKEN_MAX];
@@ -219,15 +212,9 @@ static bool parse_operand(struct token token, enum isa_field field, bool as_floa
     text[token.length] = '\0';
     switch (info->kind) {
     case ISA_KIND_STREAM_IN:
-    case ISA_KIND_STREAM_OUT:
-        parsed = parse_stream(text, value);
-        break;
-    case ISA_KIND_IMMEDIATE:
-        parsed = parse_immediate(text, as_float, value);
-        break;
-    default:
-        parsed = parse_number(text, info, value);
-        break;
+    case ISA_KIND_STREAM_OUT: parsed = parse_stream(text, value); break;
+    case ISA_KIND_IMMEDIATE: parsed = parse_immediate(text, as_float, value); break;
+    default: parsed = parse_number(text, info, value); break;
     }
     return parsed && isa_field_flaw(field, *value) == NULL;
 }

@@ -59,8 +59,7 @@ uint32_t machine_parameter_get(const struct machine *machine, uint32_t index)
         return machine->member;
 #include "machine/machine.def"
 #undef MACHINE_PARAM
-    default:
-        break;
+    default: break;
     }
     BASE_ASSERT(index < PARAMETER_COUNT);
     return 0;
@@ -75,8 +74,7 @@ void machine_parameter_put(struct machine *machine, uint32_t index, uint32_t val
         return;
 #include "machine/machine.def"
 #undef MACHINE_PARAM
-    default:
-        break;
+    default: break;
     }
     BASE_ASSERT(index < PARAMETER_COUNT);
 }
@@ -170,10 +168,9 @@ void machine_hash(const struct machine *machine, char hex[17])
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (uint32_t i = 0; i < PARAMETER_COUNT; i++) {
         uint32_t value = machine_parameter_get(machine, i);
-        const unsigned char bytes[4] = {(unsigned char)(value & 255u),
-                                        (unsigned char)(value >> 8 & 255u),
-                                        (unsigned char)(value >> 16 & 255u),
-                                        (unsigned char)(value >> 24)};
+        const unsigned char bytes[4] = {
+            (unsigned char)(value & 255u), (unsigned char)(value >> 8 & 255u),
+            (unsigned char)(value >> 16 & 255u), (unsigned char)(value >> 24)};
         hash = fnv1a(hash, parameters[i].name, strlen(parameters[i].name) + 1);
         hash = fnv1a(hash, bytes, sizeof bytes);
     }
@@ -248,8 +245,8 @@ bool machine_vxm_row_reaches(uint32_t row, uint32_t stream)
 bool machine_vxm_is_large(uint32_t alu)
 {
     BASE_ASSERT(alu < VXM_ALUS);
-    const uint32_t large = 1u << 0 | 1u << 2 | 1u << 5 | 1u << 7 | 1u << 8 | 1u << 10 | 1u << 13 |
-                           1u << 15;
+    const uint32_t large =
+        1u << 0 | 1u << 2 | 1u << 5 | 1u << 7 | 1u << 8 | 1u << 10 | 1u << 13 | 1u << 15;
     return (large >> alu & 1u) != 0;
 }
 
@@ -302,9 +299,7 @@ uint32_t machine_queue_sxm(const struct machine *machine, uint32_t hemisphere, e
     BASE_ASSERT(hemisphere <= MACHINE_EAST);
     uint32_t first = first_sxm_queue(machine) + hemisphere * MACHINE_SXM_QUEUES;
     switch (unit) {
-    case ISA_UNIT_SXM_PERMUTE:
-        BASE_ASSERT(index == 0);
-        return first;
+    case ISA_UNIT_SXM_PERMUTE: BASE_ASSERT(index == 0); return first;
     case ISA_UNIT_SXM_DISTRIBUTE:
         BASE_ASSERT(index < MACHINE_DISTRIBUTORS);
         return first + FIRST_DISTRIBUTOR + index;
@@ -364,13 +359,9 @@ void machine_queue_name(const struct machine *machine, uint32_t queue, char name
     struct machine_queue place = machine_queue(machine, queue);
     char side = place.hemisphere == MACHINE_WEST ? 'w' : 'e';
     switch (place.unit) {
-    case ISA_UNIT_MEM:
-        (void)snprintf(name, 32, "mem.%c%u", side, place.index);
-        break;
+    case ISA_UNIT_MEM: (void)snprintf(name, 32, "mem.%c%u", side, place.index); break;
     case ISA_UNIT_VXM:
-    case ISA_UNIT_VXM_LARGE:
-        (void)snprintf(name, 32, "vxm.%u", place.index);
-        break;
+    case ISA_UNIT_VXM_LARGE: (void)snprintf(name, 32, "vxm.%u", place.index); break;
     case ISA_UNIT_MXM_WEIGHTS:
         (void)snprintf(name, 32, "mxm.%c%u.weights", side, place.index);
         break;
@@ -380,18 +371,14 @@ void machine_queue_name(const struct machine *machine, uint32_t queue, char name
     case ISA_UNIT_MXM_RESULTS:
         (void)snprintf(name, 32, "mxm.%c%u.results", side, place.index);
         break;
-    case ISA_UNIT_SXM_PERMUTE:
-        (void)snprintf(name, 32, "sxm.%c.permute", side);
-        break;
+    case ISA_UNIT_SXM_PERMUTE: (void)snprintf(name, 32, "sxm.%c.permute", side); break;
     case ISA_UNIT_SXM_DISTRIBUTE:
         (void)snprintf(name, 32, "sxm.%c.distribute%u", side, place.index);
         break;
     case ISA_UNIT_SXM_TRANSPOSE:
         (void)snprintf(name, 32, "sxm.%c.transpose%u", side, place.index);
         break;
-    default:
-        (void)snprintf(name, 32, "sxm.%c.reserved%u", side, place.index);
-        break;
+    default: (void)snprintf(name, 32, "sxm.%c.reserved%u", side, place.index); break;
     }
 }
 

@@ -7,7 +7,8 @@
  * assertion. Read next: program/program.h.
  *
  * Floor plan, west to east: MXM, SXM (2 positions), IO, MEM west (slice 0 next to the VXM),
- * VXM (2 x 4 + 1 stages), MEM east (slice 0 next to the VXM), IO, SXM (2), MXM. On tsp1: positions 0..44.
+ * VXM (2 x 4 + 1 stages), MEM east (slice 0 next to the VXM), IO, SXM (2), MXM. On tsp1: positions
+ * 0..44.
  */
 #ifndef MACHINE_MACHINE_H
 #define MACHINE_MACHINE_H
@@ -15,19 +16,19 @@
 #include "isa/isa.h"
 
 #define MACHINE_LANES_PER_SUPERLANE 16u
-#define MACHINE_LANES_MAX 1024u      /* 64 superlanes */
-#define MACHINE_WEST 0u              /* hemispheres */
+#define MACHINE_LANES_MAX 1024u /* 64 superlanes */
+#define MACHINE_WEST 0u         /* hemispheres */
 #define MACHINE_EAST 1u
 #define MACHINE_VXM_ROWS 4u
 #define MACHINE_VXM_COLUMNS 4u
 #define MACHINE_VXM_STAGES 9u
-#define MACHINE_PLANES 2u            /* MXM planes a hemisphere */
+#define MACHINE_PLANES 2u /* MXM planes a hemisphere */
 #define MACHINE_SLICES_PER_POSITION 4u
-#define MACHINE_TRANSPOSERS 2u       /* a hemisphere */
-#define MACHINE_DISTRIBUTORS 4u      /* a hemisphere */
-#define MACHINE_SXM_QUEUES 14u       /* a hemisphere; those without a unit yet stay empty */
-#define MACHINE_WEIGHT_ROWS 16u      /* rows one LW loads */
-#define MACHINE_POSITIONS_MAX 64u    /* a limit of takt: sets of positions are 64-bit masks */
+#define MACHINE_TRANSPOSERS 2u    /* a hemisphere */
+#define MACHINE_DISTRIBUTORS 4u   /* a hemisphere */
+#define MACHINE_SXM_QUEUES 14u    /* a hemisphere; those without a unit yet stay empty */
+#define MACHINE_WEIGHT_ROWS 16u   /* rows one LW loads */
+#define MACHINE_POSITIONS_MAX 64u /* a limit of takt: sets of positions are 64-bit masks */
 
 struct machine {
     char name[32];
@@ -41,7 +42,8 @@ void machine_tsp1(struct machine *machine); /* every parameter at its default */
  * FORMAT / LIMIT with file, line, name, value and bounds. */
 enum takt_status machine_read(struct machine *machine, const char *path, struct takt_error *error);
 enum takt_status machine_check(const struct machine *machine, struct takt_error *error);
-void machine_write(const struct machine *machine, struct base_text *out); /* machine_read's inverse */
+void machine_write(const struct machine *machine,
+                   struct base_text *out); /* machine_read's inverse */
 /* The manual, Markdown: parameters, floor plan, queues. */
 void machine_manual(struct base_text *out);
 /* machine_read over text in memory; path is for messages only. */
@@ -64,7 +66,8 @@ uint32_t machine_parameter_get(const struct machine *machine, uint32_t index);
 void machine_parameter_put(struct machine *machine, uint32_t index, uint32_t value); /* unchecked */
 bool machine_parameter_find(const char *name, uint32_t *index);
 
-/* 16 hex digits over all parameters (the name is not one): programs name the machine they were compiled for. */
+/* 16 hex digits over all parameters (the name is not one): programs name the machine they were
+ * compiled for. */
 void machine_hash(const struct machine *machine, char hex[17]);
 
 uint32_t machine_lanes(const struct machine *machine);     /* bytes of a vector */
@@ -73,10 +76,12 @@ uint32_t machine_positions(const struct machine *machine); /* stream positions, 
 /* Stream positions. */
 uint32_t machine_mem_position(const struct machine *machine, uint32_t hemisphere, uint32_t slice);
 uint32_t machine_vxm_position(const struct machine *machine); /* stage 0 */
-/* ALU of column c: reads eastward streams at stage 2c, westward ones at 2c + 2, writes both at 2c + 1. */
+/* ALU of column c: reads eastward streams at stage 2c, westward ones at 2c + 2, writes both at 2c
+ * + 1. */
 uint32_t machine_vxm_read_position(const struct machine *machine, uint32_t column, bool west);
 uint32_t machine_vxm_write_position(const struct machine *machine, uint32_t column);
-uint32_t machine_sxm_position(const struct machine *machine, uint32_t hemisphere); /* inner of the two */
+uint32_t machine_sxm_position(const struct machine *machine,
+                              uint32_t hemisphere); /* inner of the two */
 uint32_t machine_mxm_position(const struct machine *machine, uint32_t hemisphere);
 
 /* ALU index = row * 4 + column. Row r reads and writes stream groups (of four) 2r .. 2r+3 mod 8. */
@@ -94,13 +99,15 @@ uint32_t machine_queue_mxm(const struct machine *machine, uint32_t hemisphere, u
 uint32_t machine_queue_sxm(const struct machine *machine, uint32_t hemisphere, enum isa_unit unit,
                            uint32_t index);
 struct machine_queue {
-    enum isa_unit unit; /* ISA_UNIT_VXM_LARGE for large ALUs; ISA_UNIT_ICU for a queue without a unit */
+    enum isa_unit
+        unit; /* ISA_UNIT_VXM_LARGE for large ALUs; ISA_UNIT_ICU for a queue without a unit */
     uint32_t hemisphere, index; /* slice, ALU, plane, or which of several */
 };
 struct machine_queue machine_queue(const struct machine *machine, uint32_t queue);
 /* May a queue of this unit hold this instruction? (ICU ones: any.) */
 bool machine_queue_accepts(enum isa_unit queue_unit, enum isa_op op);
-/* "mem.e3", "vxm.0", "mxm.w1.weights", "sxm.e.transpose1" ...; find returns false for no such queue. */
+/* "mem.e3", "vxm.0", "mxm.w1.weights", "sxm.e.transpose1" ...; find returns false for no such
+ * queue. */
 void machine_queue_name(const struct machine *machine, uint32_t queue, char name[32]);
 bool machine_queue_find(const struct machine *machine, const char *name, uint32_t *queue);
 

@@ -4,16 +4,11 @@
 static const char *mark_name(char mark)
 {
     switch (mark) {
-    case 'P':
-        return "paper";
-    case 'B':
-        return "vendor brief";
-    case 'T':
-        return "third party";
-    case 'D':
-        return "derived";
-    default:
-        return "ours";
+    case 'P': return "paper";
+    case 'B': return "vendor brief";
+    case 'T': return "third party";
+    case 'D': return "derived";
+    default: return "ours";
     }
 }
 
@@ -43,13 +38,13 @@ static void write_parameters(struct base_text *out)
         base_text_format(out, "| `%s` | %u | %u..%u | %s | %s | %s |\n", row->name, row->standard,
                          row->minimum, row->maximum, row->unit, mark_name(row->mark), row->doc);
     }
-    base_text_format(out,
-                     "\nBesides the bounds: `mem_slices` is a multiple of %u (so many slices share "
-                     "a position),\n`mem_words` is even (two banks), and the floor plan has at most "
-                     "%u positions (a limit of\ntakt). A vector has superlanes x %u lanes, one byte "
-                     "each.\n\n",
-                     MACHINE_SLICES_PER_POSITION, MACHINE_POSITIONS_MAX,
-                     MACHINE_LANES_PER_SUPERLANE);
+    base_text_format(
+        out,
+        "\nBesides the bounds: `mem_slices` is a multiple of %u (so many slices share "
+        "a position),\n`mem_words` is even (two banks), and the floor plan has at most "
+        "%u positions (a limit of\ntakt). A vector has superlanes x %u lanes, one byte "
+        "each.\n\n",
+        MACHINE_SLICES_PER_POSITION, MACHINE_POSITIONS_MAX, MACHINE_LANES_PER_SUPERLANE);
 }
 
 static void write_range(struct base_text *out, uint32_t first, uint32_t count, const char *unit)
@@ -68,9 +63,10 @@ static void write_floor_plan(const struct machine *machine, struct base_text *ou
     uint32_t last = machine->mem_slices - 1;
     uint32_t sxm = machine_sxm_position(machine, MACHINE_WEST);
     char text[80];
-    base_text_format(out, "## Floor plan of tsp1\n\n"
-                          "Streams pass positions 0 .. %u, eastward ones upwards, westward ones "
-                          "downwards, one a cycle.\n\n| position | unit |\n|---|---|\n",
+    base_text_format(out,
+                     "## Floor plan of tsp1\n\n"
+                     "Streams pass positions 0 .. %u, eastward ones upwards, westward ones "
+                     "downwards, one a cycle.\n\n| position | unit |\n|---|---|\n",
                      machine_positions(machine) - 1);
     write_range(out, machine_mxm_position(machine, MACHINE_WEST), 1, "MXM west, two planes");
     write_range(out, sxm - 1, 2, "SXM west; its units are at the inner position");
@@ -134,10 +130,11 @@ static void write_vxm(const struct machine *machine, struct base_text *out)
 static void write_queues(const struct machine *machine, struct base_text *out)
 {
     uint32_t count = machine_queue_count(machine);
-    base_text_format(out, "## Instruction queues of tsp1\n\n"
-                          "%u queues, each with its own text. A queue of the SXM without a unit in "
-                          "this version takes only\nICU instructions.\n\n"
-                          "| queues | names | unit |\n|---|---|---|\n",
+    base_text_format(out,
+                     "## Instruction queues of tsp1\n\n"
+                     "%u queues, each with its own text. A queue of the SXM without a unit in "
+                     "this version takes only\nICU instructions.\n\n"
+                     "| queues | names | unit |\n|---|---|---|\n",
                      count);
     for (uint32_t first = 0; first < count;) {
         struct machine_queue queue = machine_queue(machine, first);
@@ -150,8 +147,7 @@ static void write_queues(const struct machine *machine, struct base_text *out)
         char name[32], last[32];
         machine_queue_name(machine, first, name);
         machine_queue_name(machine, next - 1, last);
-        const char *unit =
-            queue.unit == ISA_UNIT_ICU ? "none yet" : isa_unit_name(queue.unit);
+        const char *unit = queue.unit == ISA_UNIT_ICU ? "none yet" : isa_unit_name(queue.unit);
         if (next == first + 1) {
             base_text_format(out, "| %u | `%s` | %s |\n", first, name, unit);
         } else {

@@ -11,8 +11,8 @@
 
 /* ---- one setting ----------------------------------------------------------------------- */
 
-/* The least cost of turning a into b: one row of the usual table. Adding a letter costs half of what
- * dropping or replacing one does, since a name cut short is the likely mistake. */
+/* The least cost of turning a into b: one row of the usual table. Adding a letter costs half of
+ * what dropping or replacing one does, since a name cut short is the likely mistake. */
 static uint32_t edit_distance(const char *a, const char *b)
 {
     uint32_t row[NAME_MAX_BYTES + 1];

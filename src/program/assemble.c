@@ -129,8 +129,8 @@ static enum takt_status finish_data(struct assembler *a, struct program_assembly
     for (size_t i = 0; i < count; i++) {
         struct assembler_segment segment;
         memcpy(&segment, a->segments.data + i * sizeof segment, sizeof segment);
-        image->segments[i] = (struct program_segment){segment.slice, segment.address,
-                                                      segment.count, data + segment.data};
+        image->segments[i] = (struct program_segment){segment.slice, segment.address, segment.count,
+                                                      data + segment.data};
     }
     image->segment_count = (uint32_t)count;
     assembly->expectation_count =

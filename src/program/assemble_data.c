@@ -94,8 +94,8 @@ enum takt_status program_assembler_data(struct assembler *a, uint32_t width)
 
 static enum takt_status expect_fault(struct assembler *a, struct program_expectation *expectation)
 {
-    enum takt_status status = program_source_name(&a->source, "a kind of fault",
-                                                  expectation->fault, sizeof expectation->fault);
+    enum takt_status status = program_source_name(&a->source, "a kind of fault", expectation->fault,
+                                                  sizeof expectation->fault);
     while (status == TAKT_OK && here(a).length > 0) {
         struct program_token token = program_source_next(&a->source);
         if (program_token_is(token, "cycle") && !expectation->has_cycle) {
@@ -104,7 +104,8 @@ static enum takt_status expect_fault(struct assembler *a, struct program_expecta
             expectation->has_cycle = true;
             expectation->fault_cycle = (uint64_t)cycle;
         } else if (program_token_is(token, "queue") && !expectation->has_queue) {
-            status = program_assembler_queue(a, "a queue of the machine", &expectation->fault_queue);
+            status =
+                program_assembler_queue(a, "a queue of the machine", &expectation->fault_queue);
             expectation->has_queue = true;
         } else {
             return program_source_refuse(&a->source, token, "cycle N or queue NAME, each once");

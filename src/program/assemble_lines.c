@@ -82,8 +82,7 @@ enum takt_status program_assembler_cycles(struct assembler *a)
     if (a->cycles_given) {
         return program_source_refuse(&a->source, token, "one .cycles line");
     }
-    enum takt_status status =
-        program_source_number(&a->source, "cycles", 0, INT64_MAX, &cycles);
+    enum takt_status status = program_source_number(&a->source, "cycles", 0, INT64_MAX, &cycles);
     a->program->cycles = (uint64_t)cycles;
     a->cycles_given = true;
     return status == TAKT_OK ? program_source_end(&a->source) : status;
@@ -96,8 +95,8 @@ enum takt_status program_assembler_parameter(struct assembler *a)
     enum takt_status status =
         program_source_name(&a->source, "a name", parameter.name, sizeof parameter.name);
     if (status == TAKT_OK) {
-        status = program_source_number(&a->source, "a value", INT64_MIN, INT64_MAX,
-                                       &parameter.value);
+        status =
+            program_source_number(&a->source, "a value", INT64_MIN, INT64_MAX, &parameter.value);
     }
     if (status != TAKT_OK) {
         return status;
@@ -137,8 +136,8 @@ enum takt_status program_assembler_queue(struct assembler *a, const char *what, 
 
 enum takt_status program_assembler_section(struct assembler *a)
 {
-    enum takt_status status =
-        program_assembler_queue(a, "a queue of the machine, such as mem.e3, vxm.0 or mxm.w1.weights", &a->queue);
+    enum takt_status status = program_assembler_queue(
+        a, "a queue of the machine, such as mem.e3, vxm.0 or mxm.w1.weights", &a->queue);
     a->queue_chosen = status == TAKT_OK;
     return status == TAKT_OK ? program_source_end(&a->source) : status;
 }
@@ -190,9 +189,8 @@ enum takt_status program_assembler_binding_end(struct assembler *a)
         return TAKT_OK;
     }
     (void)snprintf(message, sizeof message,
-                   "binding %.47s lacks %llu source entries and %llu places",
-                   last_binding(a).name, (unsigned long long)a->sources_left,
-                   (unsigned long long)a->places_left);
+                   "binding %.47s lacks %llu source entries and %llu places", last_binding(a).name,
+                   (unsigned long long)a->sources_left, (unsigned long long)a->places_left);
     return program_source_fail(&a->source, here(a), TAKT_FORMAT, message);
 }
 
@@ -216,8 +214,8 @@ static enum takt_status get_binding(struct assembler *a, struct program_binding 
     for (size_t i = 0; i < BASE_COUNT(members); i++) {
         int64_t number = 0;
         token = here(a);
-        status = program_source_number(&a->source, names[i], i == 0, i == 0 ? 4 : UINT32_MAX,
-                                       &number);
+        status =
+            program_source_number(&a->source, names[i], i == 0, i == 0 ? 4 : UINT32_MAX, &number);
         if (status != TAKT_OK) {
             return status;
         }

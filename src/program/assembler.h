@@ -1,4 +1,5 @@
-/* What the parts of the assembler share: assemble.c drives, the others read one kind of line each. */
+/* What the parts of the assembler share: assemble.c drives, the others read one kind of line each.
+ */
 #ifndef PROGRAM_ASSEMBLER_H
 #define PROGRAM_ASSEMBLER_H
 
@@ -24,8 +25,8 @@ struct assembler {
     struct program_source source;
     struct base_arena *arena;
     struct program *program;
-    bool machine_known;        /* a line depended on it: it can no longer change */
-    bool machine_given[64];    /* rows of machine.def that a line set; the last one is the name */
+    bool machine_known;     /* a line depended on it: it can no longer change */
+    bool machine_given[64]; /* rows of machine.def that a line set; the last one is the name */
     bool cycles_given;
     bool queue_chosen;
     uint32_t queue;
@@ -35,11 +36,11 @@ struct assembler {
     struct base_text segments; /* struct assembler_segment */
     struct base_text data;     /* vectors of the segments, then of expectations */
     struct base_text expected_data;
-    struct base_text expectations; /* struct program_expectation; bytes not set yet */
-    struct base_text bindings;     /* struct program_binding */
-    struct base_text parameters;   /* struct program_parameter */
+    struct base_text expectations;      /* struct program_expectation; bytes not set yet */
+    struct base_text bindings;          /* struct program_binding */
+    struct base_text parameters;        /* struct program_parameter */
     uint64_t sources_left, places_left; /* of the binding being read */
-    uint8_t *written;              /* a bit for each memory word that a .data line gave */
+    uint8_t *written;                   /* a bit for each memory word that a .data line gave */
     uint8_t planes[ASSEMBLER_WIDTH_MAX * MACHINE_LANES_MAX];
 };
 

@@ -15,11 +15,11 @@ enum program_expectation_kind {
 
 struct program_expectation {
     enum program_expectation_kind kind;
-    uint32_t line;       /* of the source, from 1 */
+    uint32_t line; /* of the source, from 1 */
     struct program_place place;
     const uint8_t *bytes; /* [lanes]; wider elements are one expectation a byte plane */
     uint64_t cycles;
-    char fault[32];       /* kind of fault as the chip names it */
+    char fault[32]; /* kind of fault as the chip names it */
     bool has_cycle, has_queue;
     uint64_t fault_cycle;
     uint32_t fault_queue;

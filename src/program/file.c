@@ -11,7 +11,8 @@
  *                u32 parameters, each: name[32], i64
  *   image:       u32 segments, each: u16 slice, u16 address, u32 count, count vectors
  *
- * program_hash is the digest of the hashed part: image and machine name do not make another program.
+ * program_hash is the digest of the hashed part: image and machine name do not make another
+ * program.
  */
 #include "program/program.h"
 #include "program/rules.h"
@@ -406,7 +407,8 @@ static void get_image(struct source *source, const struct machine *machine,
 }
 
 /* Magic, version, length and digest: after this the bytes are what program_encode made of some
- * program, or somebody took the trouble to compute a digest; so the rest is checked all the same. */
+ * program, or somebody took the trouble to compute a digest; so the rest is checked all the same.
+ */
 static void open_envelope(struct source *source)
 {
     char hex[65];

@@ -65,9 +65,8 @@ static uint32_t field_bound(const struct machine *machine, enum isa_unit unit, e
         return machine->mem_words;
     }
     if (field == ISA_FIELD_INDEX) {
-        return unit == ISA_UNIT_MXM_WEIGHTS
-                   ? machine_lanes(machine) / MACHINE_WEIGHT_ROWS
-                   : machine->mxm_accumulators;
+        return unit == ISA_UNIT_MXM_WEIGHTS ? machine_lanes(machine) / MACHINE_WEIGHT_ROWS
+                                            : machine->mxm_accumulators;
     }
     return 0;
 }
@@ -91,17 +90,14 @@ static enum takt_status check_range(const struct machine *machine,
 
 static enum takt_status check_repeat(const struct machine *machine,
                                      const struct isa_instruction *previous,
-                                     const struct isa_instruction *repeat,
-                                     struct takt_error *error)
+                                     const struct isa_instruction *repeat, struct takt_error *error)
 {
-    if (previous == NULL ||
-        isa_op_info((enum isa_op)previous->op)->unit == ISA_UNIT_ICU) {
+    if (previous == NULL || isa_op_info((enum isa_op)previous->op)->unit == ISA_UNIT_ICU) {
         return base_fail(error, TAKT_FORMAT,
                          "repeat: must directly follow an instruction of the queue's unit");
     }
     enum isa_op op = (enum isa_op)previous->op;
-    if (repeat->step != 0 && !has_field(op, ISA_FIELD_ADDRESS) &&
-        !has_field(op, ISA_FIELD_INDEX)) {
+    if (repeat->step != 0 && !has_field(op, ISA_FIELD_ADDRESS) && !has_field(op, ISA_FIELD_INDEX)) {
         return base_fail(error, TAKT_FORMAT, "repeat: STEP = %d, but %s has no address or index",
                          repeat->step, isa_op_info(op)->mnemonic);
     }

@@ -54,8 +54,9 @@ struct program_parameter {
 
 struct program {
     struct machine machine;
-    uint64_t cycles; /* as compiled: what the machine must take, from the first Notify's issue (cycle
-                        0) to the cycle in which the last queue parks at its final Sync, plus one */
+    uint64_t
+        cycles; /* as compiled: what the machine must take, from the first Notify's issue (cycle
+                   0) to the cycle in which the last queue parks at its final Sync, plus one */
     uint32_t queue_count;
     uint32_t *queue_words; /* words of text of each queue; 0 = the queue never runs */
     uint64_t **text;       /* [queue_count][queue_words] */
@@ -65,7 +66,7 @@ struct program {
     struct program_parameter *parameters;
 };
 
-#define PROGRAM_BINDINGS_MAX 1024u   /* limits of takt */
+#define PROGRAM_BINDINGS_MAX 1024u /* limits of takt */
 #define PROGRAM_PARAMETERS_MAX 1024u
 #define PROGRAM_ENTRIES_MAX (1u << 24) /* of either array of a binding */
 
@@ -84,7 +85,8 @@ size_t program_text_bytes(const struct program *program);
  * Binary form: magic, version, lengths, the program, its memory image, SHA-256 over all of it.
  * program_write needs a program that program_check accepts; image may be NULL. program_read checks
  * every length before use, and the program; FORMAT when the file is cut, changed, or not a program.
- * What is read lives in the arena; LIMIT when it does not fit (reserving a large one costs nothing).
+ * What is read lives in the arena; LIMIT when it does not fit (reserving a large one costs
+ * nothing).
  */
 enum takt_status program_write(const struct program *program, const struct program_image *image,
                                const char *path, struct takt_error *error);

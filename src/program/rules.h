@@ -11,7 +11,8 @@ enum takt_status program_rules_word(const struct machine *machine, uint32_t queu
                                     const struct isa_instruction *instruction,
                                     struct takt_error *error);
 
-/* A name that is one word of assembly: 1 to size - 1 printable characters, no space, quote or ';'. */
+/* A name that is one word of assembly: 1 to size - 1 printable characters, no space, quote or ';'.
+ */
 bool program_rules_name(const char *name, size_t size);
 
 /* base_arena_alloc, but NULL instead of an assertion when the arena is too small. */

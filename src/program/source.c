@@ -26,9 +26,9 @@ bool program_source_next_line(struct program_source *source, enum takt_status *s
     }
     source->line++;
     if (bytes >= PROGRAM_SOURCE_LINE) {
-        *status = base_fail(source->error, TAKT_LIMIT,
-                            "%s:%u: a line of %zu bytes; split it, at most %u", source->path,
-                            source->line, bytes, PROGRAM_SOURCE_LINE - 1);
+        *status =
+            base_fail(source->error, TAKT_LIMIT, "%s:%u: a line of %zu bytes; split it, at most %u",
+                      source->path, source->line, bytes, PROGRAM_SOURCE_LINE - 1);
         return false;
     }
     const char *nul = memchr(start, '\0', bytes);

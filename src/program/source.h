@@ -1,4 +1,5 @@
-/* The lexer of assembly text: one line at a time, cut into words. Used by assemble.c and values.c. */
+/* The lexer of assembly text: one line at a time, cut into words. Used by assemble.c and values.c.
+ */
 #ifndef PROGRAM_SOURCE_H
 #define PROGRAM_SOURCE_H
 
@@ -23,7 +24,8 @@ struct program_token {
     size_t length;
 };
 
-/* Puts the next line into the buffer; false at the end of the text or when *status tells why not. */
+/* Puts the next line into the buffer; false at the end of the text or when *status tells why not.
+ */
 bool program_source_next_line(struct program_source *source, enum takt_status *status);
 struct program_token program_source_next(struct program_source *source);
 /* What follows on the line, without moving on. */

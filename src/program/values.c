@@ -165,9 +165,8 @@ enum takt_status program_source_vector(struct program_source *source, uint32_t w
         } else if (width == 4 && program_token_is(token, "i32")) {
             element = ELEMENT_I32;
         } else if (width != 2 || !program_token_is(token, "i16")) {
-            return program_source_refuse(source, token,
-                                         width == 2 ? "the element type i16"
-                                                    : "an element type, f32 or i32");
+            return program_source_refuse(
+                source, token, width == 2 ? "the element type i16" : "an element type, f32 or i32");
         }
     }
     token = program_source_next(source);
@@ -180,9 +179,8 @@ enum takt_status program_source_vector(struct program_source *source, uint32_t w
     } else if (width == 1 && program_token_is(token, "hex")) {
         status = get_hex(source, lanes, planes);
     } else {
-        return program_source_refuse(source, token,
-                                     width == 1 ? "fill, iota, bytes or hex"
-                                                : "fill, iota or list");
+        return program_source_refuse(
+            source, token, width == 1 ? "fill, iota, bytes or hex" : "fill, iota or list");
     }
     return status == TAKT_OK ? program_source_end(source) : status;
 }
