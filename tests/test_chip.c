@@ -1,20 +1,19 @@
 /*
- * The machine: kernels of every level against loops over single elements, small programs built by
- * hand, and every assembly test of tests/asm, each of which states its own expectation.
+ * The machine: small programs built by hand, every assembly test of tests/asm, each of which states
+ * its own expectation, and mutations of them.
  */
 #include "tests.h"
 
 #include <dirent.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "chip/internal.h"
+#include "chip/chip.h"
 #include "num/num.h"
 #include "takt.h"
 
-/* ---- programs from text, one string a queue ------------------------------------------------------ */
+/* ---- programs from text, one string a queue ---------------------------------------------- */
 
 #define WORDS_MAX 64u
 #define SOURCES_MAX 16u
@@ -32,7 +31,8 @@ struct built {
 };
 
 static void build(struct built *built, const struct machine *machine, const struct source *sources,
-                  uint32_t count) {
+                  uint32_t count)
+{
     memset(built, 0, sizeof *built);
     built->program.machine = *machine;
     built->program.queue_count = machine_queue_count(machine);
@@ -62,7 +62,8 @@ static void build(struct built *built, const struct machine *machine, const stru
 
 static enum takt_status run_sources(const struct machine *machine, const struct source *sources,
                                     uint32_t count, struct chip *chip, uint64_t *cycles,
-                                    struct takt_error *error) {
+                                    struct takt_error *error)
+{
     struct built *built = calloc(1, sizeof *built);
     assert_non_null(built);
     build(built, machine, sources, count);
@@ -75,131 +76,17 @@ static enum takt_status run_sources(const struct machine *machine, const struct 
     return status;
 }
 
-/* ---- kernels ------------------------------------------------------------------------------------- */
-
-static void fill_random(uint8_t *bytes, size_t count, uint64_t seed) {
+static void fill_random(uint8_t *bytes, size_t count, uint64_t seed)
+{
     for (size_t i = 0; i < count; i++)
         bytes[i] = (uint8_t)base_random_u64(seed, 1, i);
 }
 
-static int32_t widen(uint8_t byte, bool is_signed) {
-    return is_signed && byte > 127 ? (int32_t)byte - 256 : (int32_t)byte;
-}
-
-static void check_product(const struct chip_kernel *kernel, uint32_t lanes, uint64_t loaded,
-                          uint32_t zero_share, uint64_t seed) {
-    uint8_t *rows = malloc((size_t)lanes * lanes);
-    struct chip_weights weights = {.rows = malloc((size_t)lanes * lanes),
-                                   .sums = malloc(lanes * sizeof(int32_t))};
-    int32_t *out = malloc(lanes * sizeof(int32_t));
-    uint8_t *activation = malloc(lanes);
-    assert_true(rows && weights.rows && weights.sums && out && activation);
-    fill_random(rows, (size_t)lanes * lanes, seed);
-    fill_random(activation, lanes, seed + 1u);
-    memset(weights.rows, 0x55, (size_t)lanes * lanes);
-    for (uint32_t row = 0; row < lanes; row++)
-        if (base_random_u64(seed, 2, row) % 100u < zero_share)
-            activation[row] = 0;
-    activation[lanes - 1u] = 0x80; /* -128 or 128, against -128 */
-    memset(rows + (size_t)(lanes - 1u) * lanes, 0x80, lanes);
-    for (uint32_t group = 0; group < lanes / 16u; group++) {
-        const uint8_t *in[16];
-        for (uint32_t i = 0; i < 16; i++)
-            in[i] = rows + (size_t)(16u * group + i) * lanes;
-        if (loaded >> group & 1u)
-            kernel->load(&weights, group, in, lanes);
-    }
-    weights.loaded = loaded;
-    for (uint32_t is_signed = 0; is_signed < 2; is_signed++) {
-        kernel->product(&weights, activation, is_signed != 0, lanes, out);
-        for (uint32_t column = 0; column < lanes; column++) {
-            int32_t sum = 0;
-            for (uint32_t row = 0; row < lanes; row++)
-                if (loaded >> (row / 16u) & 1u)
-                    sum += widen(activation[row], is_signed != 0) *
-                           widen(rows[(size_t)row * lanes + column], true);
-            if (out[column] != sum)
-                fail_msg("%s, %u lanes, column %u: %d, expected %d", kernel->name, lanes, column,
-                         out[column], sum);
-        }
-    }
-    free(rows);
-    free(weights.rows);
-    free(weights.sums);
-    free(out);
-    free(activation);
-}
-
-static void kernels_give_exact_sums(void **state) {
-    (void)state;
-    static const uint32_t lanes[] = {16, 48, 160, 320, 1024};
-    for (uint32_t k = 0; chip_kernel(k); k++) {
-        if (!chip_kernel(k)->supported())
-            continue;
-        for (uint32_t i = 0; i < BASE_COUNT(lanes); i++) {
-            uint64_t all = lanes[i] == 1024 ? UINT64_MAX : (UINT64_C(1) << lanes[i] / 16u) - 1u;
-            check_product(chip_kernel(k), lanes[i], all, 0, 7);
-            check_product(chip_kernel(k), lanes[i], all & UINT64_C(0xA5A5A5A5A5A5A5A5), 60, 8);
-            check_product(chip_kernel(k), lanes[i], all, 100, 9);
-        }
-    }
-}
-
-static void kernels_give_one_rounding(void **state) {
-    (void)state;
-    enum { COUNT = 1024 };
-    uint32_t a[COUNT], b[COUNT], d[COUNT];
-    for (uint32_t i = 0; i < COUNT; i++) {
-        a[i] = (uint32_t)base_random_u64(3, 0, i);
-        b[i] = (uint32_t)base_random_u64(3, 1, i);
-        if (i % 2u) { /* near enough for the rounding to matter */
-            a[i] = (a[i] & 0x807FFFFFu) | 0x3F800000u;
-            b[i] = (b[i] & 0x807FFFFFu) | (0x3F800000u - (i % 26u << 23));
-        }
-    }
-    for (uint32_t k = 0; chip_kernel(k); k++) {
-        if (!chip_kernel(k)->supported())
-            continue;
-        chip_kernel(k)->fma(a, num_bits(1.2345678f), b, COUNT, d);
-        for (uint32_t i = 0; i < COUNT; i++) {
-            float expected = fmaf(num_float(a[i]), 1.2345678f, num_float(b[i]));
-            if (isnan(expected))
-                assert_true(isnan(num_float(d[i])));
-            else
-                assert_int_equal(d[i], num_bits(expected));
-        }
-    }
-}
-
-static void lanes_join_split_and_transpose(void **state) {
-    (void)state;
-    enum { LANES = 48 };
-    uint8_t bytes[16][LANES], out[16][LANES];
-    uint32_t words[LANES];
-    const uint8_t *in[16];
-    uint8_t *to[16];
-    fill_random(&bytes[0][0], sizeof bytes, 11);
-    for (uint32_t i = 0; i < 16; i++) {
-        in[i] = bytes[i];
-        to[i] = out[i];
-    }
-    chip_lanes_join4(in, LANES, words);
-    for (uint32_t lane = 0; lane < LANES; lane++)
-        assert_int_equal(words[lane],
-                         (uint32_t)bytes[0][lane] | (uint32_t)bytes[1][lane] << 8 |
-                             (uint32_t)bytes[2][lane] << 16 | (uint32_t)bytes[3][lane] << 24);
-    chip_lanes_split4(words, LANES, to);
-    assert_memory_equal(bytes, out, 4u * LANES);
-    chip_lanes_transpose(in, to, LANES);
-    for (uint32_t lane = 0; lane < LANES; lane++)
-        for (uint32_t i = 0; i < 16; i++)
-            assert_int_equal(out[i][lane], bytes[lane % 16u][lane / 16u * 16u + i]);
-}
-
-/* ---- conversions: the vector unit's loops against num -------------------------------------------- */
+/* ---- conversions: the vector unit's loops against num ------------------------------------ */
 
 static void put4(struct chip *chip, uint16_t slice, uint16_t address, const uint32_t *values,
-                 uint32_t lanes) {
+                 uint32_t lanes)
+{
     uint8_t plane[MACHINE_LANES_MAX];
     for (uint16_t i = 0; i < 4; i++) {
         for (uint32_t lane = 0; lane < lanes; lane++)
@@ -208,7 +95,8 @@ static void put4(struct chip *chip, uint16_t slice, uint16_t address, const uint
     }
 }
 
-static uint32_t get4(const struct chip *chip, uint16_t slice, uint32_t lane) {
+static uint32_t get4(const struct chip *chip, uint16_t slice, uint32_t lane)
+{
     uint8_t plane[MACHINE_LANES_MAX];
     uint32_t value = 0;
     for (uint16_t i = 0; i < 4; i++) {
@@ -219,8 +107,9 @@ static uint32_t get4(const struct chip *chip, uint16_t slice, uint32_t lane) {
 }
 
 /* Runs `operation` (e0 to e4) on a vector from slices w0..w3 to e0..e3 and compares with num. */
-static void check_conversion(const char *operation, uint32_t (*expected)(float),
-                             uint32_t mask, uint64_t seed) {
+static void check_conversion(const char *operation, uint32_t (*expected)(float), uint32_t mask,
+                             uint64_t seed)
+{
     struct machine machine;
     struct chip *chip;
     struct takt_error error;
@@ -236,8 +125,9 @@ static void check_conversion(const char *operation, uint32_t (*expected)(float),
             values[i] = num_bits(near / (i % 4u == 1 ? 2.0f : i % 4u == 2 ? 256.0f : 3.0f));
         }
     }
-    static const float edges[] = {0.5f, -0.5f, 1.5f, 2.5f, -2.5f, 8388607.5f, 4194304.5f, 2147483647.0f,
-                                  -2147483648.0f, 127.5f, -128.5f, 32767.5f, -32768.5f, 3e9f, -3e9f};
+    static const float edges[] = {0.5f,       -0.5f,      1.5f,          2.5f,           -2.5f,
+                                  8388607.5f, 4194304.5f, 2147483647.0f, -2147483648.0f, 127.5f,
+                                  -128.5f,    32767.5f,   -32768.5f,     3e9f,           -3e9f};
     for (uint32_t i = 0; i < BASE_COUNT(edges); i++)
         values[i] = num_bits(edges[i]);
     values[15] = 0x7FC00000u;
@@ -273,11 +163,21 @@ static void check_conversion(const char *operation, uint32_t (*expected)(float),
     chip_destroy(chip);
 }
 
-static uint32_t to_i32(float x) { return (uint32_t)num_f32_to_i32(x); }
-static uint32_t to_i16(float x) { return (uint32_t)num_f32_to_i16(x); }
-static uint32_t to_i8(float x) { return (uint32_t)num_f32_to_i8(x); }
+static uint32_t to_i32(float x)
+{
+    return (uint32_t)num_f32_to_i32(x);
+}
+static uint32_t to_i16(float x)
+{
+    return (uint32_t)num_f32_to_i16(x);
+}
+static uint32_t to_i8(float x)
+{
+    return (uint32_t)num_f32_to_i8(x);
+}
 
-static void conversions_agree_with_num(void **state) {
+static void conversions_agree_with_num(void **state)
+{
     (void)state;
     for (uint64_t seed = 0; seed < 20; seed++) {
         check_conversion("cvt.f32.i32 e0, e4", to_i32, 0xFFFFFFFFu, seed);
@@ -286,7 +186,7 @@ static void conversions_agree_with_num(void **state) {
     }
 }
 
-/* ---- determinism, and a chip that stopped ---------------------------------------------------------- */
+/* ---- determinism, and a chip that stopped ------------------------------------------------ */
 
 static const struct source counting[] = {
     {"mem.w0", "notify\nnop 40\nread 0, e0\nrepeat 9, 3, 1\nsync"},
@@ -295,7 +195,8 @@ static const struct source counting[] = {
     {"mem.e0", "nop 53\nwrite 20, e8\nrepeat 9, 3, 1\nsync"},
 };
 
-static void fill_memory(struct chip *chip, uint32_t lanes) {
+static void fill_memory(struct chip *chip, uint32_t lanes)
+{
     uint8_t word[MACHINE_LANES_MAX];
     for (uint16_t slice = 0; slice < 2; slice++)
         for (uint16_t address = 0; address < 10; address++) {
@@ -304,7 +205,8 @@ static void fill_memory(struct chip *chip, uint32_t lanes) {
         }
 }
 
-static void same_cycles_and_bytes_each_time(void **state) {
+static void same_cycles_and_bytes_each_time(void **state)
+{
     (void)state;
     struct machine machine;
     struct takt_error error;
@@ -327,8 +229,9 @@ static void same_cycles_and_bytes_each_time(void **state) {
             assert_int_equal(chip_instructions_issued(chip), 46u * (i + 1u));
         }
         for (uint16_t a = 0; a < 10; a++)
-            chip_read_word(chip, (struct program_place){(uint16_t)machine.mem_slices, (uint16_t)(20u + a)},
-                           words[c][a]);
+            chip_read_word(
+                chip, (struct program_place){(uint16_t)machine.mem_slices, (uint16_t)(20u + a)},
+                words[c][a]);
         chip_destroy(chip);
     }
     assert_int_equal(first, 53 + 27 + 2);
@@ -336,7 +239,8 @@ static void same_cycles_and_bytes_each_time(void **state) {
         assert_memory_equal(words[0][a], words[1][a], lanes);
 }
 
-static void a_fault_stops_the_chip(void **state) {
+static void a_fault_stops_the_chip(void **state)
+{
     (void)state;
     struct machine machine;
     struct chip *chip;
@@ -360,7 +264,8 @@ static void a_fault_stops_the_chip(void **state) {
 }
 
 /* Addresses and indices that the assembler would already refuse. */
-static void ranges_are_checked_when_they_run(void **state) {
+static void ranges_are_checked_when_they_run(void **state)
+{
     (void)state;
     static const struct {
         struct source source;
@@ -388,16 +293,24 @@ static void ranges_are_checked_when_they_run(void **state) {
     }
 }
 
-static void text_that_misuses_the_machine_is_refused(void **state) {
+static void text_that_misuses_the_machine_is_refused(void **state)
+{
     (void)state;
     static const struct source cases[] = {
-        {"mem.e0", "add.f32 e0, e4, e8\nsync"},       {"vxm.0", "read 0, e0\nsync"},
-        {"vxm.1", "exp.f32 e0, e4\nsync"},            {"vxm.1", "div.f32 e0, e4, e8\nsync"},
-        {"vxm.0", "copy.b32 e16, e0\nsync"},          {"vxm.0", "copy.b32 e0, w16\nsync"},
-        {"vxm.4", "add.f32 e8, e4, e8\nsync"},        {"mem.e0", "repeat 1, 1, 1\nsync"},
-        {"mem.e0", "nop 4\nrepeat 1, 1, 1\nsync"},    {"mem.e0", "read 0, e0\nrepeat 1, 1, 1\nrepeat 1, 1, 1"},
-        {"vxm.0", "copy.b32 e0, e4\nrepeat 1, 1, 1"}, {"sxm.e.transpose0", "transpose 1, e0, e0\nrepeat 1, 1, 1"},
-        {"mxm.e0.weights", "abc.i8 e0\nsync"},        {"mxm.e0.results", "iw\nsync"},
+        {"mem.e0", "add.f32 e0, e4, e8\nsync"},
+        {"vxm.0", "read 0, e0\nsync"},
+        {"vxm.1", "exp.f32 e0, e4\nsync"},
+        {"vxm.1", "div.f32 e0, e4, e8\nsync"},
+        {"vxm.0", "copy.b32 e16, e0\nsync"},
+        {"vxm.0", "copy.b32 e0, w16\nsync"},
+        {"vxm.4", "add.f32 e8, e4, e8\nsync"},
+        {"mem.e0", "repeat 1, 1, 1\nsync"},
+        {"mem.e0", "nop 4\nrepeat 1, 1, 1\nsync"},
+        {"mem.e0", "read 0, e0\nrepeat 1, 1, 1\nrepeat 1, 1, 1"},
+        {"vxm.0", "copy.b32 e0, e4\nrepeat 1, 1, 1"},
+        {"sxm.e.transpose0", "transpose 1, e0, e0\nrepeat 1, 1, 1"},
+        {"mxm.e0.weights", "abc.i8 e0\nsync"},
+        {"mxm.e0.results", "iw\nsync"},
         {"sxm.e.distribute0", "permute e0, e1, e2"},
     };
     struct machine machine;
@@ -412,7 +325,8 @@ static void text_that_misuses_the_machine_is_refused(void **state) {
     }
 }
 
-static void a_program_for_another_machine_is_refused(void **state) {
+static void a_program_for_another_machine_is_refused(void **state)
+{
     (void)state;
     struct machine machine, other;
     struct chip *chip;
@@ -431,16 +345,18 @@ static void a_program_for_another_machine_is_refused(void **state) {
     chip_destroy(chip);
 }
 
-/* ---- assembly tests --------------------------------------------------------------------------------- */
+/* ---- assembly tests ---------------------------------------------------------------------- */
 
 #define ASSEMBLY_DIRECTORY "tests/asm"
 
-static int is_assembly(const struct dirent *entry) {
+static int is_assembly(const struct dirent *entry)
+{
     size_t length = strlen(entry->d_name);
     return length > 2 && strcmp(entry->d_name + length - 2, ".s") == 0;
 }
 
-static void assembly_files_hold(void **state) {
+static void assembly_files_hold(void **state)
+{
     (void)state;
     struct dirent **entries;
     int count = scandir(ASSEMBLY_DIRECTORY, &entries, is_assembly, alphasort), bad = 0;
@@ -463,7 +379,8 @@ static void assembly_files_hold(void **state) {
 }
 
 /* Every row of isa.def and every kind of fault is the subject of some file. */
-static void assembly_files_cover_everything(void **state) {
+static void assembly_files_cover_everything(void **state)
+{
     (void)state;
     struct dirent **entries;
     struct base_text all = {0};
@@ -498,14 +415,116 @@ static void assembly_files_cover_everything(void **state) {
     base_text_free(&all);
 }
 
-TEST_GROUP(chip, cmocka_unit_test(kernels_give_exact_sums),
-           cmocka_unit_test(kernels_give_one_rounding),
-           cmocka_unit_test(lanes_join_split_and_transpose),
-           cmocka_unit_test(conversions_agree_with_num),
+/* ---- mutations: a wrong schedule must fault or give other values ------------------------- */
+
+/* Runs assembly text without its cycle counts; true when its other expectations hold. */
+static bool text_holds(const char *text)
+{
+    char path[] = "/tmp/takt-mutation-XXXXXX", *report = NULL;
+    struct takt_error error;
+    bool held = false;
+    int descriptor = mkstemp(path);
+    assert_true(descriptor >= 0);
+    FILE *file = fdopen(descriptor, "w");
+    assert_non_null(file);
+    for (const char *line = text; *line;) {
+        size_t length = strcspn(line, "\n");
+        length += line[length] == '\n';
+        if (strncmp(line, ".expect cycles", 14) != 0)
+            fwrite(line, 1, length, file);
+        line += length;
+    }
+    assert_int_equal(fclose(file), 0);
+    enum takt_status status = takt_execute_file(path, &held, &report, &error);
+    remove(path);
+    free(report);
+    if (status != TAKT_OK)
+        fail_msg("%s", error.message);
+    return held;
+}
+
+/* The text with bytes [at, at + old) replaced. */
+static bool holds_with(const struct base_text *text, size_t at, size_t old, const char *replacement)
+{
+    struct base_text changed = {0};
+    base_text_append(&changed, text->data, at);
+    base_text_append(&changed, replacement, strlen(replacement));
+    base_text_append(&changed, text->data + at + old, text->length - at - old);
+    bool held = text_holds(changed.data);
+    base_text_free(&changed);
+    return held;
+}
+
+/* Mutates the line at `at`: a queue issues one cycle later, a wait is one shorter, a read goes to
+ * the neighbouring stream or word. Returns how many mutations there were; all must be noticed. */
+static uint32_t mutate_line(const char *path, const struct base_text *text, size_t at,
+                            size_t length, bool addresses)
+{
+    char line[128], changed[2][160];
+    uint32_t count = 0;
+    unsigned first, second;
+    char direction;
+    if (length >= sizeof line)
+        return 0;
+    memcpy(line, text->data + at, length);
+    line[length] = '\0';
+    if (strncmp(line, ".queue ", 7) == 0) {
+        snprintf(changed[count++], sizeof changed[0], "%s\nnop 1", line);
+    } else if (sscanf(line, "nop %u", &first) == 1 && first > 1) {
+        snprintf(changed[count++], sizeof changed[0], "nop %u", first - 1u);
+    } else if (sscanf(line, "read %u, %c%u", &first, &direction, &second) == 3) {
+        snprintf(changed[count++], sizeof changed[0], "read %u, %c%u", first, direction,
+                 second ^ 1u);
+        if (addresses)
+            snprintf(changed[count++], sizeof changed[0], "read %u, %c%u", first + 50u, direction,
+                     second);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (holds_with(text, at, length, changed[i]))
+            fail_msg("%s: `%s` in place of `%s` goes unnoticed", path, changed[i], line);
+    return count;
+}
+
+static void every_mutation_is_noticed(void **state)
+{
+    (void)state;
+    /* addresses: every vector that the file reads matters to its results (a row that meets a zero
+     * activation does not, nor does a low byte that is rounded away). */
+    static const struct {
+        const char *name;
+        bool addresses;
+    } files[] = {
+        {"add_f32", true},   {"chain", false},     {"chain_west", false}, {"fmai_f32", false},
+        {"mul_i16", true},   {"read", true},       {"write", true},       {"readwrite", true},
+        {"gather", true},    {"scatter", true},    {"abc_i8", false},     {"acc", true},
+        {"lw", true},        {"iw", true},         {"acc_repeat", true},  {"permute", false},
+        {"transpose", true}, {"distribute", true}, {"hemisphere", true},  {"overwrite", true},
+    };
+    uint32_t mutations = 0;
+    for (uint32_t i = 0; i < BASE_COUNT(files); i++) {
+        char path[128];
+        struct base_file file = {0};
+        struct base_text text = {0};
+        snprintf(path, sizeof path, ASSEMBLY_DIRECTORY "/%s.s", files[i].name);
+        assert_int_equal(base_file_map(&file, path, NULL), TAKT_OK);
+        base_text_append(&text, (const char *)file.data, file.size_bytes);
+        base_file_unmap(&file);
+        assert_true(text_holds(text.data));
+        for (size_t at = 0; at < text.length;) {
+            size_t length = strcspn(text.data + at, "\n");
+            mutations += mutate_line(path, &text, at, length, files[i].addresses);
+            at += length + 1u;
+        }
+        base_text_free(&text);
+    }
+    assert_true(mutations > 500);
+}
+
+TEST_GROUP(chip, cmocka_unit_test(conversions_agree_with_num),
            cmocka_unit_test(same_cycles_and_bytes_each_time),
            cmocka_unit_test(a_fault_stops_the_chip),
            cmocka_unit_test(ranges_are_checked_when_they_run),
            cmocka_unit_test(text_that_misuses_the_machine_is_refused),
            cmocka_unit_test(a_program_for_another_machine_is_refused),
-           cmocka_unit_test(assembly_files_hold),
-           cmocka_unit_test(assembly_files_cover_everything));
+           cmocka_unit_test(assembly_files_hold), cmocka_unit_test(assembly_files_cover_everything),
+           cmocka_unit_test(every_mutation_is_noticed));

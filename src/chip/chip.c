@@ -3,9 +3,10 @@
 
 #include <string.h>
 
-/* ---- creation ---------------------------------------------------------------------------------- */
+/* ---- creation ---------------------------------------------------------------------------- */
 
-static size_t arena_bytes(const struct machine *machine) {
+static size_t arena_bytes(const struct machine *machine)
+{
     size_t lanes = machine_lanes(machine);
     return sizeof(struct chip) + machine_queue_count(machine) * sizeof(struct chip_queue) +
            2u * (size_t)machine->mem_slices * machine->mem_words * lanes +
@@ -13,7 +14,8 @@ static size_t arena_bytes(const struct machine *machine) {
            4096u;
 }
 
-static void place_queue(const struct machine *machine, struct chip_queue *queue, uint32_t index) {
+static void place_queue(const struct machine *machine, struct chip_queue *queue, uint32_t index)
+{
     queue->index = index;
     queue->unit = machine_queue(machine, index);
     uint32_t hemisphere = queue->unit.hemisphere, position = 0;
@@ -49,7 +51,8 @@ static void place_queue(const struct machine *machine, struct chip_queue *queue,
 }
 
 enum takt_status chip_create(struct chip **out, const struct machine *machine,
-                             struct takt_error *error) {
+                             struct takt_error *error)
+{
     *out = NULL;
     enum takt_status status = machine_check(machine, error);
     if (status != TAKT_OK)
@@ -75,26 +78,30 @@ enum takt_status chip_create(struct chip **out, const struct machine *machine,
     chip->work_d = BASE_NEW(&chip->arena, uint32_t, chip->lanes);
     chip_stream_create(chip);
     chip_mxm_create(chip);
-    chip->memory = base_arena_alloc(&chip->arena,
-                                    2u * (size_t)machine->mem_slices * machine->mem_words,
-                                    chip->lanes);
+    chip->memory = base_arena_alloc(
+        &chip->arena, 2u * (size_t)machine->mem_slices * machine->mem_words, chip->lanes);
     *out = chip;
     return TAKT_OK;
 }
 
-void chip_destroy(struct chip *chip) {
+void chip_destroy(struct chip *chip)
+{
     if (!chip)
         return;
     struct base_arena arena = chip->arena; /* the chip lies in it */
     base_arena_destroy(&arena);
 }
 
-uint64_t chip_instructions_issued(const struct chip *chip) { return chip->issued; }
+uint64_t chip_instructions_issued(const struct chip *chip)
+{
+    return chip->issued;
+}
 
-/* ---- the clock --------------------------------------------------------------------------------- */
+/* ---- the clock --------------------------------------------------------------------------- */
 
 /* What reaches its place at the start of a cycle without an instruction. */
-static void arrive(struct chip *chip) {
+static void arrive(struct chip *chip)
+{
     uint32_t index = (uint32_t)(chip->cycle & (CHIP_EVENTS - 1u));
     uint32_t events = chip->events[index];
     if (events == 0)
@@ -112,7 +119,8 @@ static void arrive(struct chip *chip) {
         chip_icu_release(chip);
 }
 
-static bool issue(struct chip *chip) {
+static bool issue(struct chip *chip)
+{
     uint64_t *ready = chip->ready[chip->cycle & (CHIP_RING - 1u)];
     for (uint32_t i = 0; i < CHIP_QUEUE_WORDS; i++) {
         uint64_t queues = ready[i];
@@ -127,7 +135,8 @@ static bool issue(struct chip *chip) {
 }
 
 /* Every queue is parked and no Notify is under way: is that the end, or will nothing ever move? */
-static bool check_end(struct chip *chip) {
+static bool check_end(struct chip *chip)
+{
     for (uint32_t i = 0; i < chip->queue_count; i++) {
         const struct chip_queue *queue = &chip->queues[i];
         if (queue->count > 0 && queue->next + 1u < queue->count)
@@ -145,7 +154,8 @@ static bool check_end(struct chip *chip) {
     return true;
 }
 
-static bool run(struct chip *chip) {
+static bool run(struct chip *chip)
+{
     for (;; chip->cycle++) {
         arrive(chip);
         if (!chip_stream_land(chip) || !issue(chip))
@@ -158,7 +168,8 @@ static bool run(struct chip *chip) {
 }
 
 enum takt_status chip_run(struct chip *chip, const struct chip_text *text, uint64_t *cycles,
-                          struct takt_error *error) {
+                          struct takt_error *error)
+{
     *cycles = 0;
     if (chip->fault.kind != CHIP_FAULT_NONE)
         return chip_fault_report(chip, error);

@@ -8,6 +8,13 @@
  *
  * How streams work: a value on an eastward stream is at position p in cycle t for all t - p = d, a
  * constant: its diagonal. Slots are indexed by diagonal, so nothing is ever shifted.
+ *
+ * How a program ends: a Notify leaves alone what parks in the cycle it arrives in, and a queue that
+ * is parked at its last word, which is its final Sync. When all queues are there and no Notify is
+ * under way, the run is over; values on streams are dropped, but a result of the MXM that nobody took
+ * is a fault of the queue that issued its activations. Of several faults in one cycle the first is
+ * told: landings before issues, queues in their order.
+ * Read next: chip.c (the clock), icu.c, stream.c, then the units.
  */
 #ifndef CHIP_CHIP_H
 #define CHIP_CHIP_H

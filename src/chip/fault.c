@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-const char *chip_fault_name(enum chip_fault_kind kind) {
+const char *chip_fault_name(enum chip_fault_kind kind)
+{
     switch (kind) {
     case CHIP_FAULT_NONE:
         return "none";
@@ -17,7 +18,8 @@ const char *chip_fault_name(enum chip_fault_kind kind) {
 }
 
 /* The instruction as the repetition issued it: with its own address. */
-static struct isa_instruction effective(const struct chip_word *word, uint32_t repetition) {
+static struct isa_instruction effective(const struct chip_word *word, uint32_t repetition)
+{
     struct isa_instruction instruction = word->instruction;
     int64_t moved = (int64_t)repetition * word->repeat_step;
     int64_t address = instruction.address + moved;
@@ -30,7 +32,8 @@ static struct isa_instruction effective(const struct chip_word *word, uint32_t r
 }
 
 bool chip_fault(struct chip *chip, enum chip_fault_kind kind, uint32_t queue,
-                const struct chip_word *word, uint32_t repetition, const char *format, ...) {
+                const struct chip_word *word, uint32_t repetition, const char *format, ...)
+{
     struct chip_fault *fault = &chip->fault;
     BASE_ASSERT(fault->kind == CHIP_FAULT_NONE);
     memset(fault, 0, sizeof *fault);
@@ -46,7 +49,8 @@ bool chip_fault(struct chip *chip, enum chip_fault_kind kind, uint32_t queue,
     return false;
 }
 
-enum takt_status chip_fault_report(const struct chip *chip, struct takt_error *error) {
+enum takt_status chip_fault_report(const struct chip *chip, struct takt_error *error)
+{
     const struct chip_fault *fault = &chip->fault;
     char queue[32], line[96];
     machine_queue_name(&chip->machine, fault->queue, queue);
@@ -56,4 +60,7 @@ enum takt_status chip_fault_report(const struct chip *chip, struct takt_error *e
                      queue, line, fault->reason);
 }
 
-const struct chip_fault *chip_last_fault(const struct chip *chip) { return &chip->fault; }
+const struct chip_fault *chip_last_fault(const struct chip *chip)
+{
+    return &chip->fault;
+}

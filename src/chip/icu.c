@@ -3,17 +3,19 @@
 
 #include <string.h>
 
-/* ---- text -------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------- */
 
 static enum takt_status refuse(const struct machine *machine, uint32_t queue, uint32_t index,
-                               const char *reason, struct takt_error *error) {
+                               const char *reason, struct takt_error *error)
+{
     char name[32];
     machine_queue_name(machine, queue, name);
     return base_fail(error, TAKT_FORMAT, "program: queue %s, word %u: %s", name, index, reason);
 }
 
 /* Operand widths, from the instruction's row. */
-static void set_widths(struct chip_word *word) {
+static void set_widths(struct chip_word *word)
+{
     const struct isa_op_info *info = isa_op_info((enum isa_op)word->instruction.op);
     for (uint32_t i = 0; i < ISA_FIELDS_MAX && info->fields[i] != ISA_FIELD_NONE; i++) {
         const struct isa_field_info *field = isa_field_info(info->fields[i]);
@@ -26,7 +28,8 @@ static void set_widths(struct chip_word *word) {
     }
 }
 
-static bool steps(enum isa_op op) {
+static bool steps(enum isa_op op)
+{
     const struct isa_op_info *info = isa_op_info(op);
     for (uint32_t i = 0; i < ISA_FIELDS_MAX; i++)
         if (info->fields[i] == ISA_FIELD_ADDRESS || info->fields[i] == ISA_FIELD_INDEX)
@@ -35,12 +38,14 @@ static bool steps(enum isa_op op) {
 }
 
 /* NULL, or why this queue cannot hold the word. */
-static const char *objection(struct machine_queue unit, const struct chip_word *word) {
+static const char *objection(struct machine_queue unit, const struct chip_word *word)
+{
     const struct isa_instruction *in = &word->instruction;
     enum isa_op op = (enum isa_op)in->op;
     if (!machine_queue_accepts(unit.unit, op))
-        return isa_op_info(op)->unit == ISA_UNIT_VXM_LARGE ? "only a large ALU has this operation"
-                                                           : "the queue's unit has no such operation";
+        return isa_op_info(op)->unit == ISA_UNIT_VXM_LARGE
+                   ? "only a large ALU has this operation"
+                   : "the queue's unit has no such operation";
     if (unit.unit != ISA_UNIT_VXM && unit.unit != ISA_UNIT_VXM_LARGE)
         return NULL;
     uint32_t row = unit.index / MACHINE_VXM_COLUMNS;
@@ -52,7 +57,8 @@ static const char *objection(struct machine_queue unit, const struct chip_word *
 }
 
 static const char *repeat_objection(const struct isa_instruction *repeat,
-                                    const struct chip_word *before) {
+                                    const struct chip_word *before)
+{
     if (!before)
         return "repeat without an instruction of the queue's unit directly before it";
     enum isa_op op = (enum isa_op)before->instruction.op;
@@ -64,7 +70,8 @@ static const char *repeat_objection(const struct isa_instruction *repeat,
 }
 
 static enum takt_status decode_queue(struct chip_text *text, const struct program *program,
-                                     uint32_t queue, struct takt_error *error) {
+                                     uint32_t queue, struct takt_error *error)
+{
     struct machine_queue unit = machine_queue(&text->machine, queue);
     struct chip_word *words = text->words[queue];
     uint32_t count = 0;
@@ -98,7 +105,8 @@ static enum takt_status decode_queue(struct chip_text *text, const struct progra
 }
 
 enum takt_status chip_text_create(struct chip_text **out, const struct program *program,
-                                  struct takt_error *error) {
+                                  struct takt_error *error)
+{
     *out = NULL;
     enum takt_status status = machine_check(&program->machine, error);
     if (status != TAKT_OK)
@@ -133,24 +141,27 @@ enum takt_status chip_text_create(struct chip_text **out, const struct program *
     return TAKT_OK;
 }
 
-void chip_text_destroy(struct chip_text *text) {
+void chip_text_destroy(struct chip_text *text)
+{
     if (!text)
         return;
     struct base_arena arena = text->arena; /* the text lies in it */
     base_arena_destroy(&arena);
 }
 
-/* ---- queues ------------------------------------------------------------------------------------ */
+/* ---- queues ------------------------------------------------------------------------------ */
 
 /* Marks the queue to be looked at when it next issues; far wakes are looked at again on the way. */
-static void arm(struct chip *chip, const struct chip_queue *queue) {
+static void arm(struct chip *chip, const struct chip_queue *queue)
+{
     uint64_t ahead = queue->wake - chip->cycle;
     uint64_t cycle = ahead < CHIP_RING ? queue->wake : chip->cycle + CHIP_RING - 1u;
     chip->ready[cycle & (CHIP_RING - 1u)][queue->index / 64u] |= UINT64_C(1)
                                                                  << (queue->index % 64u);
 }
 
-void chip_icu_reset(struct chip *chip, const struct chip_text *text) {
+void chip_icu_reset(struct chip *chip, const struct chip_text *text)
+{
     chip->running = 0;
     chip->notifies = 0;
     chip->last_park = 0;
@@ -176,7 +187,8 @@ void chip_icu_reset(struct chip *chip, const struct chip_text *text) {
  * A Notify arrives: the queues parked before this cycle issue in it. One that is parked at its last
  * word has nothing left to issue and stays.
  */
-void chip_icu_release(struct chip *chip) {
+void chip_icu_release(struct chip *chip)
+{
     chip->notifies--;
     for (uint32_t i = 0; i < chip->queue_count; i++) {
         struct chip_queue *queue = &chip->queues[i];
@@ -190,7 +202,8 @@ void chip_icu_release(struct chip *chip) {
     }
 }
 
-static bool issue_icu(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+static bool issue_icu(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     uint64_t cycle = chip->cycle + chip->machine.notify_cycles;
     switch ((enum isa_op)word->instruction.op) {
     case ISA_NOP:
@@ -218,7 +231,8 @@ static bool issue_icu(struct chip *chip, struct chip_queue *queue, const struct 
     return true;
 }
 
-static bool issue_unit(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+static bool issue_unit(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     switch (queue->unit.unit) {
     case ISA_UNIT_MEM:
         return chip_mem_issue(chip, queue, word);
@@ -240,15 +254,16 @@ static bool issue_unit(struct chip *chip, struct chip_queue *queue, const struct
     base_assert_failed("a queue with a unit", __FILE__, __LINE__);
 }
 
-bool chip_icu_issue(struct chip *chip, struct chip_queue *queue) {
+bool chip_icu_issue(struct chip *chip, struct chip_queue *queue)
+{
     if (queue->wake > chip->cycle) {
         arm(chip, queue);
         return true;
     }
     if (queue->next == queue->count)
-        return chip_fault(chip, CHIP_FAULT_DRY_QUEUE, queue->index, &queue->words[queue->count - 1u],
-                          0, "no instruction after the last of %u, which must be a sync",
-                          queue->count);
+        return chip_fault(
+            chip, CHIP_FAULT_DRY_QUEUE, queue->index, &queue->words[queue->count - 1u], 0,
+            "no instruction after the last of %u, which must be a sync", queue->count);
     const struct chip_word *word = &queue->words[queue->next];
     chip->issued++;
     if (word->instruction.op <= ISA_NOTIFY)

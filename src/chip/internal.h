@@ -2,8 +2,9 @@
  * chip, inside: the state of one chip and what its units share.
  *
  * One file a unit: icu.c (text, queues), stream.c (slots, landings), mem.c, vxm.c, mxm.c, sxm.c.
- * chip.c has the clock. In each cycle: releases, landings, then issues in queue order; every operand
- * is read at its issue cycle, so the order of queues decides only which of several faults is told.
+ * chip.c has the clock. In each cycle: releases, landings, then issues in queue order; every
+ * operand is read at its issue cycle, so the order of queues decides only which of several faults
+ * is told.
  */
 #ifndef CHIP_INTERNAL_H
 #define CHIP_INTERNAL_H
@@ -17,7 +18,7 @@
 #define CHIP_QUEUE_WORDS 4u /* 64-bit sets of queues: at most 232 queues */
 #define CHIP_LANDINGS 64u   /* more than the latency of any unit that writes streams */
 
-/* ---- text ------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------- */
 
 /* An instruction with the Repeat that follows it folded in. */
 struct chip_word {
@@ -37,7 +38,7 @@ struct chip_text {
     struct chip_word **words; /* [queue_count][counts] */
 };
 
-/* ---- state ------------------------------------------------------------------------------ */
+/* ---- state ------------------------------------------------------------------------------- */
 
 struct chip_queue {
     const struct chip_word *words;
@@ -45,7 +46,7 @@ struct chip_queue {
     uint32_t next;       /* word to issue */
     uint32_t repetition; /* of that word, 0 first */
     bool parked;
-    bool stores; /* the text changes this slice's memory */
+    bool stores;   /* the text changes this slice's memory */
     uint64_t wake; /* cycle of the next issue */
     /* Fixed when the chip is made. */
     struct machine_queue unit;
@@ -89,10 +90,10 @@ struct chip_plane {
     uint32_t weights_count;
     uint32_t installed, buffer; /* indices into the ring */
     bool any_installed;
-    int32_t *results; /* [CHIP_RESULTS][lanes], by arrival cycle */
+    int32_t *results;                 /* [CHIP_RESULTS][lanes], by arrival cycle */
     const struct chip_word **sources; /* [CHIP_RESULTS]: the ABC behind each result */
-    int32_t *accumulators; /* [mxm_accumulators][lanes] */
-    bool *full;            /* [mxm_accumulators] */
+    int32_t *accumulators;            /* [mxm_accumulators][lanes] */
+    bool *full;                       /* [mxm_accumulators] */
 };
 #define CHIP_RESULTS 256u /* more than mxm_result_cycles; a power of two */
 
@@ -130,17 +131,17 @@ struct chip {
     uint32_t running;                            /* queues neither parked nor empty */
     uint32_t notifies;                           /* under way */
     uint64_t last_park;
-    uint32_t results_pending;                    /* of all planes */
-    uint16_t events[CHIP_EVENTS];                /* CHIP_EVENT_*, by cycle */
-    uint32_t arrived;                            /* planes whose result of this cycle is not taken */
+    uint32_t results_pending;     /* of all planes */
+    uint16_t events[CHIP_EVENTS]; /* CHIP_EVENT_*, by cycle */
+    uint32_t arrived;             /* planes whose result of this cycle is not taken */
 
     /* Streams. */
-    uint32_t ring; /* diagonals a stream keeps; a power of two >= positions */
+    uint32_t ring;           /* diagonals a stream keeps; a power of two >= positions */
     struct chip_slot *slots; /* [CHIP_STREAMS][ring] */
     uint8_t *buffers;
     uint32_t buffer_count, free_count;
     uint32_t *free_buffers;
-    uint32_t landing_capacity; /* a cycle */
+    uint32_t landing_capacity;     /* a cycle */
     struct chip_landing *landings; /* [CHIP_LANDINGS][landing_capacity] */
     uint32_t landing_count[CHIP_LANDINGS];
 
@@ -154,7 +155,7 @@ struct chip {
     struct chip_fault fault;
 };
 
-/* ---- faults (fault.c) ---------------------------------------------------------------------- */
+/* ---- faults (fault.c) -------------------------------------------------------------------- */
 
 /* Records the fault and stops the chip; returns false. word may be NULL. */
 bool chip_fault(struct chip *chip, enum chip_fault_kind kind, uint32_t queue,
@@ -162,7 +163,7 @@ bool chip_fault(struct chip *chip, enum chip_fault_kind kind, uint32_t queue,
     __attribute__((format(printf, 6, 7)));
 enum takt_status chip_fault_report(const struct chip *chip, struct takt_error *error);
 
-/* ---- units: each issues the queue's current word at the current cycle; false = fault ----------- */
+/* ---- units: each issues the queue's current word at the current cycle; false = fault ----- */
 
 bool chip_mem_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
 bool chip_vxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
@@ -171,11 +172,12 @@ bool chip_sxm_issue(struct chip *chip, struct chip_queue *queue, const struct ch
 
 /* The address or index of the current repetition; may lie outside any bound. */
 static inline int64_t chip_address(const struct chip_queue *queue, const struct chip_word *word,
-                                   uint16_t address) {
+                                   uint16_t address)
+{
     return (int64_t)address + (int64_t)queue->repetition * word->repeat_step;
 }
 
-/* ---- MXM (mxm.c) ------------------------------------------------------------------------------- */
+/* ---- MXM (mxm.c) ------------------------------------------------------------------------- */
 
 size_t chip_mxm_bytes(const struct machine *machine);
 void chip_mxm_create(struct chip *chip);
@@ -189,13 +191,13 @@ extern const struct chip_kernel chip_kernel_plain;
 extern const struct chip_kernel chip_kernel_avx2;
 extern const struct chip_kernel chip_kernel_avx512;
 
-/* ---- ICU (icu.c) ------------------------------------------------------------------------------- */
+/* ---- ICU (icu.c) ------------------------------------------------------------------------- */
 
 void chip_icu_reset(struct chip *chip, const struct chip_text *text);
 void chip_icu_release(struct chip *chip);
 bool chip_icu_issue(struct chip *chip, struct chip_queue *queue);
 
-/* ---- streams (stream.c) ------------------------------------------------------------------------ */
+/* ---- streams (stream.c) ------------------------------------------------------------------ */
 
 size_t chip_stream_bytes(const struct machine *machine);
 void chip_stream_create(struct chip *chip);
@@ -204,22 +206,26 @@ bool chip_stream_land(struct chip *chip); /* this cycle's results reach their st
 bool chip_stream_empty(struct chip *chip, const struct chip_queue *queue,
                        const struct chip_word *word, uint32_t stream, uint32_t position);
 
-static inline uint8_t *chip_buffer(struct chip *chip, uint32_t buffer) {
+static inline uint8_t *chip_buffer(struct chip *chip, uint32_t buffer)
+{
     return chip->buffers + (size_t)buffer * chip->stride_bytes;
 }
 
 /* East: cycle - position; west: cycle + position. Constant along a value's way. */
-static inline int64_t chip_diagonal(uint64_t cycle, uint32_t stream, uint32_t position) {
+static inline int64_t chip_diagonal(uint64_t cycle, uint32_t stream, uint32_t position)
+{
     return ISA_STREAM_WEST(stream) ? (int64_t)cycle + position : (int64_t)cycle - position;
 }
 
-static inline struct chip_slot *chip_slot(struct chip *chip, uint32_t stream, int64_t diagonal) {
+static inline struct chip_slot *chip_slot(struct chip *chip, uint32_t stream, int64_t diagonal)
+{
     return &chip->slots[(size_t)stream * chip->ring + ((uint64_t)diagonal & (chip->ring - 1u))];
 }
 
 /* The vector passing the queue's unit on a stream now; NULL after a fault. */
 static inline const uint8_t *chip_read(struct chip *chip, const struct chip_queue *queue,
-                                       const struct chip_word *word, uint32_t stream) {
+                                       const struct chip_word *word, uint32_t stream)
+{
     uint32_t position = ISA_STREAM_WEST(stream) ? queue->read_west : queue->read_east;
     int64_t diagonal = chip_diagonal(chip->cycle, stream, position);
     const struct chip_slot *slot = chip_slot(chip, stream, diagonal);
@@ -237,7 +243,7 @@ uint8_t *chip_emit(struct chip *chip, const struct chip_queue *queue, const stru
 void chip_emit_word(struct chip *chip, const struct chip_queue *queue, const struct chip_word *word,
                     uint32_t stream, uint32_t latency, const uint8_t *data);
 
-/* ---- lanes.c: byte planes and words ------------------------------------------------------------- */
+/* ---- lanes.c: byte planes and words ------------------------------------------------------ */
 
 /* words[lane] = the little-endian number of the four planes' bytes. */
 void chip_lanes_join4(const uint8_t *const planes[4], uint32_t lanes, uint32_t *words);

@@ -3,13 +3,14 @@
 
 #include <string.h>
 
-static uint8_t *word_at(struct chip *chip, uint32_t slice, uint32_t address) {
-    return chip->memory +
-           ((size_t)slice * chip->machine.mem_words + address) * (size_t)chip->lanes;
+static uint8_t *word_at(struct chip *chip, uint32_t slice, uint32_t address)
+{
+    return chip->memory + ((size_t)slice * chip->machine.mem_words + address) * (size_t)chip->lanes;
 }
 
 static bool in_range(struct chip *chip, const struct chip_queue *queue,
-                     const struct chip_word *word, int64_t address) {
+                     const struct chip_word *word, int64_t address)
+{
     if (address >= 0 && address < (int64_t)chip->machine.mem_words)
         return true;
     return chip_fault(chip, CHIP_FAULT_RANGE, queue->index, word, queue->repetition,
@@ -17,7 +18,8 @@ static bool in_range(struct chip *chip, const struct chip_queue *queue,
                       chip->machine.mem_words - 1u);
 }
 
-static bool read_word(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+static bool read_word(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     int64_t address = chip_address(queue, word, word->instruction.address);
     if (!in_range(chip, queue, word, address))
         return false;
@@ -31,7 +33,8 @@ static bool read_word(struct chip *chip, struct chip_queue *queue, const struct 
 }
 
 static bool write_word(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
-                       uint16_t base) {
+                       uint16_t base)
+{
     int64_t address = chip_address(queue, word, base);
     if (!in_range(chip, queue, word, address))
         return false;
@@ -42,7 +45,8 @@ static bool write_word(struct chip *chip, struct chip_queue *queue, const struct
     return true;
 }
 
-static bool read_write(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+static bool read_write(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     int64_t from = chip_address(queue, word, word->instruction.address);
     int64_t to = chip_address(queue, word, word->instruction.address2);
     if (!in_range(chip, queue, word, from) || !in_range(chip, queue, word, to))
@@ -59,7 +63,8 @@ static bool read_write(struct chip *chip, struct chip_queue *queue, const struct
 
 /* The word address superlane k goes to, or -1 to leave it out. */
 static bool map_address(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
-                        const uint8_t *map, uint32_t superlane, int64_t *address) {
+                        const uint8_t *map, uint32_t superlane, int64_t *address)
+{
     const uint8_t *entry = map + superlane * MACHINE_LANES_PER_SUPERLANE;
     uint32_t offset = (uint32_t)entry[0] | (uint32_t)entry[1] << 8;
     *address = -1;
@@ -73,7 +78,8 @@ static bool map_address(struct chip *chip, struct chip_queue *queue, const struc
                       superlane, offset, (long long)*address, chip->machine.mem_words - 1u);
 }
 
-static bool gather(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+static bool gather(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     const uint8_t *map = chip_read(chip, queue, word, word->instruction.map);
     if (!map)
         return false;
@@ -93,7 +99,8 @@ static bool gather(struct chip *chip, struct chip_queue *queue, const struct chi
     return true;
 }
 
-static bool scatter(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+static bool scatter(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     const uint8_t *value = chip_read(chip, queue, word, word->instruction.a);
     const uint8_t *map = value ? chip_read(chip, queue, word, word->instruction.map) : NULL;
     if (!map)
@@ -110,7 +117,8 @@ static bool scatter(struct chip *chip, struct chip_queue *queue, const struct ch
     return true;
 }
 
-bool chip_mem_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+bool chip_mem_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     switch ((enum isa_op)word->instruction.op) {
     case ISA_READ:
         return read_word(chip, queue, word);
@@ -127,24 +135,28 @@ bool chip_mem_issue(struct chip *chip, struct chip_queue *queue, const struct ch
     }
 }
 
-/* ---- the host's door, between runs ------------------------------------------------------------ */
+/* ---- the host's door, between runs ------------------------------------------------------- */
 
-static uint8_t *place_word(const struct chip *chip, struct program_place place) {
+static uint8_t *place_word(const struct chip *chip, struct program_place place)
+{
     BASE_ASSERT(place.slice < 2u * chip->machine.mem_slices);
     BASE_ASSERT(place.address < chip->machine.mem_words);
     return chip->memory +
            ((size_t)place.slice * chip->machine.mem_words + place.address) * (size_t)chip->lanes;
 }
 
-void chip_write_word(struct chip *chip, struct program_place place, const uint8_t *word) {
+void chip_write_word(struct chip *chip, struct program_place place, const uint8_t *word)
+{
     memcpy(place_word(chip, place), word, chip->lanes);
 }
 
-void chip_read_word(const struct chip *chip, struct program_place place, uint8_t *word) {
+void chip_read_word(const struct chip *chip, struct program_place place, uint8_t *word)
+{
     memcpy(word, place_word(chip, place), chip->lanes);
 }
 
-void chip_load_image(struct chip *chip, const struct program_image *image) {
+void chip_load_image(struct chip *chip, const struct program_image *image)
+{
     for (uint32_t i = 0; i < image->segment_count; i++) {
         const struct program_segment *segment = &image->segments[i];
         if (segment->count == 0)

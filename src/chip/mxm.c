@@ -7,16 +7,21 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- creation ---------------------------------------------------------------------------------- */
+/* ---- creation ---------------------------------------------------------------------------- */
 
 /* One installed, one being loaded, and those on their way: an IW at most every second cycle. */
-static uint32_t weights_count(const struct machine *machine) {
+static uint32_t weights_count(const struct machine *machine)
+{
     return 2u + machine->mxm_install_cycles / 2u;
 }
 
-static size_t round64(size_t bytes) { return (bytes + 63u) / 64u * 64u; }
+static size_t round64(size_t bytes)
+{
+    return (bytes + 63u) / 64u * 64u;
+}
 
-size_t chip_mxm_bytes(const struct machine *machine) {
+size_t chip_mxm_bytes(const struct machine *machine)
+{
     size_t lanes = machine_lanes(machine);
     size_t weights = round64(lanes * lanes) + round64(lanes * sizeof(int32_t)) +
                      round64(sizeof(struct chip_weights));
@@ -26,7 +31,8 @@ size_t chip_mxm_bytes(const struct machine *machine) {
     return CHIP_PLANES * (plane + 1024u);
 }
 
-void chip_mxm_create(struct chip *chip) {
+void chip_mxm_create(struct chip *chip)
+{
     const struct machine *machine = &chip->machine;
     size_t lanes = chip->lanes;
     BASE_ASSERT(machine->mxm_result_cycles < CHIP_RESULTS);
@@ -45,7 +51,8 @@ void chip_mxm_create(struct chip *chip) {
     }
 }
 
-void chip_mxm_reset(struct chip *chip) {
+void chip_mxm_reset(struct chip *chip)
+{
     chip->arrived = 0;
     chip->results_pending = 0;
     for (uint32_t p = 0; p < CHIP_PLANES; p++) {
@@ -59,9 +66,10 @@ void chip_mxm_reset(struct chip *chip) {
     }
 }
 
-/* ---- weights ----------------------------------------------------------------------------------- */
+/* ---- weights ----------------------------------------------------------------------------- */
 
-static bool load(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+static bool load(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     struct chip_plane *plane = &chip->planes[queue->plane];
     struct chip_weights *weights = &plane->weights[plane->buffer];
     int64_t group = chip_address(queue, word, word->instruction.address);
@@ -84,7 +92,8 @@ static bool load(struct chip *chip, struct chip_queue *queue, const struct chip_
     return true;
 }
 
-static bool install(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+static bool install(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     struct chip_plane *plane = &chip->planes[queue->plane];
     if (plane->weights[plane->buffer].loaded == 0)
         return chip_fault(chip, CHIP_FAULT_WEIGHT_BUFFER, queue->index, word, queue->repetition,
@@ -96,16 +105,18 @@ static bool install(struct chip *chip, struct chip_queue *queue, const struct ch
 }
 
 /* The oldest weights on their way arrive; those they replace become a free buffer. */
-void chip_mxm_install(struct chip *chip, uint32_t p) {
+void chip_mxm_install(struct chip *chip, uint32_t p)
+{
     struct chip_plane *plane = &chip->planes[p];
     plane->weights[plane->installed].loaded = 0;
     plane->installed = (plane->installed + 1u) % plane->weights_count;
     plane->any_installed = true;
 }
 
-/* ---- activations ------------------------------------------------------------------------------- */
+/* ---- activations ------------------------------------------------------------------------- */
 
-static bool multiply(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+static bool multiply(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     struct chip_plane *plane = &chip->planes[queue->plane];
     if (!plane->any_installed)
         return chip_fault(chip, CHIP_FAULT_WEIGHT_BUFFER, queue->index, word, queue->repetition,
@@ -124,10 +135,11 @@ static bool multiply(struct chip *chip, struct chip_queue *queue, const struct c
     return true;
 }
 
-/* ---- results ----------------------------------------------------------------------------------- */
+/* ---- results ----------------------------------------------------------------------------- */
 
 static void emit(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
-                 const uint32_t *sums) {
+                 const uint32_t *sums)
+{
     uint8_t *planes[4];
     for (uint32_t i = 0; i < 4; i++)
         planes[i] =
@@ -136,12 +148,14 @@ static void emit(struct chip *chip, struct chip_queue *queue, const struct chip_
 }
 
 /* out = a + b, modular. */
-static void add(const int32_t *a, const int32_t *b, uint32_t lanes, uint32_t *out) {
+static void add(const int32_t *a, const int32_t *b, uint32_t lanes, uint32_t *out)
+{
     for (uint32_t lane = 0; lane < lanes; lane++)
         out[lane] = (uint32_t)a[lane] + (uint32_t)b[lane];
 }
 
-static bool accumulate(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+static bool accumulate(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     struct chip_plane *plane = &chip->planes[queue->plane];
     enum isa_op op = (enum isa_op)word->instruction.op;
     const int32_t *result =
@@ -178,21 +192,22 @@ static bool accumulate(struct chip *chip, struct chip_queue *queue, const struct
     return true;
 }
 
-bool chip_mxm_end_cycle(struct chip *chip) {
+bool chip_mxm_end_cycle(struct chip *chip)
+{
     for (uint32_t p = 0; p < CHIP_PLANES; p++) {
         if (!(chip->arrived >> p & 1u))
             continue;
         uint32_t queue = machine_queue_mxm(&chip->machine, p / MACHINE_PLANES, p % MACHINE_PLANES,
                                            ISA_UNIT_MXM_ACTIVATIONS);
-        const struct chip_word *source =
-            chip->planes[p].sources[chip->cycle & (CHIP_RESULTS - 1u)];
+        const struct chip_word *source = chip->planes[p].sources[chip->cycle & (CHIP_RESULTS - 1u)];
         return chip_fault(chip, CHIP_FAULT_ACCUMULATOR, queue, source, 0,
                           "its result arrives this cycle and no acc instruction takes it");
     }
     return true;
 }
 
-bool chip_mxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+bool chip_mxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     switch ((enum isa_op)word->instruction.op) {
     case ISA_LW:
         return load(chip, queue, word);
@@ -211,13 +226,17 @@ bool chip_mxm_issue(struct chip *chip, struct chip_queue *queue, const struct ch
     }
 }
 
-/* ---- the plain kernel and the choice ------------------------------------------------------------- */
+/* ---- the plain kernel and the choice ----------------------------------------------------- */
 
-static bool always(void) { return true; }
+static bool always(void)
+{
+    return true;
+}
 
 /* Order: rows 2k and 2k + 1 side by side, column by column. */
-static void plain_load(struct chip_weights *weights, uint32_t group,
-                       const uint8_t *const rows[16], uint32_t lanes) {
+static void plain_load(struct chip_weights *weights, uint32_t group, const uint8_t *const rows[16],
+                       uint32_t lanes)
+{
     for (uint32_t pair = 0; pair < 8; pair++) {
         const uint8_t *restrict even = rows[2u * pair];
         const uint8_t *restrict odd = rows[2u * pair + 1u];
@@ -230,13 +249,15 @@ static void plain_load(struct chip_weights *weights, uint32_t group,
     }
 }
 
-static int32_t activation_at(const uint8_t *activation, uint32_t row, bool is_signed) {
+static int32_t activation_at(const uint8_t *activation, uint32_t row, bool is_signed)
+{
     int32_t value = activation[row];
     return is_signed && value > 127 ? value - 256 : value;
 }
 
 static void plain_product(struct chip_weights *weights, const uint8_t *activation, bool is_signed,
-                          uint32_t lanes, int32_t *restrict out) {
+                          uint32_t lanes, int32_t *restrict out)
+{
     memset(out, 0, lanes * sizeof *out);
     for (uint32_t row = 0; row < lanes; row += 2) {
         int32_t even = activation_at(activation, row, is_signed);
@@ -250,7 +271,8 @@ static void plain_product(struct chip_weights *weights, const uint8_t *activatio
 }
 
 static void plain_fma(const uint32_t *a, uint32_t scale, const uint32_t *b, uint32_t lanes,
-                      uint32_t *d) {
+                      uint32_t *d)
+{
     float factor;
     memcpy(&factor, &scale, sizeof factor);
     for (uint32_t lane = 0; lane < lanes; lane++) {
@@ -265,7 +287,8 @@ static void plain_fma(const uint32_t *a, uint32_t scale, const uint32_t *b, uint
 const struct chip_kernel chip_kernel_plain = {"plain", always, plain_load, plain_product,
                                               plain_fma};
 
-const struct chip_kernel *chip_kernel(uint32_t index) {
+const struct chip_kernel *chip_kernel(uint32_t index)
+{
     switch (index) {
     case 0:
         return &chip_kernel_plain;
@@ -280,7 +303,8 @@ const struct chip_kernel *chip_kernel(uint32_t index) {
     }
 }
 
-const struct chip_kernel *chip_kernel_best(void) {
+const struct chip_kernel *chip_kernel_best(void)
+{
     const struct chip_kernel *best = &chip_kernel_plain;
     for (uint32_t i = 0; chip_kernel(i); i++)
         if (chip_kernel(i)->supported())

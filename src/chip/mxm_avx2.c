@@ -7,7 +7,8 @@
 
 #define AVX2 __attribute__((target("avx2,fma")))
 
-static bool supported(void) {
+static bool supported(void)
+{
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
@@ -19,7 +20,8 @@ struct pairs {
 };
 
 static void find_pairs(const struct chip_weights *weights, const uint8_t *activation,
-                       bool is_signed, uint32_t lanes, struct pairs *pairs) {
+                       bool is_signed, uint32_t lanes, struct pairs *pairs)
+{
     uint32_t count = 0;
     for (uint32_t group = 0; group < lanes / MACHINE_WEIGHT_ROWS; group++) {
         if (!(weights->loaded >> group & 1u))
@@ -39,10 +41,13 @@ static void find_pairs(const struct chip_weights *weights, const uint8_t *activa
     pairs->count = count;
 }
 
-/* `blocks` (1, 2 or 4) times 16 columns from `column` on: a pair of rows is 32 bytes for 16 columns. */
-AVX2 static inline __attribute__((always_inline)) void
-columns(const int8_t *rows, const struct pairs *pairs, uint32_t lanes, uint32_t column,
-        uint32_t blocks, int32_t *out) {
+/* `blocks` (1, 2 or 4) times 16 columns from `column` on: a pair of rows is 32 bytes for 16
+ * columns. */
+AVX2 static inline __attribute__((always_inline)) void columns(const int8_t *rows,
+                                                               const struct pairs *pairs,
+                                                               uint32_t lanes, uint32_t column,
+                                                               uint32_t blocks, int32_t *out)
+{
     __m256i sums[8];
     for (uint32_t i = 0; i < 2u * blocks; i++)
         sums[i] = _mm256_setzero_si256();
@@ -51,8 +56,8 @@ columns(const int8_t *rows, const struct pairs *pairs, uint32_t lanes, uint32_t 
         __m256i value = _mm256_set1_epi32((int)pairs->values[k]);
         for (uint32_t i = 0; i < 2u * blocks; i++) {
             __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(row + 16u * i));
-            sums[i] = _mm256_add_epi32(sums[i],
-                                       _mm256_madd_epi16(_mm256_cvtepi8_epi16(bytes), value));
+            sums[i] =
+                _mm256_add_epi32(sums[i], _mm256_madd_epi16(_mm256_cvtepi8_epi16(bytes), value));
         }
     }
     for (uint32_t i = 0; i < 2u * blocks; i++)
@@ -60,7 +65,8 @@ columns(const int8_t *rows, const struct pairs *pairs, uint32_t lanes, uint32_t 
 }
 
 AVX2 static void product(struct chip_weights *weights, const uint8_t *activation, bool is_signed,
-                         uint32_t lanes, int32_t *out) {
+                         uint32_t lanes, int32_t *out)
+{
     struct pairs pairs;
     find_pairs(weights, activation, is_signed, lanes, &pairs);
     uint32_t column = 0;
@@ -71,12 +77,14 @@ AVX2 static void product(struct chip_weights *weights, const uint8_t *activation
 }
 
 static void load(struct chip_weights *weights, uint32_t group, const uint8_t *const rows[16],
-                 uint32_t lanes) {
+                 uint32_t lanes)
+{
     chip_kernel_plain.load(weights, group, rows, lanes);
 }
 
 AVX2 static void fma_lanes(const uint32_t *a, uint32_t scale, const uint32_t *b, uint32_t lanes,
-                           uint32_t *d) {
+                           uint32_t *d)
+{
     __m256 factor = _mm256_castsi256_ps(_mm256_set1_epi32((int)scale));
     for (uint32_t lane = 0; lane < lanes; lane += 8) {
         __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)(a + lane));

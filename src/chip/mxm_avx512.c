@@ -11,7 +11,8 @@
 
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
 
-static bool supported(void) {
+static bool supported(void)
+{
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") &&
            chip_kernel_avx2.supported();
@@ -19,7 +20,8 @@ static bool supported(void) {
 
 /* Order: rows 4k .. 4k + 3 side by side, column by column. */
 static void load(struct chip_weights *weights, uint32_t group, const uint8_t *const rows[16],
-                 uint32_t lanes) {
+                 uint32_t lanes)
+{
     for (uint32_t quad = 0; quad < 4; quad++) {
         const uint8_t *const *in = rows + 4u * quad;
         uint8_t *out = (uint8_t *)weights->rows + ((size_t)group * 4u + quad) * 4u * (size_t)lanes;
@@ -46,9 +48,11 @@ struct quads {
     uint32_t values[MACHINE_LANES_MAX / 4u];
 };
 
-/* Zeros may be skipped only when there is no bias: what is taken away again covers all loaded rows. */
+/* Zeros may be skipped only when there is no bias: what is taken away again covers all loaded rows.
+ */
 static void find_quads(const struct chip_weights *weights, const uint8_t *activation, uint32_t bias,
-                       bool skip_zeros, uint32_t lanes, struct quads *quads) {
+                       bool skip_zeros, uint32_t lanes, struct quads *quads)
+{
     uint32_t count = 0;
     for (uint32_t group = 0; group < lanes / MACHINE_WEIGHT_ROWS; group++) {
         if (!(weights->loaded >> group & 1u))
@@ -68,7 +72,8 @@ static void find_quads(const struct chip_weights *weights, const uint8_t *activa
 /* 16 * blocks columns from `column` on; start: NULL for zeros, or what the sums begin with. */
 AVX512 static inline __attribute__((always_inline)) void
 columns(const int8_t *rows, const struct quads *quads, uint32_t lanes, uint32_t column,
-        uint32_t blocks, const int32_t *start, int32_t *out) {
+        uint32_t blocks, const int32_t *start, int32_t *out)
+{
     __m512i sums[5];
     for (uint32_t i = 0; i < blocks; i++)
         sums[i] = start ? _mm512_loadu_si512(start + column + 16u * i) : _mm512_setzero_si512();
@@ -83,7 +88,8 @@ columns(const int8_t *rows, const struct quads *quads, uint32_t lanes, uint32_t 
 }
 
 AVX512 static void multiply(const struct chip_weights *weights, const struct quads *quads,
-                            uint32_t lanes, const int32_t *start, int32_t *out) {
+                            uint32_t lanes, const int32_t *start, int32_t *out)
+{
     uint32_t column = 0;
     for (; column + 80u <= lanes; column += 80u)
         columns(weights->rows, quads, lanes, column, 5, start, out);
@@ -92,7 +98,8 @@ AVX512 static void multiply(const struct chip_weights *weights, const struct qua
 }
 
 /* sums = -128 times the sum of each column's loaded weights. */
-static void find_sums(struct chip_weights *weights, uint32_t lanes) {
+static void find_sums(struct chip_weights *weights, uint32_t lanes)
+{
     static const uint8_t halves[MACHINE_LANES_MAX];
     struct quads quads;
     find_quads(weights, halves, 0x80808080u, false, lanes, &quads);
@@ -103,7 +110,8 @@ static void find_sums(struct chip_weights *weights, uint32_t lanes) {
 }
 
 static void product(struct chip_weights *weights, const uint8_t *activation, bool is_signed,
-                    uint32_t lanes, int32_t *out) {
+                    uint32_t lanes, int32_t *out)
+{
     struct quads quads;
     if (is_signed && !weights->sums_valid)
         find_sums(weights, lanes);
@@ -112,7 +120,8 @@ static void product(struct chip_weights *weights, const uint8_t *activation, boo
 }
 
 static void fma_lanes(const uint32_t *a, uint32_t scale, const uint32_t *b, uint32_t lanes,
-                      uint32_t *d) {
+                      uint32_t *d)
+{
     chip_kernel_avx2.fma(a, scale, b, lanes, d);
 }
 

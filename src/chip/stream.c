@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static uint32_t stream_ring(const struct machine *machine) {
+static uint32_t stream_ring(const struct machine *machine)
+{
     uint32_t ring = 1;
     while (ring < machine_positions(machine))
         ring *= 2;
@@ -12,14 +13,17 @@ static uint32_t stream_ring(const struct machine *machine) {
 
 /*
  * Most results that reach streams in one cycle: a MEM queue can have a Read and a Gather land
- * together; an ALU and a result queue land one group of four; of the SXM queues a Transpose lands 16.
+ * together; an ALU and a result queue land one group of four; of the SXM queues a Transpose
+ * lands 16.
  */
-static uint32_t landing_capacity(const struct machine *machine) {
+static uint32_t landing_capacity(const struct machine *machine)
+{
     return 2u * 2u * machine->mem_slices + 4u * MACHINE_VXM_ROWS * MACHINE_VXM_COLUMNS +
            4u * CHIP_PLANES + 2u * (1u + MACHINE_DISTRIBUTORS + 16u * MACHINE_TRANSPOSERS);
 }
 
-static uint32_t longest_latency(const struct machine *machine) {
+static uint32_t longest_latency(const struct machine *machine)
+{
     uint32_t longest = BASE_MAX(machine->mem_read_cycles, machine->mem_gather_cycles);
     longest = BASE_MAX(longest, machine->vxm_cycles);
     longest = BASE_MAX(longest, machine->mxm_emit_cycles);
@@ -29,19 +33,22 @@ static uint32_t longest_latency(const struct machine *machine) {
 }
 
 /* Every slot holds a buffer of its own, plus those of results under way. */
-static uint32_t buffer_count(const struct machine *machine) {
+static uint32_t buffer_count(const struct machine *machine)
+{
     return CHIP_STREAMS * stream_ring(machine) +
            (longest_latency(machine) + 1u) * landing_capacity(machine);
 }
 
-size_t chip_stream_bytes(const struct machine *machine) {
+size_t chip_stream_bytes(const struct machine *machine)
+{
     size_t stride = (machine_lanes(machine) + 63u) / 64u * 64u;
     return buffer_count(machine) * (stride + sizeof(uint32_t)) +
            (size_t)CHIP_STREAMS * stream_ring(machine) * sizeof(struct chip_slot) +
            (size_t)CHIP_LANDINGS * landing_capacity(machine) * sizeof(struct chip_landing) + 1024u;
 }
 
-void chip_stream_create(struct chip *chip) {
+void chip_stream_create(struct chip *chip)
+{
     const struct machine *machine = &chip->machine;
     BASE_ASSERT(longest_latency(machine) < CHIP_LANDINGS);
     BASE_ASSERT(machine_positions(machine) <= UINT8_MAX);
@@ -49,13 +56,14 @@ void chip_stream_create(struct chip *chip) {
     chip->landing_capacity = landing_capacity(machine);
     chip->buffer_count = buffer_count(machine);
     chip->slots = BASE_NEW(&chip->arena, struct chip_slot, (size_t)CHIP_STREAMS * chip->ring);
-    chip->landings = BASE_NEW(&chip->arena, struct chip_landing,
-                              (size_t)CHIP_LANDINGS * chip->landing_capacity);
+    chip->landings =
+        BASE_NEW(&chip->arena, struct chip_landing, (size_t)CHIP_LANDINGS * chip->landing_capacity);
     chip->free_buffers = BASE_NEW(&chip->arena, uint32_t, chip->buffer_count);
     chip->buffers = base_arena_alloc(&chip->arena, chip->buffer_count, chip->stride_bytes);
 }
 
-void chip_stream_reset(struct chip *chip) {
+void chip_stream_reset(struct chip *chip)
+{
     uint32_t slot_count = CHIP_STREAMS * chip->ring;
     for (uint32_t i = 0; i < slot_count; i++)
         chip->slots[i] = (struct chip_slot){INT64_MIN, UINT64_MAX, NULL, i};
@@ -65,7 +73,8 @@ void chip_stream_reset(struct chip *chip) {
     memset(chip->landing_count, 0, sizeof chip->landing_count);
 }
 
-bool chip_stream_land(struct chip *chip) {
+bool chip_stream_land(struct chip *chip)
+{
     uint32_t bucket = (uint32_t)(chip->cycle & (CHIP_LANDINGS - 1u));
     uint32_t count = chip->landing_count[bucket];
     const struct chip_landing *landings = chip->landings + (size_t)bucket * chip->landing_capacity;
@@ -75,12 +84,11 @@ bool chip_stream_land(struct chip *chip) {
         int64_t diagonal = chip_diagonal(chip->cycle, landing->stream, landing->position);
         struct chip_slot *slot = chip_slot(chip, landing->stream, diagonal);
         if (slot->landed == chip->cycle && slot->diagonal == diagonal)
-            return chip_fault(chip, CHIP_FAULT_TWO_PRODUCERS, landing->queue, landing->word,
-                              landing->repetition,
-                              "stream %c%u at position %u takes a second result this cycle",
-                              ISA_STREAM_WEST(landing->stream) ? 'w' : 'e',
-                              (unsigned)ISA_STREAM_INDEX(landing->stream),
-                              (unsigned)landing->position);
+            return chip_fault(
+                chip, CHIP_FAULT_TWO_PRODUCERS, landing->queue, landing->word, landing->repetition,
+                "stream %c%u at position %u takes a second result this cycle",
+                ISA_STREAM_WEST(landing->stream) ? 'w' : 'e',
+                (unsigned)ISA_STREAM_INDEX(landing->stream), (unsigned)landing->position);
         if (landing->buffer != CHIP_NO_BUFFER) {
             chip->free_buffers[chip->free_count++] = slot->buffer;
             slot->buffer = landing->buffer;
@@ -94,12 +102,12 @@ bool chip_stream_land(struct chip *chip) {
 
 static struct chip_landing *new_landing(struct chip *chip, const struct chip_queue *queue,
                                         const struct chip_word *word, uint32_t stream,
-                                        uint32_t latency) {
+                                        uint32_t latency)
+{
     uint32_t bucket = (uint32_t)((chip->cycle + latency) & (CHIP_LANDINGS - 1u));
     uint32_t index = chip->landing_count[bucket]++;
     BASE_ASSERT(index < chip->landing_capacity);
-    struct chip_landing *landing =
-        &chip->landings[(size_t)bucket * chip->landing_capacity + index];
+    struct chip_landing *landing = &chip->landings[(size_t)bucket * chip->landing_capacity + index];
     landing->word = word;
     landing->repetition = queue->repetition;
     landing->queue = (uint16_t)queue->index;
@@ -109,7 +117,8 @@ static struct chip_landing *new_landing(struct chip *chip, const struct chip_que
 }
 
 uint8_t *chip_emit(struct chip *chip, const struct chip_queue *queue, const struct chip_word *word,
-                   uint32_t stream, uint32_t latency) {
+                   uint32_t stream, uint32_t latency)
+{
     struct chip_landing *landing = new_landing(chip, queue, word, stream, latency);
     BASE_ASSERT(chip->free_count > 0);
     landing->buffer = chip->free_buffers[--chip->free_count];
@@ -119,15 +128,18 @@ uint8_t *chip_emit(struct chip *chip, const struct chip_queue *queue, const stru
 }
 
 void chip_emit_word(struct chip *chip, const struct chip_queue *queue, const struct chip_word *word,
-                    uint32_t stream, uint32_t latency, const uint8_t *data) {
+                    uint32_t stream, uint32_t latency, const uint8_t *data)
+{
     struct chip_landing *landing = new_landing(chip, queue, word, stream, latency);
     landing->buffer = CHIP_NO_BUFFER;
     landing->data = data;
 }
 
 bool chip_stream_empty(struct chip *chip, const struct chip_queue *queue,
-                       const struct chip_word *word, uint32_t stream, uint32_t position) {
+                       const struct chip_word *word, uint32_t stream, uint32_t position)
+{
     return chip_fault(chip, CHIP_FAULT_EMPTY_SLOT, queue->index, word, queue->repetition,
-                      "stream %c%u at position %u holds no value", ISA_STREAM_WEST(stream) ? 'w' : 'e',
-                      (unsigned)ISA_STREAM_INDEX(stream), position);
+                      "stream %c%u at position %u holds no value",
+                      ISA_STREAM_WEST(stream) ? 'w' : 'e', (unsigned)ISA_STREAM_INDEX(stream),
+                      position);
 }

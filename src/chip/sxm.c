@@ -3,15 +3,15 @@
 
 #include <string.h>
 
-static bool permute(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+static bool permute(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     const struct isa_instruction *instruction = &word->instruction;
     const uint8_t *value = chip_read(chip, queue, word, instruction->a);
     const uint8_t *low = value ? chip_read(chip, queue, word, instruction->map) : NULL;
     const uint8_t *high = low ? chip_read(chip, queue, word, instruction->map + 1u) : NULL;
     if (!high)
         return false;
-    uint8_t *out =
-        chip_emit(chip, queue, word, instruction->d, chip->machine.sxm_permute_cycles);
+    uint8_t *out = chip_emit(chip, queue, word, instruction->d, chip->machine.sxm_permute_cycles);
     uint64_t taken[MACHINE_LANES_MAX / 64u] = {0};
     for (uint32_t lane = 0; lane < chip->lanes; lane++) {
         uint32_t from = (uint32_t)low[lane] | (uint32_t)high[lane] << 8;
@@ -28,7 +28,8 @@ static bool permute(struct chip *chip, struct chip_queue *queue, const struct ch
     return true;
 }
 
-static bool distribute(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+static bool distribute(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     const struct isa_instruction *instruction = &word->instruction;
     const uint8_t *value = chip_read(chip, queue, word, instruction->a);
     const uint8_t *map = value ? chip_read(chip, queue, word, instruction->map) : NULL;
@@ -41,8 +42,8 @@ static bool distribute(struct chip *chip, struct chip_queue *queue, const struct
         if (from == UINT8_MAX)
             out[lane] = 0;
         else if (from < MACHINE_LANES_PER_SUPERLANE)
-            out[lane] = value[lane / MACHINE_LANES_PER_SUPERLANE * MACHINE_LANES_PER_SUPERLANE +
-                              from];
+            out[lane] =
+                value[lane / MACHINE_LANES_PER_SUPERLANE * MACHINE_LANES_PER_SUPERLANE + from];
         else
             return chip_fault(chip, CHIP_FAULT_RANGE, queue->index, word, queue->repetition,
                               "lane %u: map entry %u, must be 0..15 or 255", lane, from);
@@ -50,7 +51,8 @@ static bool distribute(struct chip *chip, struct chip_queue *queue, const struct
     return true;
 }
 
-static bool transpose(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+static bool transpose(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     static const uint8_t zeros[MACHINE_LANES_MAX];
     const struct isa_instruction *instruction = &word->instruction;
     const uint8_t *in[16];
@@ -69,7 +71,8 @@ static bool transpose(struct chip *chip, struct chip_queue *queue, const struct 
     return true;
 }
 
-bool chip_sxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+bool chip_sxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     switch ((enum isa_op)word->instruction.op) {
     case ISA_PERMUTE:
         return permute(chip, queue, word);

@@ -10,52 +10,66 @@
 #include <string.h>
 
 /* Inlined so that the lane loops vectorise; the same as num_bits and num_float. */
-static inline float as_float(uint32_t bits) {
+static inline float as_float(uint32_t bits)
+{
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
 
-static inline uint32_t as_bits(float value) {
+static inline uint32_t as_bits(float value)
+{
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
     return bits;
 }
 
-static inline uint32_t as_unsigned(int32_t value) { return (uint32_t)value; }
+static inline uint32_t as_unsigned(int32_t value)
+{
+    return (uint32_t)value;
+}
 
-static inline int32_t as_signed(uint32_t bits) {
+static inline int32_t as_signed(uint32_t bits)
+{
     int32_t value;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
 
 /*
- * num_f32_to_i32, _i16 and _i8 in a form that vectorises without binary64. Adding and taking away 2^23
- * rounds a magnitude below it to the nearest even integer; from there on every binary32 is one.
+ * num_f32_to_i32, _i16 and _i8 in a form that vectorises without binary64. Adding and taking away
+ * 2^23 rounds a magnitude below it to the nearest even integer; from there on every binary32 is
+ * one.
  */
-static inline float round_even(float x) {
+static inline float round_even(float x)
+{
     float magnitude = x < 0.0f ? -x : x;
     float rounded = (magnitude + 8388608.0f) - 8388608.0f;
     rounded = magnitude < 8388608.0f ? rounded : magnitude;
     return x < 0.0f ? -rounded : rounded;
 }
 
-static inline int32_t clamp_to_i32(float x, float low, float high) {
+static inline int32_t clamp_to_i32(float x, float low, float high)
+{
     float value = x == x ? x : 0.0f;
     value = value > low ? value : low;
     value = value < high ? value : high;
     return (int32_t)round_even(value);
 }
 
-static inline int32_t f32_to_i32(float x) {
+static inline int32_t f32_to_i32(float x)
+{
     int32_t value = clamp_to_i32(x, -2147483648.0f, 2147483520.0f);
     return x >= 2147483648.0f ? INT32_MAX : value;
 }
 
-static inline uint32_t i32_to_u8(int32_t x) { return x < 0 ? 0u : x > 255 ? 255u : (uint32_t)x; }
+static inline uint32_t i32_to_u8(int32_t x)
+{
+    return x < 0 ? 0u : x > 255 ? 255u : (uint32_t)x;
+}
 
-static inline uint32_t mul_i16(uint32_t a, uint32_t b) {
+static inline uint32_t mul_i16(uint32_t a, uint32_t b)
+{
     int32_t left = (int32_t)(a & 0x7FFFu) - (int32_t)(a & 0x8000u);
     int32_t right = (int32_t)(b & 0x7FFFu) - (int32_t)(b & 0x8000u);
     return as_unsigned(left * right);
@@ -114,7 +128,8 @@ static void operate(enum isa_op op, uint32_t imm, const uint32_t *restrict a,
 
 /* Reads a group of 1, 2 or 4 streams as one number a lane. */
 static bool read_group(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
-                       uint32_t stream, uint32_t width, uint32_t *restrict out) {
+                       uint32_t stream, uint32_t width, uint32_t *restrict out)
+{
     const uint8_t *planes[4] = {NULL, NULL, NULL, NULL};
     for (uint32_t i = 0; i < width; i++) {
         planes[i] = chip_read(chip, queue, word, stream + i);
@@ -135,11 +150,11 @@ static bool read_group(struct chip *chip, struct chip_queue *queue, const struct
 }
 
 static void write_group(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
-                        const uint32_t *restrict in) {
+                        const uint32_t *restrict in)
+{
     uint8_t *planes[4] = {NULL, NULL, NULL, NULL};
     for (uint32_t i = 0; i < word->d_width; i++)
-        planes[i] =
-            chip_emit(chip, queue, word, word->instruction.d + i, chip->machine.vxm_cycles);
+        planes[i] = chip_emit(chip, queue, word, word->instruction.d + i, chip->machine.vxm_cycles);
     if (word->d_width == 4) {
         chip_lanes_split4(in, chip->lanes, planes);
         return;
@@ -151,7 +166,8 @@ static void write_group(struct chip *chip, struct chip_queue *queue, const struc
     }
 }
 
-bool chip_vxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word) {
+bool chip_vxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
     const struct isa_instruction *instruction = &word->instruction;
     if (!read_group(chip, queue, word, instruction->a, word->a_width, chip->work_a))
         return false;

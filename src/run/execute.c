@@ -15,7 +15,7 @@ static char *take_text(struct base_text *text)
     return data ? data : calloc(1, 1);
 }
 
-/* ---- manuals ----------------------------------------------------------------------------------- */
+/* ---- manuals ----------------------------------------------------------------------------- */
 
 char *takt_isa_manual(void)
 {
@@ -54,9 +54,9 @@ enum takt_status takt_machine_describe(const char *machine_path, char **text,
     return TAKT_OK;
 }
 
-/* ---- assembly files ------------------------------------------------------------------------------ */
+/* ---- assembly files ---------------------------------------------------------------------- */
 
-/* A bound on what assembling `length` bytes takes: a line names at most four words of 1024 lanes, and
+/* A bound on what assembling `length` bytes takes: a line names up to four words of 1024 lanes and
  * is ten bytes or more. Only what is used becomes memory. */
 static size_t assembly_arena_bytes(size_t length)
 {
@@ -125,7 +125,7 @@ enum takt_status takt_disassemble_file(const char *program_path, char **text,
     return status;
 }
 
-/* ---- execution ----------------------------------------------------------------------------------- */
+/* ---- execution --------------------------------------------------------------------------- */
 
 /* What a run came to: the machine's state, and either cycles or a fault. */
 struct outcome {
