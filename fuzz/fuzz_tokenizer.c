@@ -1,5 +1,5 @@
-/* Any bytes as text: every kind of tokenizer and pre-tokenizer encodes it, and decodes it to the same
- * bytes. The first byte chooses which; the rest is the text. */
+/* Any bytes as text: every kind of tokenizer and pre-tokenizer encodes it, and decodes it to the
+ * same bytes. The first byte chooses which; the rest is the text. */
 #include "fuzz.h"
 
 #include <stdio.h>
@@ -143,7 +143,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct base_text out = {0};
     for (size_t i = 0; i < count; i++)
         tokenizer_decode(tokenizers[kind], ids[i], i == 0, true, &out);
-    /* SentencePiece has one form for a space and its mark, and its own spaces after special tokens. */
+    /* SentencePiece has one form for a space and its mark, and its own spaces after special tokens.
+     */
     const bool exact = kind != 0 || (memmem(text, length, SPACE_MARK, 3) == NULL &&
                                      memmem(text, length, "<|", 2) == NULL && !special);
     BASE_ASSERT(!exact || out.length == length);

@@ -67,8 +67,8 @@ void gguf_writer_string(struct gguf_writer *writer, const char *key, const char 
         put_string(&writer->pairs, value);
 }
 
-void gguf_writer_array(struct gguf_writer *writer, const char *key, uint32_t type, const void *items,
-                       uint64_t count)
+void gguf_writer_array(struct gguf_writer *writer, const char *key, uint32_t type,
+                       const void *items, uint64_t count)
 {
     if (!put_key(writer, key, TYPE_ARRAY))
         return;
@@ -77,8 +77,8 @@ void gguf_writer_array(struct gguf_writer *writer, const char *key, uint32_t typ
     put(&writer->pairs, items, (size_t)count * 4);
 }
 
-void gguf_writer_strings(struct gguf_writer *writer, const char *key, const struct base_text *strings,
-                         uint64_t count)
+void gguf_writer_strings(struct gguf_writer *writer, const char *key,
+                         const struct base_text *strings, uint64_t count)
 {
     if (!put_key(writer, key, TYPE_ARRAY))
         return;
@@ -87,8 +87,8 @@ void gguf_writer_strings(struct gguf_writer *writer, const char *key, const stru
     put(&writer->pairs, strings->data, strings->length);
 }
 
-void gguf_writer_tensor(struct gguf_writer *writer, const char *name, uint32_t type, uint32_t columns,
-                        uint32_t rows, const void *data, size_t bytes)
+void gguf_writer_tensor(struct gguf_writer *writer, const char *name, uint32_t type,
+                        uint32_t columns, uint32_t rows, const void *data, size_t bytes)
 {
     if (writer->skip != NULL && strcmp(writer->skip, name) == 0)
         return;
@@ -125,7 +125,8 @@ void gguf_writer_free(struct gguf_writer *writer)
     *writer = (struct gguf_writer){0};
 }
 
-/* ---- tokenizers ------------------------------------------------------------------------------------ */
+/* ---- tokenizers
+ * ------------------------------------------------------------------------------------ */
 
 static size_t utf8(uint32_t point, char out[4])
 {
@@ -252,7 +253,8 @@ static void build_tokenizer(struct gguf_writer *writer, const struct gguf_random
     base_text_free(&scores);
 }
 
-/* ---- weights -------------------------------------------------------------------------------------------- */
+/* ---- weights
+ * -------------------------------------------------------------------------------------------- */
 
 /* Toward zero; values too small for a normal half become zero. Only |x| < 65536 is asked for. */
 static uint16_t half_of(float x)
@@ -284,8 +286,8 @@ static float bell(uint64_t seed, uint64_t stream, uint64_t counter)
            base_random_f32(seed, stream, 2 * counter + 1) - 1.0f;
 }
 
-static void build_matrix(struct gguf_writer *writer, const struct gguf_random *shape, const char *name,
-                         uint32_t columns, uint32_t rows, float gain)
+static void build_matrix(struct gguf_writer *writer, const struct gguf_random *shape,
+                         const char *name, uint32_t columns, uint32_t rows, float gain)
 {
     static const uint32_t numbers[MODEL_TYPE_COUNT] = {0, 1, 30, 8};
     struct base_text data = {0};
@@ -293,7 +295,8 @@ static void build_matrix(struct gguf_writer *writer, const struct gguf_random *s
     enum model_type type = shape->type;
     if (type == MODEL_Q8_0 && columns % 32 != 0)
         type = MODEL_F32;
-    /* Division by a power of two near the root of the contraction keeps activations of order one. */
+    /* Division by a power of two near the root of the contraction keeps activations of order one.
+     */
     float scale = gain;
     for (uint32_t k = 1; k < columns; k *= 4)
         scale *= 0.5f;
@@ -313,8 +316,8 @@ static void build_matrix(struct gguf_writer *writer, const struct gguf_random *s
     base_text_free(&data);
 }
 
-static void build_norm(struct gguf_writer *writer, const struct gguf_random *shape, const char *name,
-                       uint32_t columns)
+static void build_norm(struct gguf_writer *writer, const struct gguf_random *shape,
+                       const char *name, uint32_t columns)
 {
     struct base_text data = {0};
     for (uint32_t i = 0; i < columns; i++) {

@@ -17,14 +17,14 @@ void gguf_writer_f32(struct gguf_writer *writer, const char *key, float value);
 void gguf_writer_bool(struct gguf_writer *writer, const char *key, bool value);
 void gguf_writer_string(struct gguf_writer *writer, const char *key, const char *value);
 /* items: count values of 4 bytes; type: the file's number of their type (5 = i32, 6 = f32). */
-void gguf_writer_array(struct gguf_writer *writer, const char *key, uint32_t type, const void *items,
-                       uint64_t count);
+void gguf_writer_array(struct gguf_writer *writer, const char *key, uint32_t type,
+                       const void *items, uint64_t count);
 /* strings: count texts already in the file's form (a u64 length, the bytes). */
-void gguf_writer_strings(struct gguf_writer *writer, const char *key, const struct base_text *strings,
-                         uint64_t count);
+void gguf_writer_strings(struct gguf_writer *writer, const char *key,
+                         const struct base_text *strings, uint64_t count);
 /* rows = 0: a vector of one dimension. type: the file's number (0 = F32, 1 = F16, 8, 30 = BF16). */
-void gguf_writer_tensor(struct gguf_writer *writer, const char *name, uint32_t type, uint32_t columns,
-                        uint32_t rows, const void *data, size_t bytes);
+void gguf_writer_tensor(struct gguf_writer *writer, const char *name, uint32_t type,
+                        uint32_t columns, uint32_t rows, const void *data, size_t bytes);
 /* Appends the whole file to out. */
 void gguf_writer_finish(const struct gguf_writer *writer, struct base_text *out);
 void gguf_writer_free(struct gguf_writer *writer);
@@ -37,15 +37,15 @@ void gguf_writer_free(struct gguf_writer *writer);
 struct gguf_random {
     uint64_t seed;
     uint32_t layers, width, heads, kv_heads;
-    uint32_t head_dim;           /* 0 = width / heads; must be even */
+    uint32_t head_dim; /* 0 = width / heads; must be even */
     uint32_t ffn;
-    uint32_t vocab;              /* at least 4 */
-    uint32_t context;            /* 0 = 512 */
-    bool tied;                   /* no output.weight */
-    bool spm;                    /* SentencePiece-style; otherwise byte-level gpt2 */
-    bool no_template;            /* otherwise fable's ChatML */
-    enum model_type type;        /* of matrices; Q8_0 falls back to F32 where columns % 32 != 0 */
-    const char *skip;            /* as in struct gguf_writer */
+    uint32_t vocab;       /* at least 4 */
+    uint32_t context;     /* 0 = 512 */
+    bool tied;            /* no output.weight */
+    bool spm;             /* SentencePiece-style; otherwise byte-level gpt2 */
+    bool no_template;     /* otherwise fable's ChatML */
+    enum model_type type; /* of matrices; Q8_0 falls back to F32 where columns % 32 != 0 */
+    const char *skip;     /* as in struct gguf_writer */
 };
 
 void gguf_random_build(struct gguf_writer *writer, const struct gguf_random *shape);

@@ -132,12 +132,31 @@ static void test_utf8_size(void **state)
         const char *bytes;
         size_t size;
     } cases[] = {
-        {"a", 1}, {"\x7F", 1}, {"\x80", 0}, {"\xC0\x80", 0}, {"\xC1\xBF", 0}, {"\xC2\x80", 2},
-        {"\xDF\xBF", 2}, {"\xC2", 0}, {"\xC2 ", 0}, {"\xE0\x9F\xBF", 0}, {"\xE0\xA0\x80", 3},
-        {"\xED\x9F\xBF", 3}, {"\xED\xA0\x80", 0}, {"\xED\xBF\xBF", 0}, {"\xEE\x80\x80", 3},
-        {"\xEF\xBF\xBF", 3}, {"\xE2\x82", 0}, {"\xF0\x8F\xBF\xBF", 0}, {"\xF0\x90\x80\x80", 4},
-        {"\xF4\x8F\xBF\xBF", 4}, {"\xF4\x90\x80\x80", 0}, {"\xF5\x80\x80\x80", 0}, {"\xFF", 0},
-        {"\xF0\x9F\x98", 0}, {"\xF0\x9F\x98\x80", 4},
+        {"a", 1},
+        {"\x7F", 1},
+        {"\x80", 0},
+        {"\xC0\x80", 0},
+        {"\xC1\xBF", 0},
+        {"\xC2\x80", 2},
+        {"\xDF\xBF", 2},
+        {"\xC2", 0},
+        {"\xC2 ", 0},
+        {"\xE0\x9F\xBF", 0},
+        {"\xE0\xA0\x80", 3},
+        {"\xED\x9F\xBF", 3},
+        {"\xED\xA0\x80", 0},
+        {"\xED\xBF\xBF", 0},
+        {"\xEE\x80\x80", 3},
+        {"\xEF\xBF\xBF", 3},
+        {"\xE2\x82", 0},
+        {"\xF0\x8F\xBF\xBF", 0},
+        {"\xF0\x90\x80\x80", 4},
+        {"\xF4\x8F\xBF\xBF", 4},
+        {"\xF4\x90\x80\x80", 0},
+        {"\xF5\x80\x80\x80", 0},
+        {"\xFF", 0},
+        {"\xF0\x9F\x98", 0},
+        {"\xF0\x9F\x98\x80", 4},
     };
     for (size_t i = 0; i < BASE_COUNT(cases); i++) {
         size_t length = strlen(cases[i].bytes);
@@ -157,10 +176,23 @@ static void test_utf8_whole_prefix(void **state)
         const char *bytes;
         size_t whole;
     } cases[] = {
-        {"", 0}, {"abc", 3}, {"\xC3", 0}, {"a\xC3", 1}, {"a\xC3\xA4", 3}, {"\xE2\x82", 0},
-        {"ab\xF0\x9F\x98", 2}, {"ab\xF0\x9F\x98\x80", 6}, {"\xF0\x9F", 0}, {"\xF0\x9F\x98\x80\xE2", 4},
+        {"", 0},
+        {"abc", 3},
+        {"\xC3", 0},
+        {"a\xC3", 1},
+        {"a\xC3\xA4", 3},
+        {"\xE2\x82", 0},
+        {"ab\xF0\x9F\x98", 2},
+        {"ab\xF0\x9F\x98\x80", 6},
+        {"\xF0\x9F", 0},
+        {"\xF0\x9F\x98\x80\xE2", 4},
         /* What no later byte can complete is whole at once: a stream must not wait for it. */
-        {"\x80", 1}, {"\xFF", 1}, {"\xC0", 1}, {"\xE2 ", 2}, {"\xED\xA0", 2}, {"\xF0\x80\x80", 3},
+        {"\x80", 1},
+        {"\xFF", 1},
+        {"\xC0", 1},
+        {"\xE2 ", 2},
+        {"\xED\xA0", 2},
+        {"\xF0\x80\x80", 3},
         {"a\x98\x80\x80", 4},
     };
     for (size_t i = 0; i < BASE_COUNT(cases); i++)
@@ -177,15 +209,38 @@ static void test_integers(void **state)
         const char *text;
         int64_t value;
     } good[] = {
-        {"0", 0}, {"7", 7}, {"-7", -7}, {"+7", 7}, {"007", 7}, {"0x10", 16}, {"-0x10", -16}, {"0XfF", 255},
-        {"9223372036854775807", INT64_MAX}, {"-9223372036854775808", INT64_MIN},
+        {"0", 0},
+        {"7", 7},
+        {"-7", -7},
+        {"+7", 7},
+        {"007", 7},
+        {"0x10", 16},
+        {"-0x10", -16},
+        {"0XfF", 255},
+        {"9223372036854775807", INT64_MAX},
+        {"-9223372036854775808", INT64_MIN},
     };
     for (size_t i = 0; i < BASE_COUNT(good); i++) {
         assert_true(base_parse_i64(good[i].text, INT64_MIN, INT64_MAX, &value));
         assert_int_equal(value, good[i].value);
     }
-    static const char *const bad[] = {"",    " 1", "1 ",  "1x",  "x",   "-",   "+",  "0x", "--1", "1.0",
-                                      "1e3", "0b1", "0x-1", "0x0x1", "- 1", "\n1", "9223372036854775808"};
+    static const char *const bad[] = {"",
+                                      " 1",
+                                      "1 ",
+                                      "1x",
+                                      "x",
+                                      "-",
+                                      "+",
+                                      "0x",
+                                      "--1",
+                                      "1.0",
+                                      "1e3",
+                                      "0b1",
+                                      "0x-1",
+                                      "0x0x1",
+                                      "- 1",
+                                      "\n1",
+                                      "9223372036854775808"};
     for (size_t i = 0; i < BASE_COUNT(bad); i++)
         assert_false(base_parse_i64(bad[i], INT64_MIN, INT64_MAX, &value));
     assert_true(base_parse_i64("5", 5, 5, &value));
@@ -201,14 +256,15 @@ static void test_reals(void **state)
         const char *text;
         double value;
     } good[] = {
-        {"0", 0.0}, {"1.5", 1.5}, {"-2", -2.0}, {"+.5", 0.5}, {"3.", 3.0}, {"1e3", 1000.0}, {"2.5E-1", 0.25},
+        {"0", 0.0},  {"1.5", 1.5},    {"-2", -2.0},     {"+.5", 0.5},
+        {"3.", 3.0}, {"1e3", 1000.0}, {"2.5E-1", 0.25},
     };
     for (size_t i = 0; i < BASE_COUNT(good); i++) {
         assert_true(base_parse_f64(good[i].text, -1e9, 1e9, &value));
         assert_true(value == good[i].value);
     }
-    static const char *const bad[] = {"", ".", "e1", "1e", "1e+", "nan", "inf", "-inf", "0x1p3", " 1",
-                                      "1 ", "1,5", "1e999", "1f"};
+    static const char *const bad[] = {"",     ".",     "e1", "1e", "1e+", "nan",   "inf",
+                                      "-inf", "0x1p3", " 1", "1 ", "1,5", "1e999", "1f"};
     for (size_t i = 0; i < BASE_COUNT(bad); i++)
         assert_false(base_parse_f64(bad[i], -1e300, 1e300, &value));
     assert_false(base_parse_f64("1.01", 0.0, 1.0, &value));
@@ -220,7 +276,8 @@ static void test_random(void **state)
     /* Fixed for good: seeds that people write down must keep their meaning. */
     assert_int_equal(base_random_u64(0, 0, 0), UINT64_C(0x238275BC38FCBE91));
     assert_int_equal(base_random_u64(1, 2, 3), UINT64_C(0xD0734750FDE362B3));
-    assert_int_equal(base_random_u64(UINT64_MAX, UINT64_MAX, UINT64_MAX), UINT64_C(0x595B17F487C0E71B));
+    assert_int_equal(base_random_u64(UINT64_MAX, UINT64_MAX, UINT64_MAX),
+                     UINT64_C(0x595B17F487C0E71B));
     double sum = 0.0;
     unsigned buckets[16] = {0};
     for (uint64_t i = 0; i < 16000; i++) {

@@ -1,4 +1,5 @@
-/* model: opening good files, refusing bad ones with one line that says why, rows, chat templates. */
+/* model: opening good files, refusing bad ones with one line that says why, rows, chat templates.
+ */
 #include "tests.h"
 
 #include <fcntl.h>
@@ -81,21 +82,54 @@ static void expect_shape_refusal(const struct gguf_random *shape, enum takt_stat
     scratch_close(&scratch);
 }
 
-/* ---- good files ------------------------------------------------------------------------------------- */
+/* ---- good files
+ * ------------------------------------------------------------------------------------- */
 
 static void test_random_models(void **state)
 {
     (void)state;
     static const struct gguf_random shapes[] = {
         {.seed = 1, .layers = 1, .width = 12, .heads = 2, .kv_heads = 1, .ffn = 10, .vocab = 270},
-        {.seed = 2, .layers = 3, .width = 30, .heads = 3, .kv_heads = 3, .head_dim = 6, .ffn = 7,
-         .vocab = 1000, .tied = true, .type = MODEL_F16},
-        {.seed = 3, .layers = 2, .width = 64, .heads = 4, .kv_heads = 2, .ffn = 96, .vocab = 300,
-         .type = MODEL_Q8_0, .spm = true},
-        {.seed = 4, .layers = 1, .width = 8, .heads = 1, .kv_heads = 1, .ffn = 1, .vocab = 4,
-         .type = MODEL_BF16, .tied = true, .no_template = true, .spm = true, .context = 9},
-        {.seed = 5, .layers = 1, .width = 33, .heads = 4, .kv_heads = 2, .head_dim = 10, .ffn = 40,
-         .vocab = 7, .type = MODEL_Q8_0},
+        {.seed = 2,
+         .layers = 3,
+         .width = 30,
+         .heads = 3,
+         .kv_heads = 3,
+         .head_dim = 6,
+         .ffn = 7,
+         .vocab = 1000,
+         .tied = true,
+         .type = MODEL_F16},
+        {.seed = 3,
+         .layers = 2,
+         .width = 64,
+         .heads = 4,
+         .kv_heads = 2,
+         .ffn = 96,
+         .vocab = 300,
+         .type = MODEL_Q8_0,
+         .spm = true},
+        {.seed = 4,
+         .layers = 1,
+         .width = 8,
+         .heads = 1,
+         .kv_heads = 1,
+         .ffn = 1,
+         .vocab = 4,
+         .type = MODEL_BF16,
+         .tied = true,
+         .no_template = true,
+         .spm = true,
+         .context = 9},
+        {.seed = 5,
+         .layers = 1,
+         .width = 33,
+         .heads = 4,
+         .kv_heads = 2,
+         .head_dim = 10,
+         .ffn = 40,
+         .vocab = 7,
+         .type = MODEL_Q8_0},
     };
     for (size_t i = 0; i < BASE_COUNT(shapes); i++) {
         const struct gguf_random *shape = &shapes[i];
@@ -117,8 +151,9 @@ static void test_random_models(void **state)
         assert_int_equal(model->layer[shape->layers - 1].down.rows, shape->width);
         assert_int_equal(model->layer[shape->layers - 1].down.columns, shape->ffn);
         assert_string_equal(model->layer[0].o.name, "blk.0.attn_output.weight");
-        assert_int_equal(model->embedding.type,
-                         shape->type == MODEL_Q8_0 && shape->width % 32 != 0 ? MODEL_F32 : shape->type);
+        assert_int_equal(model->embedding.type, shape->type == MODEL_Q8_0 && shape->width % 32 != 0
+                                                    ? MODEL_F32
+                                                    : shape->type);
         assert_string_equal(model->name, "random");
         model_close(model);
         scratch_close(&scratch);
@@ -166,7 +201,8 @@ static void test_babyllama(void **state)
     open_and_check(tests_shared(path, "models/babyllama-105/babyllama-105-q8_0.gguf"), 5, 105, 1);
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------------- */
+/* ---- rows
+ * ---------------------------------------------------------------------------------------------- */
 
 static void test_rows(void **state)
 {
@@ -199,7 +235,8 @@ static void test_rows(void **state)
     assert_true(out[31] == 0.0f);
 }
 
-/* ---- bad files -------------------------------------------------------------------------------------------- */
+/* ---- bad files
+ * -------------------------------------------------------------------------------------------- */
 
 static void test_not_a_model(void **state)
 {
@@ -221,12 +258,27 @@ static void test_missing(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "general.architecture", "llama.context_length", "llama.embedding_length", "llama.block_count",
-        "llama.feed_forward_length", "llama.attention.head_count",
-        "llama.attention.layer_norm_rms_epsilon", "tokenizer.ggml.model", "tokenizer.ggml.tokens",
-        "tokenizer.ggml.merges", "token_embd.weight", "output_norm.weight", "blk.1.attn_norm.weight",
-        "blk.0.attn_q.weight", "blk.1.attn_k.weight", "blk.0.attn_v.weight", "blk.1.attn_output.weight",
-        "blk.0.ffn_norm.weight", "blk.1.ffn_gate.weight", "blk.0.ffn_up.weight", "blk.1.ffn_down.weight",
+        "general.architecture",
+        "llama.context_length",
+        "llama.embedding_length",
+        "llama.block_count",
+        "llama.feed_forward_length",
+        "llama.attention.head_count",
+        "llama.attention.layer_norm_rms_epsilon",
+        "tokenizer.ggml.model",
+        "tokenizer.ggml.tokens",
+        "tokenizer.ggml.merges",
+        "token_embd.weight",
+        "output_norm.weight",
+        "blk.1.attn_norm.weight",
+        "blk.0.attn_q.weight",
+        "blk.1.attn_k.weight",
+        "blk.0.attn_v.weight",
+        "blk.1.attn_output.weight",
+        "blk.0.ffn_norm.weight",
+        "blk.1.ffn_gate.weight",
+        "blk.0.ffn_up.weight",
+        "blk.1.ffn_down.weight",
     };
     struct gguf_random shape = small;
     shape.layers = 2;
@@ -240,9 +292,16 @@ static void test_missing(void **state)
     shape.skip = "tokenizer.ggml.scores";
     expect_shape_refusal(&shape, TAKT_FORMAT, "tokenizer.ggml.scores is missing");
     static const char *const optional[] = {
-        "output.weight", "general.name", "llama.vocab_size", "llama.rope.freq_base",
-        "llama.rope.dimension_count", "llama.attention.value_length", "tokenizer.ggml.bos_token_id",
-        "tokenizer.ggml.eos_token_id", "tokenizer.ggml.token_type", "tokenizer.chat_template",
+        "output.weight",
+        "general.name",
+        "llama.vocab_size",
+        "llama.rope.freq_base",
+        "llama.rope.dimension_count",
+        "llama.attention.value_length",
+        "tokenizer.ggml.bos_token_id",
+        "tokenizer.ggml.eos_token_id",
+        "tokenizer.ggml.token_type",
+        "tokenizer.chat_template",
         "tokenizer.ggml.pre",
     };
     for (size_t i = 0; i < BASE_COUNT(optional); i++) {
@@ -277,13 +336,15 @@ static void test_wrong_values(void **state)
         {"general.architecture", 0, 99, TAKT_FORMAT, "has type 99"},
         {"general.architecture", 0, 4, TAKT_FORMAT, "byte"},
         {"general.architecture", 12, 0x6E657771, TAKT_UNSUPPORTED, "runs \"llama\" only"},
-        {"llama.block_count", 0, 6, TAKT_FORMAT, "llama.block_count has type f32, wanted one integer"},
+        {"llama.block_count", 0, 6, TAKT_FORMAT,
+         "llama.block_count has type f32, wanted one integer"},
         {"llama.block_count", 4, 0, TAKT_FORMAT, "llama.block_count is 0"},
         {"llama.block_count", 4, 2, TAKT_FORMAT, "too few"},
         {"llama.block_count", 4, 0xFFFFFFFF, TAKT_FORMAT, "llama.block_count is 4294967295"},
         {"llama.embedding_length", 4, 0, TAKT_FORMAT, "llama.embedding_length is 0"},
         {"llama.embedding_length", 4, 14, TAKT_FORMAT, "wanted [14, 270, 1, 1]"},
-        {"llama.feed_forward_length", 4, 11, TAKT_FORMAT, "blk.0.ffn_gate.weight has shape [12, 10, 1, 1]"},
+        {"llama.feed_forward_length", 4, 11, TAKT_FORMAT,
+         "blk.0.ffn_gate.weight has shape [12, 10, 1, 1]"},
         {"llama.attention.head_count", 0, 9, TAKT_FORMAT, "byte"},
         {"llama.attention.head_count_kv", 4, 0, TAKT_FORMAT, "head_count_kv is 0"},
         {"llama.attention.head_count_kv", 4, 3, TAKT_FORMAT, "no multiple"},
@@ -297,7 +358,8 @@ static void test_wrong_values(void **state)
         {"llama.rope.freq_base", 4, 0, TAKT_FORMAT, "freq_base is 0"},
         {"llama.vocab_size", 4, 271, TAKT_FORMAT, "vocab_size is 271"},
         {"llama.vocab_size", 4, 0, TAKT_FORMAT, "vocab_size is 0"},
-        {"tokenizer.ggml.model", 12, 0x74726562, TAKT_UNSUPPORTED, "tokenizer.ggml.model is \"bert\""},
+        {"tokenizer.ggml.model", 12, 0x74726562, TAKT_UNSUPPORTED,
+         "tokenizer.ggml.model is \"bert\""},
         {"tokenizer.ggml.pre", 12, 0x78787878, TAKT_UNSUPPORTED, "tokenizer.ggml.pre is \"xxxx"},
         {"tokenizer.ggml.tokens", 4, 9, TAKT_UNSUPPORTED, "array of arrays"},
         {"tokenizer.ggml.tokens", 4, 0, TAKT_FORMAT, "passes the file's end"},
@@ -339,7 +401,8 @@ static void test_duplicates(void **state)
         enum takt_status status;
         const char *part;
     } cases[] = {
-        {"llama.rope.freq_base", "llama.context_length", TAKT_FORMAT, "context_length stands twice"},
+        {"llama.rope.freq_base", "llama.context_length", TAKT_FORMAT,
+         "context_length stands twice"},
         {"blk.0.attn_k.weight", "blk.0.attn_v.weight", TAKT_FORMAT, "attn_v.weight stands twice"},
         {"blk.0.attn_k.weight", "blk.0.attn_\xFF.weight", TAKT_FORMAT, "not UTF-8"},
         {"llama.vocab_size", "llama.voc\0b_size", TAKT_FORMAT, "not UTF-8"},
@@ -401,7 +464,8 @@ static void test_variants(void **state)
     scratch_close(&scratch);
 }
 
-/* ---- damage at random ------------------------------------------------------------------------------------ */
+/* ---- damage at random
+ * ------------------------------------------------------------------------------------ */
 
 /* Opens what may be anything; what opens must encode and decode. */
 static bool survives(const char *path)
@@ -417,9 +481,9 @@ static bool survives(const char *path)
     uint32_t *ids;
     size_t count;
     static const char text[] = "Hello <|im_end|> \xFF\xC3\xA4";
-    assert_int_equal(tokenizer_encode(model->tokenizer, text, strlen(text), true, true, &ids, &count,
-                                      NULL),
-                     TAKT_OK);
+    assert_int_equal(
+        tokenizer_encode(model->tokenizer, text, strlen(text), true, true, &ids, &count, NULL),
+        TAKT_OK);
     struct base_text out = {0};
     for (size_t i = 0; i < count; i++)
         tokenizer_decode(model->tokenizer, ids[i], i == 0, true, &out);
@@ -481,7 +545,9 @@ static void test_flipped(void **state)
     assert_true(opened > 0 && opened < tried);
 }
 
-/* ---- chat ---------------------------------------------------------------------------------------------------- */
+/* ---- chat
+/* ---- chat --------------------------------------------------------------------------------------- */
+ */
 
 static void expect_chat(const char *template, const struct model_message *messages, size_t count,
                         bool generate, const char *wanted)
@@ -505,9 +571,9 @@ static void expect_chat(const char *template, const struct model_message *messag
 static void test_chat(void **state)
 {
     (void)state;
-    static const char plain[] =
-        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + "
-        "'<|im_end|>' + '\\n' }}{% endfor %}";
+    static const char plain[] = "{% for message in messages %}{{ '<|im_start|>' + message['role'] "
+                                "+ '\\n' + message['content'] + "
+                                "'<|im_end|>' + '\\n' }}{% endfor %}";
     static const char with_default[] =
         "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nBe kind<|im_end|>\n' }}"
         "{% endif %}{{ '<|im_start|>' }}";
@@ -515,8 +581,7 @@ static void test_chat(void **state)
     static const char composed[] = "{{ '<|im_start|>system\\n' + s + '<|im_end|>\\n' }}";
     const struct model_message user[] = {{"user", "Hi"}, {"assistant", "Hey\n"}, {"user", ""}};
     const struct model_message system[] = {{"system", "S"}, {"user", "Hi"}};
-    expect_chat(plain, user, 1, true,
-                "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+    expect_chat(plain, user, 1, true, "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
     expect_chat(plain, user, 3, false,
                 "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHey\n<|im_end|>\n"
                 "<|im_start|>user\n<|im_end|>\n");

@@ -22,8 +22,14 @@ static struct tokenizer *open_random(bool spm, uint32_t vocab)
 {
     char path[] = "/tmp/takt-tokenizer-XXXXXX";
     close(mkstemp(path));
-    struct gguf_random shape = {.seed = 1, .layers = 1, .width = 4, .heads = 1, .kv_heads = 1, .ffn = 1,
-                                .vocab = vocab, .spm = spm};
+    struct gguf_random shape = {.seed = 1,
+                                .layers = 1,
+                                .width = 4,
+                                .heads = 1,
+                                .kv_heads = 1,
+                                .ffn = 1,
+                                .vocab = vocab,
+                                .spm = spm};
     assert_true(gguf_write_random(path, &shape));
     struct tokenizer *tokenizer = open_or_fail(path);
     unlink(path);
@@ -78,7 +84,8 @@ static void expect_round_trip(const struct tokenizer *tokenizer, const char *tex
     free(ids);
 }
 
-/* ---- published vectors ------------------------------------------------------------------------------- */
+/* ---- published vectors
+ * ------------------------------------------------------------------------------- */
 
 static void run_vectors(const char *name)
 {
@@ -195,7 +202,8 @@ static void test_fable_prompts(void **state)
     tokenizer_close(tokenizer);
 }
 
-/* ---- made vocabularies ---------------------------------------------------------------------------------- */
+/* ---- made vocabularies
+ * ---------------------------------------------------------------------------------- */
 
 static void test_bpe(void **state)
 {
@@ -205,7 +213,7 @@ static void test_bpe(void **state)
     /* 259 + 26 a + b is "ab"; triples follow, of a pair and a letter. */
     expect_ids(tokenizer, "", true, true, "");
     expect_ids(tokenizer, "ab", false, false, " 260");
-    expect_ids(tokenizer, "aab", false, false, " 936");     /* aa, then aab */
+    expect_ids(tokenizer, "aab", false, false, " 936");    /* aa, then aab */
     expect_ids(tokenizer, "zaa", false, false, " 93 259"); /* aa ranks before za: z aa */
     expect_ids(tokenizer, "<|im_end|>", false, true, " 2");
     expect_ids(tokenizer, "ab<|im_start|>ab<|im_start|><|im_end|>", false, true, " 260 1 260 1 2");
@@ -260,7 +268,8 @@ static void test_spm(void **state)
     tokenizer_close(tokenizer);
 }
 
-/* A vocabulary without some bytes: one unknown a character, or nothing where there is no unknown. */
+/* A vocabulary without some bytes: one unknown a character, or nothing where there is no unknown.
+ */
 static void test_missing_bytes(void **state)
 {
     (void)state;
@@ -293,13 +302,16 @@ static void test_stories(void **state)
     tokenizer_close(tokenizer);
 }
 
-/* ---- any bytes ---------------------------------------------------------------------------------------------- */
+/* ---- any bytes
+ * ---------------------------------------------------------------------------------------------- */
 
 static void test_round_trips(void **state)
 {
     (void)state;
-    static const char *const bits[] = {"a",  "the",  " ",        "  ",   "\n", "'s",          "12345", "\xC3\xA4",
-                                       "\t", "\xFF", "\xF0\x9F", "<|im", "!?", "\xE2\x96\x81x", "\xC2\xA0", "Q"};
+    static const char *const bits[] = {
+        "a",     "the",           " ",        "  ",   "\n",       "'s",
+        "12345", "\xC3\xA4",      "\t",       "\xFF", "\xF0\x9F", "<|im",
+        "!?",    "\xE2\x96\x81x", "\xC2\xA0", "Q"};
     struct tokenizer *tokenizers[] = {open_random(true, 1100), open_random(false, 1100),
                                       open_or_fail("models/fable/fable-q8_0.gguf")};
     for (uint64_t seed = 0; seed < 400; seed++) {
@@ -331,7 +343,8 @@ static void test_round_trips(void **state)
 static void test_long_pieces(void **state)
 {
     (void)state;
-    static const char *const patterns[] = {"a", " ", "\n", "3", "\xFF", "ab", " \n", "'", "<|im_end|"};
+    static const char *const patterns[] = {"a",  " ",   "\n", "3",        "\xFF",
+                                           "ab", " \n", "'",  "<|im_end|"};
     struct tokenizer *tokenizers[] = {open_random(true, 1100), open_random(false, 1100)};
     enum { LENGTH = 200000 };
     char *text = malloc(LENGTH);

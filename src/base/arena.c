@@ -13,8 +13,8 @@ enum takt_status base_arena_create(struct base_arena *arena, size_t capacity_byt
 {
     *arena = (struct base_arena){0};
     if (capacity_bytes > SIZE_MAX - ARENA_PAGE_BYTES)
-        return base_fail(error, TAKT_MEMORY, "memory: cannot reserve %zu bytes; use a smaller model",
-                         capacity_bytes);
+        return base_fail(error, TAKT_MEMORY,
+                         "memory: cannot reserve %zu bytes; use a smaller model", capacity_bytes);
     size_t bytes = (capacity_bytes + ARENA_PAGE_BYTES - 1) / ARENA_PAGE_BYTES * ARENA_PAGE_BYTES;
     if (bytes == 0)
         bytes = ARENA_PAGE_BYTES;

@@ -82,8 +82,8 @@ void base_text_free(struct base_text *text);
 /* Length in bytes of the longest prefix of the bytes that ends at a whole UTF-8 character (an
  * invalid byte counts as a character of its own, so a stream never stalls on it). */
 size_t base_utf8_whole_prefix(const char *bytes, size_t length);
-/* Bytes (1..4) of the whole UTF-8 character in front; 0 when there is none (length 0, invalid, cut).
- * Strict: no overlong forms, surrogates, or values above U+10FFFF. */
+/* Bytes (1..4) of the whole UTF-8 character in front; 0 when there is none (length 0, invalid,
+ * cut). Strict: no overlong forms, surrogates, or values above U+10FFFF. */
 size_t base_utf8_size(const char *bytes, size_t length);
 /* Every byte belongs to a whole character, strictly as above. */
 bool base_utf8_valid(const char *bytes, size_t length);
@@ -101,14 +101,15 @@ float base_random_f32(uint64_t seed, uint64_t stream, uint64_t counter);
 
 /* ---- digests (SHA-256) --------------------------------------------------------------------- */
 
-struct base_digest; /* opaque, on the heap */
+struct base_digest;                           /* opaque, on the heap */
 struct base_digest *base_digest_create(void); /* NULL when memory is short */
 void base_digest_update(struct base_digest *digest, const void *data, size_t size_bytes);
 /* Lower-case hex of what was fed so far; feeding may go on. */
 void base_digest_hex(const struct base_digest *digest, char hex[65]);
 void base_digest_destroy(struct base_digest *digest);
 
-/* ---- time (for reports only; nothing below run/ may call it) ---------------------------------- */
+/* ---- time (for reports only; nothing below run/ may call it) ----------------------------------
+ */
 
 double base_seconds(void);
 

@@ -17,6 +17,7 @@ static void make_one_line(char *text)
 enum takt_status base_fail(struct takt_error *error, enum takt_status status, const char *format,
                            ...)
 {
+    BASE_ASSERT(format != NULL);
     if (error == NULL)
         return status;
     char message[sizeof(error->message)]; /* arguments may point into *error */

@@ -32,8 +32,8 @@ enum takt_status base_file_map(struct base_file *file, const char *path, struct 
     size_t bytes = (size_t)about.st_size;
     void *data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, descriptor, 0);
     if (data == MAP_FAILED) {
-        status = base_fail(error, TAKT_IO, "%s: cannot map %zu bytes: %s", path, bytes,
-                           strerror(errno));
+        status =
+            base_fail(error, TAKT_IO, "%s: cannot map %zu bytes: %s", path, bytes, strerror(errno));
         goto done;
     }
     file->data = data;

@@ -32,6 +32,7 @@ void base_text_append(struct base_text *text, const char *bytes, size_t length)
 
 void base_text_format(struct base_text *text, const char *format, ...)
 {
+    BASE_ASSERT(format != NULL);
     va_list arguments;
     va_start(arguments, format);
     int length = vsnprintf(NULL, 0, format, arguments);
@@ -52,7 +53,8 @@ void base_text_free(struct base_text *text)
 
 enum utf8_kind { UTF8_WHOLE, UTF8_CUT, UTF8_INVALID };
 
-/* The second byte's range is what rules out overlong forms, surrogates and values above U+10FFFF. */
+/* The second byte's range is what rules out overlong forms, surrogates and values above U+10FFFF.
+ */
 static unsigned utf8_shape(unsigned char lead, unsigned char *low, unsigned char *high)
 {
     *low = 0x80;

@@ -1,6 +1,7 @@
 /*
- * Chat templates. This version recognises ChatML by its marks and renders it itself; the template's own
- * text is consulted for one thing, the system message that some files put before a chat without one.
+ * Chat templates. This version recognises ChatML by its marks and renders it itself; the template's
+ * own text is consulted for one thing, the system message that some files put before a chat without
+ * one.
  */
 #include "model/model.h"
 
@@ -14,7 +15,8 @@ static bool is_chatml(const char *template)
     return strstr(template, START) != NULL && strstr(template, END) != NULL;
 }
 
-static void append_message(struct base_text *out, const char *role, const char *content, size_t length)
+static void append_message(struct base_text *out, const char *role, const char *content,
+                           size_t length)
 {
     base_text_format(out, START "%s\n", role);
     base_text_append(out, content, length);
@@ -23,8 +25,8 @@ static void append_message(struct base_text *out, const char *role, const char *
 
 /*
  * The default system message: a quoted literal of the template that holds the whole of it,
- * '<|im_start|>system\nYou are ...<|im_end|>\n', with the line's end real or written as \n. Files that
- * build it from parts are taken to have none.
+ * '<|im_start|>system\nYou are ...<|im_end|>\n', with the line's end real or written as \n. Files
+ * that build it from parts are taken to have none.
  */
 static const char *default_system(const char *template, size_t *length)
 {
@@ -54,14 +56,16 @@ enum takt_status model_chat_render(const struct model *model, const struct model
                                    struct takt_error *error)
 {
     if (model->chat_template == NULL)
-        return base_fail(error, TAKT_UNSUPPORTED,
-                         "%s: tokenizer.chat_template is missing: not a chat model; give a plain prompt",
-                         model->path);
+        return base_fail(
+            error, TAKT_UNSUPPORTED,
+            "%s: tokenizer.chat_template is missing: not a chat model; give a plain prompt",
+            model->path);
     if (!is_chatml(model->chat_template))
-        return base_fail(error, TAKT_UNSUPPORTED,
-                         "%s: tokenizer.chat_template is not ChatML (%s ... %s), the only form of this "
-                         "version; give a plain prompt",
-                         model->path, START, END);
+        return base_fail(
+            error, TAKT_UNSUPPORTED,
+            "%s: tokenizer.chat_template is not ChatML (%s ... %s), the only form of this "
+            "version; give a plain prompt",
+            model->path, START, END);
     size_t length;
     const char *system = default_system(model->chat_template, &length);
     if (system != NULL && (count == 0 || strcmp(messages[0].role, "system") != 0))

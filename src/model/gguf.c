@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_BYTES_MAX 64u     /* of a tensor, by the format's document */
-#define KEY_BYTES_MAX 65535u   /* by the format's document */
-#define PAIR_BYTES_MIN 14u     /* key length 8, key 1, type 4, value 1 */
-#define TENSOR_BYTES_MIN 33u   /* name length 8, name 1, dimensions 4, one of them 8, type 4, offset 8 */
+#define NAME_BYTES_MAX 64u   /* of a tensor, by the format's document */
+#define KEY_BYTES_MAX 65535u /* by the format's document */
+#define PAIR_BYTES_MIN 14u   /* key length 8, key 1, type 4, value 1 */
+#define TENSOR_BYTES_MIN                                                                           \
+    33u /* name length 8, name 1, dimensions 4, one of them 8, type 4, offset 8 */
 #define ALIGNMENT_DEFAULT 32u
 #define ALIGNMENT_MAX (1u << 20)
 
@@ -78,8 +79,7 @@ static enum takt_status read_string(struct reader *reader, const char *what,
         return base_fail(reader->error, TAKT_FORMAT,
                          "%s: byte %zu: %s of %llu bytes passes the file's end (size %zu bytes); "
                          "download it again",
-                         reader->path, start, what, (unsigned long long)length,
-                         reader->size_bytes);
+                         reader->path, start, what, (unsigned long long)length, reader->size_bytes);
     string->text = (const char *)(reader->data + reader->at);
     string->length = (size_t)length;
     reader->at += (size_t)length;
@@ -110,8 +110,9 @@ static enum takt_status read_name(struct reader *reader, const char *what, size_
 static unsigned type_bytes(enum gguf_type type)
 {
     static const unsigned char bytes[GGUF_TYPE_COUNT] = {
-        [GGUF_U8] = 1,  [GGUF_I8] = 1,  [GGUF_U16] = 2,  [GGUF_I16] = 2, [GGUF_U32] = 4, [GGUF_I32] = 4,
-        [GGUF_F32] = 4, [GGUF_BOOL] = 1, [GGUF_U64] = 8, [GGUF_I64] = 8, [GGUF_F64] = 8,
+        [GGUF_U8] = 1,  [GGUF_I8] = 1,  [GGUF_U16] = 2, [GGUF_I16] = 2,
+        [GGUF_U32] = 4, [GGUF_I32] = 4, [GGUF_F32] = 4, [GGUF_BOOL] = 1,
+        [GGUF_U64] = 8, [GGUF_I64] = 8, [GGUF_F64] = 8,
     };
     return bytes[type];
 }
@@ -119,7 +120,8 @@ static unsigned type_bytes(enum gguf_type type)
 static const char *type_name(enum gguf_type type)
 {
     static const char *const names[GGUF_TYPE_COUNT] = {
-        "u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array", "u64", "i64", "f64",
+        "u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
+        "bool", "string", "array", "u64", "i64", "f64",
     };
     return names[type];
 }
@@ -146,11 +148,11 @@ static enum takt_status skip_elements(struct reader *reader, const struct gguf_p
 {
     if (pair->element == GGUF_STRING) {
         if (pair->count > (reader->size_bytes - reader->at) / 8)
-            return base_fail(reader->error, TAKT_FORMAT,
-                             "%s: byte %zu: key %.*s counts %llu strings, more than the file holds; "
-                             "download it again",
-                             reader->path, reader->at, SHOWN(pair->key),
-                             (unsigned long long)pair->count);
+            return base_fail(
+                reader->error, TAKT_FORMAT,
+                "%s: byte %zu: key %.*s counts %llu strings, more than the file holds; "
+                "download it again",
+                reader->path, reader->at, SHOWN(pair->key), (unsigned long long)pair->count);
         for (uint64_t i = 0; i < pair->count; i++) {
             struct gguf_string string;
             enum takt_status status = read_string(reader, "a string value", &string);
@@ -161,11 +163,11 @@ static enum takt_status skip_elements(struct reader *reader, const struct gguf_p
     }
     unsigned bytes = type_bytes(pair->element);
     if (pair->count > (reader->size_bytes - reader->at) / bytes)
-        return base_fail(reader->error, TAKT_FORMAT,
-                         "%s: byte %zu: key %.*s counts %llu values of %u bytes, more than the file "
-                         "holds; download it again",
-                         reader->path, reader->at, SHOWN(pair->key),
-                         (unsigned long long)pair->count, bytes);
+        return base_fail(
+            reader->error, TAKT_FORMAT,
+            "%s: byte %zu: key %.*s counts %llu values of %u bytes, more than the file "
+            "holds; download it again",
+            reader->path, reader->at, SHOWN(pair->key), (unsigned long long)pair->count, bytes);
     reader->at += (size_t)pair->count * bytes;
     return TAKT_OK;
 }
@@ -186,9 +188,10 @@ static enum takt_status read_pair(struct reader *reader, struct gguf_pair *pair)
         if (status != TAKT_OK)
             return status;
         if (pair->element == GGUF_ARRAY)
-            return base_fail(reader->error, TAKT_UNSUPPORTED,
-                             "%s: byte %zu: key %.*s is an array of arrays; takt reads plain arrays",
-                             reader->path, reader->at, SHOWN(pair->key));
+            return base_fail(
+                reader->error, TAKT_UNSUPPORTED,
+                "%s: byte %zu: key %.*s is an array of arrays; takt reads plain arrays",
+                reader->path, reader->at, SHOWN(pair->key));
     }
     pair->data = reader->data + reader->at;
     return skip_elements(reader, pair);
@@ -258,7 +261,8 @@ static enum takt_status read_tensor(struct reader *reader, struct gguf_tensor *t
     return TAKT_OK;
 }
 
-/* ---- order ---------------------------------------------------------------------------------------- */
+/* ---- order
+ * ---------------------------------------------------------------------------------------- */
 
 static int compare_strings(struct gguf_string a, struct gguf_string b)
 {
@@ -283,7 +287,8 @@ static int compare_offsets(const void *a, const void *b)
     return (left->offset > right->offset) - (left->offset < right->offset);
 }
 
-/* ---- sections --------------------------------------------------------------------------------------- */
+/* ---- sections
+ * --------------------------------------------------------------------------------------- */
 
 static enum takt_status read_header(struct reader *reader, struct gguf *gguf)
 {
@@ -346,7 +351,8 @@ static enum takt_status place_tensors(struct reader *reader, struct gguf *gguf)
 {
     size_t padding = (gguf->alignment - reader->at % gguf->alignment) % gguf->alignment;
     if (!available(reader, padding))
-        return gguf->tensor_count == 0 ? TAKT_OK : cut_short(reader, "the padding before the tensors");
+        return gguf->tensor_count == 0 ? TAKT_OK
+                                       : cut_short(reader, "the padding before the tensors");
     uint64_t start = reader->at + padding;
     for (size_t i = 0; i < gguf->tensor_count; i++) {
         struct gguf_tensor *tensor = &gguf->tensors[i];
@@ -369,10 +375,11 @@ static enum takt_status place_tensors(struct reader *reader, struct gguf *gguf)
     for (size_t i = 1; i < gguf->tensor_count; i++) {
         const struct gguf_tensor *before = &gguf->tensors[i - 1], *after = &gguf->tensors[i];
         if (after->offset - before->offset < before->size_bytes)
-            return base_fail(reader->error, TAKT_FORMAT,
-                             "%s: tensors %.*s and %.*s overlap at byte %llu; download the file again",
-                             reader->path, SHOWN(before->name), SHOWN(after->name),
-                             (unsigned long long)after->offset);
+            return base_fail(
+                reader->error, TAKT_FORMAT,
+                "%s: tensors %.*s and %.*s overlap at byte %llu; download the file again",
+                reader->path, SHOWN(before->name), SHOWN(after->name),
+                (unsigned long long)after->offset);
     }
     return TAKT_OK;
 }
@@ -406,8 +413,8 @@ enum takt_status model_gguf_open(struct gguf *gguf, const char *path, const stru
     if (status != TAKT_OK)
         return status;
     /* The counts were checked against the file's size, so the products cannot overflow. */
-    size_t bytes = gguf->pair_count * sizeof(*gguf->pairs) +
-                   gguf->tensor_count * sizeof(*gguf->tensors) + 256;
+    size_t bytes =
+        gguf->pair_count * sizeof(*gguf->pairs) + gguf->tensor_count * sizeof(*gguf->tensors) + 256;
     status = base_arena_create(&gguf->arena, bytes, error);
     if (status != TAKT_OK)
         return status;
@@ -427,7 +434,8 @@ void model_gguf_close(struct gguf *gguf)
     *gguf = (struct gguf){0};
 }
 
-/* ---- lookups ------------------------------------------------------------------------------------------ */
+/* ---- lookups
+ * ------------------------------------------------------------------------------------------ */
 
 const struct gguf_pair *model_gguf_find(const struct gguf *gguf, const char *key)
 {
@@ -450,8 +458,8 @@ static enum takt_status missing(const struct gguf *gguf, const char *key, bool r
 {
     if (!required)
         return TAKT_OK;
-    return base_fail(error, TAKT_FORMAT, "%s: key %s is missing; convert the model again", gguf->path,
-                     key);
+    return base_fail(error, TAKT_FORMAT, "%s: key %s is missing; convert the model again",
+                     gguf->path, key);
 }
 
 static enum takt_status wrong_type(const struct gguf *gguf, const struct gguf_pair *pair,
@@ -467,18 +475,21 @@ static bool read_integer(const struct gguf_pair *pair, int64_t *value)
 {
     uint64_t bits = little_endian(pair->data, type_bytes(pair->type));
     switch (pair->type) {
-    case GGUF_U8: case GGUF_U16: case GGUF_U32: case GGUF_U64:
-        *value = bits > INT64_MAX ? INT64_MAX : (int64_t)bits;
-        return true;
-    case GGUF_I8: case GGUF_I16: case GGUF_I32: case GGUF_I64: {
+    case GGUF_U8:
+    case GGUF_U16:
+    case GGUF_U32:
+    case GGUF_U64: *value = bits > INT64_MAX ? INT64_MAX : (int64_t)bits; return true;
+    case GGUF_I8:
+    case GGUF_I16:
+    case GGUF_I32:
+    case GGUF_I64: {
         /* Sign extension by flipping about the sign bit, in unsigned arithmetic. */
         uint64_t sign = UINT64_C(1) << (8 * type_bytes(pair->type) - 1);
         uint64_t extended = (bits ^ sign) - sign;
         memcpy(value, &extended, sizeof(*value));
         return true;
     }
-    default:
-        return false;
+    default: return false;
     }
 }
 
@@ -499,8 +510,8 @@ enum takt_status model_gguf_u32(const struct gguf *gguf, const char *key, bool r
     return TAKT_OK;
 }
 
-enum takt_status model_gguf_f64(const struct gguf *gguf, const char *key, bool required, double *value,
-                                struct takt_error *error)
+enum takt_status model_gguf_f64(const struct gguf *gguf, const char *key, bool required,
+                                double *value, struct takt_error *error)
 {
     const struct gguf_pair *pair = model_gguf_find(gguf, key);
     if (pair == NULL)
@@ -515,8 +526,8 @@ enum takt_status model_gguf_f64(const struct gguf *gguf, const char *key, bool r
         return wrong_type(gguf, pair, "one f32 or f64", error);
     }
     if (!(number - number == 0.0)) /* neither NaN nor infinite */
-        return base_fail(error, TAKT_FORMAT, "%s: %s is %g, wanted a finite number", gguf->path, key,
-                         number);
+        return base_fail(error, TAKT_FORMAT, "%s: %s is %g, wanted a finite number", gguf->path,
+                         key, number);
     *value = number;
     return TAKT_OK;
 }

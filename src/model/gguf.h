@@ -1,9 +1,10 @@
 /*
- * The GGUF container, versions 2 and 3, little-endian: key-value pairs and tensor records over a mapped
- * file. Format: github.com/ggml-org/ggml/blob/master/docs/gguf.md.
+ * The GGUF container, versions 2 and 3, little-endian: key-value pairs and tensor records over a
+ * mapped file. Format: github.com/ggml-org/ggml/blob/master/docs/gguf.md.
  *
- * Invariant: after model_gguf_open every length, count, offset and type in the file has been checked, so
- * readers need no further bounds. Keys, strings and tensor data point into the mapped file.
+ * Invariant: after model_gguf_open every length, count, offset and type in the file has been
+ * checked, so readers need no further bounds. Keys, strings and tensor data point into the mapped
+ * file.
  */
 #ifndef MODEL_GGUF_H
 #define MODEL_GGUF_H
@@ -11,8 +12,20 @@
 #include "base/base.h"
 
 enum gguf_type {
-    GGUF_U8, GGUF_I8, GGUF_U16, GGUF_I16, GGUF_U32, GGUF_I32, GGUF_F32, GGUF_BOOL, GGUF_STRING,
-    GGUF_ARRAY, GGUF_U64, GGUF_I64, GGUF_F64, GGUF_TYPE_COUNT
+    GGUF_U8,
+    GGUF_I8,
+    GGUF_U16,
+    GGUF_I16,
+    GGUF_U32,
+    GGUF_I32,
+    GGUF_F32,
+    GGUF_BOOL,
+    GGUF_STRING,
+    GGUF_ARRAY,
+    GGUF_U64,
+    GGUF_I64,
+    GGUF_F64,
+    GGUF_TYPE_COUNT
 };
 
 /* Bytes inside the file, not NUL-terminated. */
@@ -22,11 +35,11 @@ struct gguf_string {
 };
 
 struct gguf_pair {
-    struct gguf_string key;      /* UTF-8, no NUL inside */
+    struct gguf_string key; /* UTF-8, no NUL inside */
     enum gguf_type type;
-    enum gguf_type element;      /* of an array; otherwise the type itself */
-    uint64_t count;              /* elements; 1 of a scalar */
-    const unsigned char *data;   /* first element */
+    enum gguf_type element;    /* of an array; otherwise the type itself */
+    uint64_t count;            /* elements; 1 of a scalar */
+    const unsigned char *data; /* first element */
 };
 
 struct gguf_tensor {
@@ -43,8 +56,8 @@ struct gguf {
     uint32_t version;
     uint32_t alignment;
     size_t pair_count, tensor_count;
-    struct gguf_pair *pairs;      /* sorted by key, no duplicates */
-    struct gguf_tensor *tensors;  /* sorted by name, no duplicates */
+    struct gguf_pair *pairs;     /* sorted by key, no duplicates */
+    struct gguf_tensor *tensors; /* sorted by name, no duplicates */
     struct base_arena arena;
 };
 
@@ -58,13 +71,14 @@ const struct gguf_pair *model_gguf_find(const struct gguf *gguf, const char *key
 const struct gguf_tensor *model_gguf_find_tensor(const struct gguf *gguf, const char *name);
 
 /*
- * Typed reads. Each leaves *value alone and returns OK when the key is absent and not required; FORMAT
- * when it is required and absent, of another type, or out of range.
+ * Typed reads. Each leaves *value alone and returns OK when the key is absent and not required;
+ * FORMAT when it is required and absent, of another type, or out of range.
  */
 enum takt_status model_gguf_u32(const struct gguf *gguf, const char *key, bool required,
                                 uint32_t minimum, uint32_t maximum, uint32_t *value,
                                 struct takt_error *error);
-enum takt_status model_gguf_f64(const struct gguf *gguf, const char *key, bool required, double *value,
+enum takt_status model_gguf_f64(const struct gguf *gguf, const char *key, bool required,
+                                double *value,
                                 struct takt_error *error); /* finite; from f32 or f64 */
 enum takt_status model_gguf_bool(const struct gguf *gguf, const char *key, bool *value,
                                  struct takt_error *error);

@@ -5,7 +5,7 @@
 
 /* A pair that may merge. It is stale once either side has changed: the lengths no longer add up. */
 struct tokenizer_candidate {
-    uint64_t key;                /* priority << 32 | left: the heap's order, ties from the left */
+    uint64_t key; /* priority << 32 | left: the heap's order, ties from the left */
     uint32_t right, length, result; /* length: of both sides together */
 };
 
@@ -30,7 +30,8 @@ bool tokenizer_work_start(struct tokenizer_work *work, const char *text, size_t 
         work->symbols = grown_symbols;
         work->symbol_capacity = wanted;
     }
-    /* One candidate a neighbouring pair, and at most two more for each of fewer merges than symbols. */
+    /* One candidate a neighbouring pair, and at most two more for each of fewer merges than
+     * symbols. */
     size_t candidates = 3 * work->symbol_capacity;
     if (candidates > work->heap_capacity) {
         struct tokenizer_candidate *grown_heap =
@@ -81,8 +82,8 @@ static struct tokenizer_candidate pop(struct tokenizer_work *work)
     return top;
 }
 
-static void consider(const struct tokenizer *tokenizer, struct tokenizer_work *work, tokenizer_pair pair,
-                     uint32_t left, uint32_t right)
+static void consider(const struct tokenizer *tokenizer, struct tokenizer_work *work,
+                     tokenizer_pair pair, uint32_t left, uint32_t right)
 {
     if (left == TOKENIZER_NONE || right == TOKENIZER_NONE)
         return;

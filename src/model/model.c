@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DIMENSION_MAX (1u << 24) /* of any hyper-parameter: keeps products within 64 bits with ease */
+#define DIMENSION_MAX                                                                              \
+    (1u << 24) /* of any hyper-parameter: keeps products within 64 bits with ease */
 #define TENSORS_PER_LAYER 9u
 
 struct opening {
@@ -21,12 +22,14 @@ struct opening {
     struct takt_error *error;
 };
 
-/* ---- hyper-parameters ------------------------------------------------------------------------------ */
+/* ---- hyper-parameters
+ * ------------------------------------------------------------------------------ */
 
-static enum takt_status read_u32(struct opening *opening, const char *key, bool required, uint32_t minimum,
-                                 uint32_t *value)
+static enum takt_status read_u32(struct opening *opening, const char *key, bool required,
+                                 uint32_t minimum, uint32_t *value)
 {
-    return model_gguf_u32(&opening->gguf, key, required, minimum, DIMENSION_MAX, value, opening->error);
+    return model_gguf_u32(&opening->gguf, key, required, minimum, DIMENSION_MAX, value,
+                          opening->error);
 }
 
 static enum takt_status check_architecture(struct opening *opening)
@@ -63,9 +66,11 @@ static enum takt_status check_variants(struct opening *opening)
     if (!model_gguf_string_is(scaling, "none"))
         return base_fail(opening->error, TAKT_UNSUPPORTED,
                          "%s: llama.rope.scaling.type is \"%.*s\"; this version runs \"none\" only",
-                         opening->gguf.path, (int)BASE_MIN(scaling.length, (size_t)64), scaling.text);
+                         opening->gguf.path, (int)BASE_MIN(scaling.length, (size_t)64),
+                         scaling.text);
     double scale = 1.0;
-    status = model_gguf_f64(&opening->gguf, "llama.rope.scale_linear", false, &scale, opening->error);
+    status =
+        model_gguf_f64(&opening->gguf, "llama.rope.scale_linear", false, &scale, opening->error);
     if (status == TAKT_OK && scale != 1.0)
         return base_fail(opening->error, TAKT_UNSUPPORTED,
                          "%s: llama.rope.scale_linear is %g; this version runs 1 only",
@@ -80,10 +85,8 @@ static enum takt_status read_sizes(struct opening *opening)
         const char *key;
         uint32_t *value;
     } sizes[] = {
-        {"llama.block_count", &model->layers},
-        {"llama.embedding_length", &model->width},
-        {"llama.feed_forward_length", &model->ffn},
-        {"llama.attention.head_count", &model->heads},
+        {"llama.block_count", &model->layers},      {"llama.embedding_length", &model->width},
+        {"llama.feed_forward_length", &model->ffn}, {"llama.attention.head_count", &model->heads},
         {"llama.context_length", &model->context},
     };
     for (size_t i = 0; i < BASE_COUNT(sizes); i++) {
@@ -96,9 +99,10 @@ static enum takt_status read_sizes(struct opening *opening)
                          "%s: the file holds no tensors, only a vocabulary; give a whole model",
                          opening->gguf.path);
     if (model->layers > opening->gguf.tensor_count / TENSORS_PER_LAYER)
-        return base_fail(opening->error, TAKT_FORMAT,
-                         "%s: llama.block_count is %u, but %zu tensors are too few for so many layers",
-                         opening->gguf.path, model->layers, opening->gguf.tensor_count);
+        return base_fail(
+            opening->error, TAKT_FORMAT,
+            "%s: llama.block_count is %u, but %zu tensors are too few for so many layers",
+            opening->gguf.path, model->layers, opening->gguf.tensor_count);
     return TAKT_OK;
 }
 
@@ -106,7 +110,8 @@ static enum takt_status read_head_dim(struct opening *opening)
 {
     struct model *model = opening->model;
     uint32_t key_length = 0, value_length = 0, rotary = 0;
-    enum takt_status status = read_u32(opening, "llama.attention.key_length", false, 1, &key_length);
+    enum takt_status status =
+        read_u32(opening, "llama.attention.key_length", false, 1, &key_length);
     if (status == TAKT_OK)
         status = read_u32(opening, "llama.attention.value_length", false, 1, &value_length);
     if (status == TAKT_OK)
@@ -115,20 +120,23 @@ static enum takt_status read_head_dim(struct opening *opening)
         return status;
     const char *path = opening->gguf.path;
     if (key_length == 0 && model->width % model->heads != 0)
-        return base_fail(opening->error, TAKT_FORMAT,
-                         "%s: llama.embedding_length %u is no multiple of llama.attention.head_count %u",
-                         path, model->width, model->heads);
+        return base_fail(
+            opening->error, TAKT_FORMAT,
+            "%s: llama.embedding_length %u is no multiple of llama.attention.head_count %u", path,
+            model->width, model->heads);
     model->head_dim = key_length != 0 ? key_length : model->width / model->heads;
     if (value_length != 0 && value_length != model->head_dim)
-        return base_fail(opening->error, TAKT_UNSUPPORTED,
-                         "%s: llama.attention.value_length is %u, the heads' size is %u; this version "
-                         "runs equal sizes only",
-                         path, value_length, model->head_dim);
+        return base_fail(
+            opening->error, TAKT_UNSUPPORTED,
+            "%s: llama.attention.value_length is %u, the heads' size is %u; this version "
+            "runs equal sizes only",
+            path, value_length, model->head_dim);
     if (rotary != 0 && rotary != model->head_dim)
-        return base_fail(opening->error, TAKT_UNSUPPORTED,
-                         "%s: llama.rope.dimension_count is %u, the heads' size is %u; this version "
-                         "rotates whole heads only",
-                         path, rotary, model->head_dim);
+        return base_fail(
+            opening->error, TAKT_UNSUPPORTED,
+            "%s: llama.rope.dimension_count is %u, the heads' size is %u; this version "
+            "rotates whole heads only",
+            path, rotary, model->head_dim);
     if (model->head_dim % 2 != 0)
         return base_fail(opening->error, TAKT_FORMAT,
                          "%s: heads of %u values; rotary embedding needs an even number", path,
@@ -155,17 +163,18 @@ static enum takt_status read_hyper_parameters(struct opening *opening)
     double epsilon = 0.0;
     model->rope_base = 10000.0;
     if (status == TAKT_OK)
-        status = model_gguf_f64(&opening->gguf, "llama.attention.layer_norm_rms_epsilon", true, &epsilon,
-                                opening->error);
+        status = model_gguf_f64(&opening->gguf, "llama.attention.layer_norm_rms_epsilon", true,
+                                &epsilon, opening->error);
     if (status == TAKT_OK)
         status = model_gguf_f64(&opening->gguf, "llama.rope.freq_base", false, &model->rope_base,
                                 opening->error);
     if (status != TAKT_OK)
         return status;
     if (!(epsilon >= 0x1p-100 && epsilon <= 1.0))
-        return base_fail(opening->error, TAKT_FORMAT,
-                         "%s: llama.attention.layer_norm_rms_epsilon is %g, wanted a small number above 0",
-                         opening->gguf.path, epsilon);
+        return base_fail(
+            opening->error, TAKT_FORMAT,
+            "%s: llama.attention.layer_norm_rms_epsilon is %g, wanted a small number above 0",
+            opening->gguf.path, epsilon);
     model->norm_epsilon = (float)epsilon;
     if (!(model->rope_base >= 1.0 && model->rope_base <= 1e12))
         return base_fail(opening->error, TAKT_FORMAT,
@@ -174,10 +183,11 @@ static enum takt_status read_hyper_parameters(struct opening *opening)
     return TAKT_OK;
 }
 
-/* ---- tensors ------------------------------------------------------------------------------------------ */
+/* ---- tensors
+ * ------------------------------------------------------------------------------------------ */
 
-static enum takt_status bind(struct opening *opening, const char *name, uint64_t columns, uint64_t rows,
-                             struct model_tensor *tensor)
+static enum takt_status bind(struct opening *opening, const char *name, uint64_t columns,
+                             uint64_t rows, struct model_tensor *tensor)
 {
     const struct gguf *gguf = &opening->gguf;
     const struct gguf_tensor *found = model_gguf_find_tensor(gguf, name);
@@ -186,16 +196,17 @@ static enum takt_status bind(struct opening *opening, const char *name, uint64_t
                          "%s: tensor %s is missing; convert the model again", gguf->path, name);
     const uint64_t *dims = found->dims;
     if (dims[0] != columns || dims[1] != rows || dims[2] != 1 || dims[3] != 1)
-        return base_fail(opening->error, TAKT_FORMAT,
-                         "%s: tensor %s has shape [%llu, %llu, %llu, %llu], wanted [%llu, %llu, 1, 1] by "
-                         "the hyper-parameters; convert the model again",
-                         gguf->path, name, (unsigned long long)dims[0], (unsigned long long)dims[1],
-                         (unsigned long long)dims[2], (unsigned long long)dims[3],
-                         (unsigned long long)columns, (unsigned long long)rows);
+        return base_fail(
+            opening->error, TAKT_FORMAT,
+            "%s: tensor %s has shape [%llu, %llu, %llu, %llu], wanted [%llu, %llu, 1, 1] by "
+            "the hyper-parameters; convert the model again",
+            gguf->path, name, (unsigned long long)dims[0], (unsigned long long)dims[1],
+            (unsigned long long)dims[2], (unsigned long long)dims[3], (unsigned long long)columns,
+            (unsigned long long)rows);
     if (columns > UINT32_MAX || rows > UINT32_MAX)
         return base_fail(opening->error, TAKT_LIMIT,
-                         "%s: tensor %s: a dimension passes 4294967295; takt cannot run it", gguf->path,
-                         name);
+                         "%s: tensor %s: a dimension passes 4294967295; takt cannot run it",
+                         gguf->path, name);
     tensor->name = base_arena_text(&opening->model->arena, name, strlen(name));
     bool known = model_tensor_type(found->type, &tensor->type);
     BASE_ASSERT(known);
@@ -218,14 +229,10 @@ static enum takt_status bind_layer(struct opening *opening, uint32_t index)
         uint64_t columns, rows;
         struct model_tensor *tensor;
     } parts[TENSORS_PER_LAYER] = {
-        {"attn_norm", width, 1, &layer->attention_norm},
-        {"attn_q", width, q_width, &layer->q},
-        {"attn_k", width, kv_width, &layer->k},
-        {"attn_v", width, kv_width, &layer->v},
-        {"attn_output", q_width, width, &layer->o},
-        {"ffn_norm", width, 1, &layer->ffn_norm},
-        {"ffn_gate", width, ffn, &layer->gate},
-        {"ffn_up", width, ffn, &layer->up},
+        {"attn_norm", width, 1, &layer->attention_norm}, {"attn_q", width, q_width, &layer->q},
+        {"attn_k", width, kv_width, &layer->k},          {"attn_v", width, kv_width, &layer->v},
+        {"attn_output", q_width, width, &layer->o},      {"ffn_norm", width, 1, &layer->ffn_norm},
+        {"ffn_gate", width, ffn, &layer->gate},          {"ffn_up", width, ffn, &layer->up},
         {"ffn_down", ffn, width, &layer->down},
     };
     for (size_t i = 0; i < BASE_COUNT(parts); i++) {
@@ -254,10 +261,11 @@ static enum takt_status check_rope_factors(struct opening *opening)
     for (uint32_t i = 0; ones && i < tensor.columns; i++)
         ones = model_gguf_read_f32(tensor.data + 4 * (size_t)i) == 1.0f;
     if (!ones)
-        return base_fail(opening->error, TAKT_UNSUPPORTED,
-                         "%s: tensor rope_freqs.weight scales the rotary frequencies; this version runs "
-                         "models without it",
-                         opening->gguf.path);
+        return base_fail(
+            opening->error, TAKT_UNSUPPORTED,
+            "%s: tensor rope_freqs.weight scales the rotary frequencies; this version runs "
+            "models without it",
+            opening->gguf.path);
     return TAKT_OK;
 }
 
@@ -281,11 +289,11 @@ static enum takt_status check_all_bound(struct opening *opening)
                 used = data == parts[p]->data;
         }
         if (!used && !model_gguf_string_is(gguf->tensors[i].name, "rope_freqs.weight"))
-            return base_fail(opening->error, TAKT_UNSUPPORTED,
-                             "%s: tensor %.*s is no part of the llama architecture as this version runs "
-                             "it; convert the model without it",
-                             gguf->path, (int)gguf->tensors[i].name.length,
-                             gguf->tensors[i].name.text);
+            return base_fail(
+                opening->error, TAKT_UNSUPPORTED,
+                "%s: tensor %.*s is no part of the llama architecture as this version runs "
+                "it; convert the model without it",
+                gguf->path, (int)gguf->tensors[i].name.length, gguf->tensors[i].name.text);
     }
     return TAKT_OK;
 }
@@ -314,7 +322,8 @@ static enum takt_status bind_tensors(struct opening *opening)
     return status;
 }
 
-/* ---- the rest --------------------------------------------------------------------------------------------- */
+/* ---- the rest
+ * --------------------------------------------------------------------------------------------- */
 
 static enum takt_status read_name(struct opening *opening)
 {
@@ -329,7 +338,8 @@ static enum takt_status read_name(struct opening *opening)
     size_t length = BASE_MIN(name.length, sizeof(model->name) - 1);
     length = base_utf8_whole_prefix(name.text, length);
     for (size_t i = 0; i < length; i++) /* it is shown on terminals */
-        model->name[i] = (unsigned char)name.text[i] < 0x20 || name.text[i] == 0x7F ? ' ' : name.text[i];
+        model->name[i] =
+            (unsigned char)name.text[i] < 0x20 || name.text[i] == 0x7F ? ' ' : name.text[i];
     if (!base_utf8_valid(model->name, length))
         return base_fail(opening->error, TAKT_FORMAT, "%s: general.name is not UTF-8 text",
                          opening->gguf.path);
@@ -393,10 +403,11 @@ static enum takt_status read_model(struct opening *opening)
     uint32_t stated = model->vocab;
     status = read_u32(opening, "llama.vocab_size", false, 1, &stated);
     if (status == TAKT_OK && stated != model->vocab)
-        return base_fail(opening->error, TAKT_FORMAT,
-                         "%s: llama.vocab_size is %u, but tokenizer.ggml.tokens has %u; convert the model "
-                         "again",
-                         opening->gguf.path, stated, model->vocab);
+        return base_fail(
+            opening->error, TAKT_FORMAT,
+            "%s: llama.vocab_size is %u, but tokenizer.ggml.tokens has %u; convert the model "
+            "again",
+            opening->gguf.path, stated, model->vocab);
     if (status == TAKT_OK)
         status = bind_tensors(opening);
     if (status == TAKT_OK)
@@ -417,8 +428,8 @@ enum takt_status model_open(struct model **out, const char *path, struct takt_er
     struct opening opening = {.model = model, .error = error};
     enum takt_status status;
     if (strlen(path) >= sizeof(model->path)) {
-        status = base_fail(error, TAKT_LIMIT, "%.64s...: path of %zu bytes; takt takes at most %zu", path,
-                           strlen(path), sizeof(model->path) - 1);
+        status = base_fail(error, TAKT_LIMIT, "%.64s...: path of %zu bytes; takt takes at most %zu",
+                           path, strlen(path), sizeof(model->path) - 1);
         goto fail;
     }
     strcpy(model->path, path);

@@ -28,17 +28,18 @@ struct model_layer {
 
 struct model {
     char path[512];
-    char name[128];          /* general.name, or the file's name */
-    char architecture[32];   /* "llama" */
-    uint32_t layers, width, heads, kv_heads, head_dim, ffn, vocab, context; /* context: as trained */
+    char name[128];        /* general.name, or the file's name */
+    char architecture[32]; /* "llama" */
+    uint32_t layers, width, heads, kv_heads, head_dim, ffn, vocab,
+        context; /* context: as trained */
     float norm_epsilon;
     double rope_base;
-    bool tied;               /* output == embedding */
+    bool tied; /* output == embedding */
     struct model_tensor embedding, output_norm, output;
     struct model_layer *layer;
     struct tokenizer *tokenizer;
-    char *chat_template;     /* NULL when the file has none */
-    char sha256[65];         /* of the whole file */
+    char *chat_template; /* NULL when the file has none */
+    char sha256[65];     /* of the whole file */
     struct base_file file;
     struct base_arena arena;
 };
@@ -50,7 +51,10 @@ void model_close(struct model *model);
 /* Row r of a tensor, dequantised exactly to binary32: out[columns]. */
 void model_row(const struct model_tensor *tensor, uint32_t row, float *out);
 
-struct model_message { const char *role; const char *content; };
+struct model_message {
+    const char *role;
+    const char *content;
+};
 /* Renders messages with the model's chat template; in this version templates that are ChatML (their
  * text contains <|im_start|> and <|im_end|>); others are UNSUPPORTED and the message says so. */
 enum takt_status model_chat_render(const struct model *model, const struct model_message *messages,

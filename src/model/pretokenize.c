@@ -1,6 +1,7 @@
 /*
- * Pre-tokenizers: text is cut into pieces by patterns over Unicode classes (PCRE2), one pattern after the
- * other, each within the pieces of the one before. Patterns by name: llama.cpp, llama-vocab.cpp.
+ * Pre-tokenizers: text is cut into pieces by patterns over Unicode classes (PCRE2), one pattern
+ * after the other, each within the pieces of the one before. Patterns by name: llama.cpp,
+ * llama-vocab.cpp.
  */
 #include "model/tokenizer_parts.h"
 
@@ -14,8 +15,8 @@
 #define MATCH_LIMIT 100000000u
 #define HEAP_LIMIT_KIB (512u * 1024u)
 
-/* A single space before a word, and a run of spaces but for its last one, as GPT-2 cut them. The last
- * alternative is what earlier ones leave over. */
+/* A single space before a word, and a run of spaces but for its last one, as GPT-2 cut them. The
+ * last alternative is what earlier ones leave over. */
 #define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 #define CONTRACTIONS "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
 #define LLAMA3(digits)                                                                             \
@@ -56,8 +57,8 @@ static pcre2_code *compile(const char *pattern)
 {
     int problem;
     PCRE2_SIZE offset;
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP,
-                                     &problem, &offset, NULL);
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+                                     PCRE2_UTF | PCRE2_UCP, &problem, &offset, NULL);
     /* The patterns are ours: what fails is memory, or a library without Unicode. Where there is no
      * machine code for this processor, the interpreter runs the same pattern. */
     if (code != NULL)
@@ -77,7 +78,8 @@ enum takt_status tokenizer_split_create(struct tokenizer_split **out, const char
                          path, (int)BASE_MIN(pre.length, (size_t)64), pre.text);
     struct tokenizer_split *split = calloc(1, sizeof(*split));
     if (split == NULL)
-        return base_fail(error, TAKT_MEMORY, "%s: no memory for the pre-tokenizer; free some", path);
+        return base_fail(error, TAKT_MEMORY, "%s: no memory for the pre-tokenizer; free some",
+                         path);
     split->family = family;
     split->context = pcre2_match_context_create(NULL);
     bool good = split->context != NULL;
@@ -118,7 +120,8 @@ bool tokenizer_split_whole_pieces(const struct tokenizer_split *split)
     return split->family->whole_pieces;
 }
 
-/* ---- running ------------------------------------------------------------------------------------------- */
+/* ---- running
+ * ------------------------------------------------------------------------------------------- */
 
 struct run {
     const struct tokenizer_split *split;
@@ -128,7 +131,8 @@ struct run {
     struct takt_error *error;
 };
 
-/* The next match at or after `from`. Returns PCRE2's code: >= 0 matched, PCRE2_ERROR_NOMATCH, others. */
+/* The next match at or after `from`. Returns PCRE2's code: >= 0 matched, PCRE2_ERROR_NOMATCH,
+ * others. */
 static int next_match(struct run *run, size_t level, const char *text, size_t length, size_t from,
                       size_t *start, size_t *end)
 {
@@ -137,8 +141,8 @@ static int next_match(struct run *run, size_t level, const char *text, size_t le
     int result = pcre2_match(code, (PCRE2_SPTR)text, length, from, PCRE2_NO_UTF_CHECK, match,
                              run->split->context);
     if (result == PCRE2_ERROR_JIT_STACKLIMIT) /* the interpreter's stack is the heap */
-        result = pcre2_match(code, (PCRE2_SPTR)text, length, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
-                             match, run->split->context);
+        result = pcre2_match(code, (PCRE2_SPTR)text, length, from,
+                             PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, match, run->split->context);
     if (result < 0)
         return result;
     const PCRE2_SIZE *bounds = pcre2_get_ovector_pointer(match);
@@ -159,10 +163,11 @@ static enum takt_status cut(struct run *run, size_t level, const char *text, siz
         size_t start = length, end = length;
         int result = next_match(run, level, text, length, done, &start, &end);
         if (result < 0 && result != PCRE2_ERROR_NOMATCH)
-            return base_fail(run->error, TAKT_LIMIT,
-                             "tokenizer: byte %zu of %zu: the pre-tokenizer gives up (PCRE2 code %d); "
-                             "encode the text in parts",
-                             done, length, result);
+            return base_fail(
+                run->error, TAKT_LIMIT,
+                "tokenizer: byte %zu of %zu: the pre-tokenizer gives up (PCRE2 code %d); "
+                "encode the text in parts",
+                done, length, result);
         BASE_ASSERT(result < 0 || (start >= done && end > start));
         enum takt_status status = cut(run, level + 1, text + done, start - done);
         if (status == TAKT_OK)
@@ -194,8 +199,9 @@ static enum takt_status cut_bytes(struct run *run, const char *text, size_t leng
     return status;
 }
 
-enum takt_status tokenizer_split_run(const struct tokenizer_split *split, const char *text, size_t length,
-                                     tokenizer_piece piece, void *user, struct takt_error *error)
+enum takt_status tokenizer_split_run(const struct tokenizer_split *split, const char *text,
+                                     size_t length, tokenizer_piece piece, void *user,
+                                     struct takt_error *error)
 {
     struct run run = {.split = split, .piece = piece, .user = user, .error = error};
     enum takt_status status = TAKT_OK;

@@ -34,11 +34,12 @@ bool model_tensor_type(uint32_t number, enum model_type *type)
 const char *model_tensor_type_name(uint32_t number)
 {
     static const char *const names[] = {
-        "F32",     "F16",    "Q4_0",    "Q4_1",  "Q4_2",   "Q4_3",  "Q5_0",   "Q5_1",    "Q8_0",  "Q8_1",
-        "Q2_K",    "Q3_K",   "Q4_K",    "Q5_K",  "Q6_K",   "Q8_K",  "IQ2_XXS", "IQ2_XS", "IQ3_XXS",
-        "IQ1_S",   "IQ4_NL", "IQ3_S",   "IQ2_S", "IQ4_XS", "I8",    "I16",    "I32",     "I64",   "F64",
-        "IQ1_M",   "BF16",   "Q4_0_4_4", "Q4_0_4_8", "Q4_0_8_8", "TQ1_0", "TQ2_0", "IQ4_NL_4_4",
-        "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4",
+        "F32",   "F16",        "Q4_0",       "Q4_1",       "Q4_2",     "Q4_3",     "Q5_0",
+        "Q5_1",  "Q8_0",       "Q8_1",       "Q2_K",       "Q3_K",     "Q4_K",     "Q5_K",
+        "Q6_K",  "Q8_K",       "IQ2_XXS",    "IQ2_XS",     "IQ3_XXS",  "IQ1_S",    "IQ4_NL",
+        "IQ3_S", "IQ2_S",      "IQ4_XS",     "I8",         "I16",      "I32",      "I64",
+        "F64",   "IQ1_M",      "BF16",       "Q4_0_4_4",   "Q4_0_4_8", "Q4_0_8_8", "TQ1_0",
+        "TQ2_0", "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4",
     };
     return number < BASE_COUNT(names) ? names[number] : "unknown";
 }
@@ -85,10 +86,7 @@ void model_row(const struct model_tensor *tensor, uint32_t row, float *out)
         for (uint32_t i = 0; i < tensor->columns; i++)
             out[i] = num_bf16_to_f32(read_u16(data + 2 * (size_t)i));
         break;
-    case MODEL_Q8_0:
-        row_q8_0(data, tensor->columns, out);
-        break;
-    case MODEL_TYPE_COUNT:
-        BASE_ASSERT(false);
+    case MODEL_Q8_0: row_q8_0(data, tensor->columns, out); break;
+    case MODEL_TYPE_COUNT: BASE_ASSERT(false);
     }
 }

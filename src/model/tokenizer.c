@@ -7,7 +7,8 @@
 /* Offsets are 32 bits wide, and SentencePiece's form of a text takes three bytes a space. */
 #define TEXT_BYTES_MAX (1u << 28)
 
-enum takt_status tokenizer_open_file(struct tokenizer **out, const char *path, struct takt_error *error)
+enum takt_status tokenizer_open_file(struct tokenizer **out, const char *path,
+                                     struct takt_error *error)
 {
     *out = NULL;
     struct base_file file;
@@ -48,7 +49,8 @@ uint32_t tokenizer_vocab(const struct tokenizer *tokenizer)
     return tokenizer->vocab;
 }
 
-/* ---- encoding -------------------------------------------------------------------------------------------- */
+/* ---- encoding
+ * -------------------------------------------------------------------------------------------- */
 
 void tokenizer_ids_append(struct tokenizer_ids *list, uint32_t id)
 {
@@ -67,13 +69,14 @@ void tokenizer_ids_append(struct tokenizer_ids *list, uint32_t id)
     list->ids[list->count++] = id;
 }
 
-/* The longest special token that the text begins with, or TOKENIZER_NONE. User-defined tokens always
- * count; control and unknown ones only when asked for. */
+/* The longest special token that the text begins with, or TOKENIZER_NONE. User-defined tokens
+ * always count; control and unknown ones only when asked for. */
 static uint32_t special_in_front(const struct tokenizer *tokenizer, const char *text, size_t length,
                                  bool parse_special)
 {
     unsigned char first = (unsigned char)text[0];
-    for (uint32_t i = tokenizer->special_start[first]; i < tokenizer->special_start[first + 1]; i++) {
+    for (uint32_t i = tokenizer->special_start[first]; i < tokenizer->special_start[first + 1];
+         i++) {
         uint32_t id = tokenizer->specials[i];
         const struct token *token = &tokenizer->tokens[id];
         if (token->type != TOKEN_USER && !parse_special)
@@ -88,7 +91,8 @@ struct encoder {
     const struct tokenizer *tokenizer;
     struct tokenizer_work work;
     struct tokenizer_ids ids;
-    bool after_special; /* SPM puts its leading space at the start of a text and after special tokens */
+    bool after_special; /* SPM puts its leading space at the start of a text and after special
+                           tokens */
 };
 
 static enum takt_status encode_plain(struct encoder *encoder, const char *text, size_t length,
@@ -100,8 +104,8 @@ static enum takt_status encode_plain(struct encoder *encoder, const char *text, 
     bool add_space = tokenizer->add_space_prefix && encoder->after_special;
     encoder->after_special = false;
     if (tokenizer->kind == TOKENIZER_SPM)
-        return tokenizer_spm_encode(tokenizer, &encoder->work, text, length, add_space, &encoder->ids,
-                                    error);
+        return tokenizer_spm_encode(tokenizer, &encoder->work, text, length, add_space,
+                                    &encoder->ids, error);
     return tokenizer_bpe_encode(tokenizer, &encoder->work, text, length, &encoder->ids, error);
 }
 
@@ -126,15 +130,16 @@ static enum takt_status encode_all(struct encoder *encoder, const char *text, si
     return encode_plain(encoder, text + start, length - start, error);
 }
 
-enum takt_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
-                                  bool add_bos, bool parse_special, uint32_t **ids, size_t *count,
-                                  struct takt_error *error)
+enum takt_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,
+                                  size_t length, bool add_bos, bool parse_special, uint32_t **ids,
+                                  size_t *count, struct takt_error *error)
 {
     *ids = NULL;
     *count = 0;
     if (length > TEXT_BYTES_MAX)
-        return base_fail(error, TAKT_LIMIT, "tokenizer: text of %zu bytes, at most %u; encode it in parts",
-                         length, TEXT_BYTES_MAX);
+        return base_fail(error, TAKT_LIMIT,
+                         "tokenizer: text of %zu bytes, at most %u; encode it in parts", length,
+                         TEXT_BYTES_MAX);
     struct encoder encoder = {.tokenizer = tokenizer, .after_special = true};
     if (add_bos && tokenizer->special.add_bos)
         tokenizer_ids_append(&encoder.ids, tokenizer->special.bos);
@@ -145,8 +150,8 @@ enum takt_status tokenizer_encode(const struct tokenizer *tokenizer, const char 
         encoder.ids.failed = encoder.ids.ids == NULL;
     }
     if (status == TAKT_OK && encoder.ids.failed)
-        status = base_fail(error, TAKT_MEMORY, "tokenizer: no memory for the ids of %zu bytes; encode less",
-                           length);
+        status = base_fail(error, TAKT_MEMORY,
+                           "tokenizer: no memory for the ids of %zu bytes; encode less", length);
     if (status != TAKT_OK) {
         free(encoder.ids.ids);
         return status;
@@ -156,7 +161,9 @@ enum takt_status tokenizer_encode(const struct tokenizer *tokenizer, const char 
     return TAKT_OK;
 }
 
-/* ---- decoding ----------------------------------------------------------------------------------------------- */
+/* ---- decoding
+ * -----------------------------------------------------------------------------------------------
+ */
 
 /* U+2581 becomes a space. */
 static void append_spm(const struct token *token, bool drop_space, struct base_text *out)
@@ -214,12 +221,8 @@ void tokenizer_decode(const struct tokenizer *tokenizer, uint32_t id, bool first
         if (show_special)
             base_text_append(out, token->text, token->length);
         break;
-    case TOKEN_USER:
-        base_text_append(out, token->text, token->length);
-        break;
-    case TOKEN_BYTE:
-        append_byte(token, out);
-        break;
+    case TOKEN_USER: base_text_append(out, token->text, token->length); break;
+    case TOKEN_BYTE: append_byte(token, out); break;
     case TOKEN_UNDEFINED:
     case TOKEN_NORMAL:
     case TOKEN_UNUSED:

@@ -1,7 +1,7 @@
 /*
- * Tokenizers: text to ids and back. Kinds: SentencePiece-style (scores, byte fallback) and GPT-2-style
- * byte-level BPE with the pre-tokenizer the file names. A tokenizer never changes once it is open, so
- * threads may share it.
+ * Tokenizers: text to ids and back. Kinds: SentencePiece-style (scores, byte fallback) and
+ * GPT-2-style byte-level BPE with the pre-tokenizer the file names. A tokenizer never changes once
+ * it is open, so threads may share it.
  */
 #ifndef MODEL_TOKENIZER_H
 #define MODEL_TOKENIZER_H
@@ -14,7 +14,7 @@ struct tokenizer;
 #define TOKENIZER_ENDS_MAX 8u
 
 struct tokenizer_special {
-    uint32_t bos, eos;               /* TOKENIZER_NONE when the file has none */
+    uint32_t bos, eos; /* TOKENIZER_NONE when the file has none */
     bool add_bos;
     uint32_t ends[TOKENIZER_ENDS_MAX]; /* every token that ends generation: eos, eot, eom ... */
     uint32_t end_count;
@@ -29,17 +29,18 @@ enum takt_status tokenizer_open_file(struct tokenizer **tokenizer, const char *p
 void tokenizer_close(struct tokenizer *tokenizer);
 
 /*
- * Encodes length bytes (any bytes; invalid UTF-8 becomes byte tokens or unknown, never an error). With
- * parse_special, control tokens written in the text become their ids. BOS is added when add_bos and
- * the file asks for it (the file's add_eos_token is not: takt encodes what is to be continued). *ids is
- * malloc'ed, never NULL, *count its length; the caller frees. Fails for MEMORY and LIMIT only.
+ * Encodes length bytes (any bytes; invalid UTF-8 becomes byte tokens or unknown, never an error).
+ * With parse_special, control tokens written in the text become their ids. BOS is added when
+ * add_bos and the file asks for it (the file's add_eos_token is not: takt encodes what is to be
+ * continued). *ids is malloc'ed, never NULL, *count its length; the caller frees. Fails for MEMORY
+ * and LIMIT only.
  */
-enum takt_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
-                                  bool add_bos, bool parse_special, uint32_t **ids, size_t *count,
-                                  struct takt_error *error);
-/* Appends the bytes of one token (control and unknown tokens: nothing unless show_special). SentencePiece's leading
- * space of a text is dropped here when the caller says so: `first` = no token before this one but control
- * tokens. An id beyond the vocabulary gives nothing. */
+enum takt_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,
+                                  size_t length, bool add_bos, bool parse_special, uint32_t **ids,
+                                  size_t *count, struct takt_error *error);
+/* Appends the bytes of one token (control and unknown tokens: nothing unless show_special).
+ * SentencePiece's leading space of a text is dropped here when the caller says so: `first` = no
+ * token before this one but control tokens. An id beyond the vocabulary gives nothing. */
 void tokenizer_decode(const struct tokenizer *tokenizer, uint32_t id, bool first, bool show_special,
                       struct base_text *out);
 

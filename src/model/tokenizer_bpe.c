@@ -1,14 +1,16 @@
 /*
- * GPT-2-style encoding: text is split by the pre-tokenizer; each piece's bytes, as characters of GPT-2's
- * alphabet, are merged by the rank of their pair in the file's list.
+ * GPT-2-style encoding: text is split by the pre-tokenizer; each piece's bytes, as characters of
+ * GPT-2's alphabet, are merged by the rank of their pair in the file's list.
  */
 #include "model/tokenizer_parts.h"
 
 #include <string.h>
 
-/* ---- the alphabet ------------------------------------------------------------------------------------ */
+/* ---- the alphabet
+ * ------------------------------------------------------------------------------------ */
 
-/* Bytes that stand for the character of their own number; the others take U+0100 and on, in order. */
+/* Bytes that stand for the character of their own number; the others take U+0100 and on, in order.
+ */
 static bool is_printable(unsigned byte)
 {
     return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
@@ -54,7 +56,8 @@ bool tokenizer_character_byte(const char *text, size_t size, unsigned char *byte
     return true;
 }
 
-/* ---- merges ---------------------------------------------------------------------------------------------- */
+/* ---- merges
+ * ---------------------------------------------------------------------------------------------- */
 
 static uint32_t merge_slot(uint64_t pair, uint32_t mask)
 {
@@ -90,8 +93,8 @@ static void add_merge(struct tokenizer *tokenizer, uint32_t left, uint32_t right
 }
 
 /* One line of the file: "left right". Lines whose parts or result are no tokens can never apply. */
-static enum takt_status load_merge(struct tokenizer *tokenizer, const struct gguf *gguf, uint32_t rank,
-                                   struct gguf_string line, struct takt_error *error)
+static enum takt_status load_merge(struct tokenizer *tokenizer, const struct gguf *gguf,
+                                   uint32_t rank, struct gguf_string line, struct takt_error *error)
 {
     char joined[4096];
     const char *space = line.length < 3 ? NULL : memchr(line.text + 1, ' ', line.length - 2);
@@ -133,7 +136,8 @@ enum takt_status tokenizer_bpe_load(struct tokenizer *tokenizer, const struct gg
     return status;
 }
 
-/* ---- encoding ---------------------------------------------------------------------------------------------- */
+/* ---- encoding
+ * ---------------------------------------------------------------------------------------------- */
 
 struct encoding {
     const struct tokenizer *tokenizer;
@@ -199,9 +203,9 @@ static enum takt_status encode_piece(void *user, const char *text, size_t length
     return TAKT_OK;
 }
 
-enum takt_status tokenizer_bpe_encode(const struct tokenizer *tokenizer, struct tokenizer_work *work,
-                                      const char *text, size_t length, struct tokenizer_ids *ids,
-                                      struct takt_error *error)
+enum takt_status tokenizer_bpe_encode(const struct tokenizer *tokenizer,
+                                      struct tokenizer_work *work, const char *text, size_t length,
+                                      struct tokenizer_ids *ids, struct takt_error *error)
 {
     struct encoding encoding = {tokenizer, work, ids, error};
     return tokenizer_split_run(tokenizer->split, text, length, encode_piece, &encoding, error);

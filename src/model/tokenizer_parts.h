@@ -1,6 +1,7 @@
 /*
- * What the tokenizer's files share: vocabulary.c reads and indexes the vocabulary, tokenizer.c drives and
- * decodes, tokenizer_spm.c and tokenizer_bpe.c encode, merge.c merges for both, pretokenize.c splits for BPE.
+ * What the tokenizer's files share: vocabulary.c reads and indexes the vocabulary, tokenizer.c
+ * drives and decodes, tokenizer_spm.c and tokenizer_bpe.c encode, merge.c merges for both,
+ * pretokenize.c splits for BPE.
  */
 #ifndef MODEL_TOKENIZER_PARTS_H
 #define MODEL_TOKENIZER_PARTS_H
@@ -12,18 +13,24 @@ enum tokenizer_kind { TOKENIZER_SPM, TOKENIZER_BPE };
 
 /* As files number them. */
 enum token_type {
-    TOKEN_UNDEFINED, TOKEN_NORMAL, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER, TOKEN_UNUSED, TOKEN_BYTE
+    TOKEN_UNDEFINED,
+    TOKEN_NORMAL,
+    TOKEN_UNKNOWN,
+    TOKEN_CONTROL,
+    TOKEN_USER,
+    TOKEN_UNUSED,
+    TOKEN_BYTE
 };
 
 struct token {
     const char *text; /* inside the mapped file, not NUL-terminated */
     uint32_t length;  /* bytes */
     enum token_type type;
-    float score;      /* SPM */
+    float score; /* SPM */
 };
 
 struct token_merge {
-    uint64_t pair;    /* left id << 32 | right id; UINT64_MAX = a free slot */
+    uint64_t pair; /* left id << 32 | right id; UINT64_MAX = a free slot */
     uint32_t rank, result;
 };
 
@@ -32,25 +39,26 @@ struct tokenizer_split;
 struct tokenizer {
     enum tokenizer_kind kind;
     struct tokenizer_special special;
-    uint32_t vocab, unknown;     /* unknown: TOKENIZER_NONE when the file has none */
-    uint32_t longest_bytes;      /* of any token */
-    struct token *tokens;        /* [vocab] */
-    uint32_t *slots;             /* text -> id, open addressing; TOKENIZER_NONE = free */
+    uint32_t vocab, unknown; /* unknown: TOKENIZER_NONE when the file has none */
+    uint32_t longest_bytes;  /* of any token */
+    struct token *tokens;    /* [vocab] */
+    uint32_t *slots;         /* text -> id, open addressing; TOKENIZER_NONE = free */
     uint32_t slot_mask;
-    uint32_t byte_ids[256];      /* the token of a single byte, or TOKENIZER_NONE */
+    uint32_t byte_ids[256]; /* the token of a single byte, or TOKENIZER_NONE */
     /* Tokens that stand for themselves in text: grouped by first byte, longest first. */
     uint32_t *specials;
     uint32_t special_start[257];
-    bool add_space_prefix;       /* SPM */
-    bool whole_pieces;           /* BPE: a piece that is a token is not merged ("ignore_merges") */
-    struct token_merge *merges;  /* BPE: by pair, open addressing */
+    bool add_space_prefix;      /* SPM */
+    bool whole_pieces;          /* BPE: a piece that is a token is not merged ("ignore_merges") */
+    struct token_merge *merges; /* BPE: by pair, open addressing */
     uint32_t merge_mask;
     struct tokenizer_split *split; /* BPE */
-    struct base_file file;       /* only of tokenizer_open_file */
+    struct base_file file;         /* only of tokenizer_open_file */
     struct base_arena arena;
 };
 
-/* ---- vocabulary.c ------------------------------------------------------------------------------------ */
+/* ---- vocabulary.c
+ * ------------------------------------------------------------------------------------ */
 
 /* The file behind *gguf must outlive the tokenizer. */
 enum takt_status tokenizer_create(struct tokenizer **tokenizer, const struct gguf *gguf,
@@ -58,7 +66,8 @@ enum takt_status tokenizer_create(struct tokenizer **tokenizer, const struct ggu
 /* The id of a text of any type, or TOKENIZER_NONE. */
 uint32_t tokenizer_find(const struct tokenizer *tokenizer, const char *text, size_t length);
 
-/* ---- tokenizer_bpe.c: GPT-2's alphabet of bytes ------------------------------------------------------- */
+/* ---- tokenizer_bpe.c: GPT-2's alphabet of bytes
+ * ------------------------------------------------------- */
 
 /* The UTF-8 form (1 or 2 bytes) of the character that stands for a byte. */
 size_t tokenizer_byte_character(unsigned char byte, char out[2]);
@@ -67,7 +76,8 @@ bool tokenizer_character_byte(const char *character, size_t size, unsigned char 
 enum takt_status tokenizer_bpe_load(struct tokenizer *tokenizer, const struct gguf *gguf,
                                     struct takt_error *error);
 
-/* ---- encoding ------------------------------------------------------------------------------------------ */
+/* ---- encoding
+ * ------------------------------------------------------------------------------------------ */
 
 /* A growing list of ids. After a failed growth it stays `failed` and takes no more. */
 struct tokenizer_ids {
@@ -77,7 +87,8 @@ struct tokenizer_ids {
 };
 void tokenizer_ids_append(struct tokenizer_ids *list, uint32_t id);
 
-/* Adjacent pieces of a text while they are merged: a list over an array, in the order of the text. */
+/* Adjacent pieces of a text while they are merged: a list over an array, in the order of the text.
+ */
 struct tokenizer_symbol {
     uint32_t start, length;  /* bytes of the text; length 0 = merged away */
     uint32_t id;             /* TOKENIZER_NONE when the text is no token */
@@ -99,21 +110,24 @@ void tokenizer_work_add(struct tokenizer_work *work, uint32_t start, uint32_t le
 
 /* The merge of two neighbours: false when there is none; smaller priorities go first. */
 typedef bool (*tokenizer_pair)(const struct tokenizer *tokenizer, const struct tokenizer_work *work,
-                               const struct tokenizer_symbol *left, const struct tokenizer_symbol *right,
-                               uint32_t *priority, uint32_t *result);
+                               const struct tokenizer_symbol *left,
+                               const struct tokenizer_symbol *right, uint32_t *priority,
+                               uint32_t *result);
 /* Merges until no pair merges, best priority first, ties from the left; O(n log n). */
 void tokenizer_merge_all(const struct tokenizer *tokenizer, struct tokenizer_work *work,
                          tokenizer_pair pair);
 
 /* Encode a stretch of text without special tokens; MEMORY, LIMIT. */
-enum takt_status tokenizer_spm_encode(const struct tokenizer *tokenizer, struct tokenizer_work *work,
-                                      const char *text, size_t length, bool add_space,
-                                      struct tokenizer_ids *ids, struct takt_error *error);
-enum takt_status tokenizer_bpe_encode(const struct tokenizer *tokenizer, struct tokenizer_work *work,
-                                      const char *text, size_t length, struct tokenizer_ids *ids,
+enum takt_status tokenizer_spm_encode(const struct tokenizer *tokenizer,
+                                      struct tokenizer_work *work, const char *text, size_t length,
+                                      bool add_space, struct tokenizer_ids *ids,
                                       struct takt_error *error);
+enum takt_status tokenizer_bpe_encode(const struct tokenizer *tokenizer,
+                                      struct tokenizer_work *work, const char *text, size_t length,
+                                      struct tokenizer_ids *ids, struct takt_error *error);
 
-/* ---- pretokenize.c --------------------------------------------------------------------------------------- */
+/* ---- pretokenize.c
+ * --------------------------------------------------------------------------------------- */
 
 /* pre: the file's tokenizer.ggml.pre. UNSUPPORTED when it is not one of takt's. */
 enum takt_status tokenizer_split_create(struct tokenizer_split **split, const char *path,
@@ -125,7 +139,8 @@ bool tokenizer_split_whole_pieces(const struct tokenizer_split *split);
 
 typedef enum takt_status (*tokenizer_piece)(void *user, const char *text, size_t length);
 /* Calls with each piece in order; together they are the text. Stops at the first status but OK. */
-enum takt_status tokenizer_split_run(const struct tokenizer_split *split, const char *text, size_t length,
-                                     tokenizer_piece piece, void *user, struct takt_error *error);
+enum takt_status tokenizer_split_run(const struct tokenizer_split *split, const char *text,
+                                     size_t length, tokenizer_piece piece, void *user,
+                                     struct takt_error *error);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * SentencePiece-style encoding: characters, merged by the score of the merged token, the highest first;
- * what is no token then becomes byte tokens, or the unknown token. Order and ties as llama.cpp's SPM.
+ * SentencePiece-style encoding: characters, merged by the score of the merged token, the highest
+ * first; what is no token then becomes byte tokens, or the unknown token. Order and ties as
+ * llama.cpp's SPM.
  */
 #include "model/tokenizer_parts.h"
 
@@ -58,17 +59,18 @@ static void append_fallback(const struct tokenizer *tokenizer, const char *text,
         tokenizer_ids_append(ids, tokenizer->byte_ids[(unsigned char)text[i]]);
 }
 
-static enum takt_status encode_marked(const struct tokenizer *tokenizer, struct tokenizer_work *work,
-                                      const char *text, size_t length, struct tokenizer_ids *ids,
-                                      struct takt_error *error)
+static enum takt_status encode_marked(const struct tokenizer *tokenizer,
+                                      struct tokenizer_work *work, const char *text, size_t length,
+                                      struct tokenizer_ids *ids, struct takt_error *error)
 {
     if (!tokenizer_work_start(work, text, length))
-        return base_fail(error, TAKT_MEMORY, "tokenizer: no memory to encode %zu bytes; encode less",
-                         length);
+        return base_fail(error, TAKT_MEMORY,
+                         "tokenizer: no memory to encode %zu bytes; encode less", length);
     for (size_t i = 0; i < length;) {
         size_t size = base_utf8_size(text + i, length - i);
         size += size == 0 ? 1 : 0; /* an invalid byte is a symbol of its own */
-        tokenizer_work_add(work, (uint32_t)i, (uint32_t)size, find_piece(tokenizer, text + i, size));
+        tokenizer_work_add(work, (uint32_t)i, (uint32_t)size,
+                           find_piece(tokenizer, text + i, size));
         i += size;
     }
     tokenizer_merge_all(tokenizer, work, pair_by_score);
@@ -84,14 +86,15 @@ static enum takt_status encode_marked(const struct tokenizer *tokenizer, struct 
     return TAKT_OK;
 }
 
-enum takt_status tokenizer_spm_encode(const struct tokenizer *tokenizer, struct tokenizer_work *work,
-                                      const char *text, size_t length, bool add_space,
-                                      struct tokenizer_ids *ids, struct takt_error *error)
+enum takt_status tokenizer_spm_encode(const struct tokenizer *tokenizer,
+                                      struct tokenizer_work *work, const char *text, size_t length,
+                                      bool add_space, struct tokenizer_ids *ids,
+                                      struct takt_error *error)
 {
     char *marked = malloc((length + 1) * SPACE_MARK_BYTES);
     if (marked == NULL)
-        return base_fail(error, TAKT_MEMORY, "tokenizer: no memory to encode %zu bytes; encode less",
-                         length);
+        return base_fail(error, TAKT_MEMORY,
+                         "tokenizer: no memory to encode %zu bytes; encode less", length);
     size_t used = 0;
     if (add_space) {
         memcpy(marked, SPACE_MARK, SPACE_MARK_BYTES);

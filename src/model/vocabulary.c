@@ -7,7 +7,8 @@
 #define VOCABULARY_MAX (1u << 24) /* tokens, and merges; files today have under 2^19 */
 #define TOKEN_BYTES_MAX 65535u
 
-/* ---- text to id ---------------------------------------------------------------------------------------- */
+/* ---- text to id
+ * ---------------------------------------------------------------------------------------- */
 
 /* FNV-1a, with a finish that spreads it over the low bits. */
 static uint32_t hash_text(const char *text, size_t length)
@@ -40,19 +41,22 @@ uint32_t tokenizer_find(const struct tokenizer *tokenizer, const char *text, siz
     return *slot_of(tokenizer, text, length);
 }
 
-/* ---- the arrays of the file ------------------------------------------------------------------------------ */
+/* ---- the arrays of the file
+ * ------------------------------------------------------------------------------ */
 
 struct arrays {
     const struct gguf_pair *tokens, *types, *scores, *merges;
 };
 
-static enum takt_status check_count(const struct gguf *gguf, const char *key, const struct gguf_pair *pair,
-                                    uint64_t wanted, struct takt_error *error)
+static enum takt_status check_count(const struct gguf *gguf, const char *key,
+                                    const struct gguf_pair *pair, uint64_t wanted,
+                                    struct takt_error *error)
 {
     if (pair == NULL || pair->count == wanted)
         return TAKT_OK;
-    return base_fail(error, TAKT_FORMAT, "%s: %s has %llu values, tokenizer.ggml.tokens has %llu; convert "
-                                         "the model again",
+    return base_fail(error, TAKT_FORMAT,
+                     "%s: %s has %llu values, tokenizer.ggml.tokens has %llu; convert "
+                     "the model again",
                      gguf->path, key, (unsigned long long)pair->count, (unsigned long long)wanted);
 }
 
@@ -62,8 +66,8 @@ static enum takt_status find_arrays(const struct gguf *gguf, enum tokenizer_kind
     enum takt_status status =
         model_gguf_array(gguf, "tokenizer.ggml.tokens", true, GGUF_STRING, &arrays->tokens, error);
     if (status == TAKT_OK)
-        status = model_gguf_array(gguf, "tokenizer.ggml.token_type", false, GGUF_I32, &arrays->types,
-                                  error);
+        status = model_gguf_array(gguf, "tokenizer.ggml.token_type", false, GGUF_I32,
+                                  &arrays->types, error);
     if (status == TAKT_OK)
         status = model_gguf_array(gguf, "tokenizer.ggml.scores", kind == TOKENIZER_SPM, GGUF_F32,
                                   &arrays->scores, error);
@@ -74,41 +78,44 @@ static enum takt_status find_arrays(const struct gguf *gguf, enum tokenizer_kind
         return status;
     uint64_t count = arrays->tokens->count;
     if (count == 0 || count > VOCABULARY_MAX)
-        return base_fail(error, TAKT_FORMAT, "%s: tokenizer.ggml.tokens has %llu tokens, wanted 1 to %u",
-                         gguf->path, (unsigned long long)count, VOCABULARY_MAX);
+        return base_fail(error, TAKT_FORMAT,
+                         "%s: tokenizer.ggml.tokens has %llu tokens, wanted 1 to %u", gguf->path,
+                         (unsigned long long)count, VOCABULARY_MAX);
     if (arrays->merges != NULL && arrays->merges->count > VOCABULARY_MAX)
-        return base_fail(error, TAKT_LIMIT, "%s: tokenizer.ggml.merges has %llu merges, at most %u fit",
-                         gguf->path, (unsigned long long)arrays->merges->count, VOCABULARY_MAX);
+        return base_fail(error, TAKT_LIMIT,
+                         "%s: tokenizer.ggml.merges has %llu merges, at most %u fit", gguf->path,
+                         (unsigned long long)arrays->merges->count, VOCABULARY_MAX);
     status = check_count(gguf, "tokenizer.ggml.token_type", arrays->types, count, error);
     if (status == TAKT_OK)
         status = check_count(gguf, "tokenizer.ggml.scores", arrays->scores, count, error);
     return status;
 }
 
-static enum takt_status load_token(struct tokenizer *tokenizer, const struct gguf *gguf, uint32_t id,
-                                   struct gguf_string text, const struct arrays *arrays,
-                                   struct takt_error *error)
+static enum takt_status load_token(struct tokenizer *tokenizer, const struct gguf *gguf,
+                                   uint32_t id, struct gguf_string text,
+                                   const struct arrays *arrays, struct takt_error *error)
 {
     struct token *token = &tokenizer->tokens[id];
     if (text.length > TOKEN_BYTES_MAX)
         return base_fail(error, TAKT_LIMIT,
-                         "%s: tokenizer.ggml.tokens[%u] has %zu bytes; takt takes at most %u", gguf->path,
-                         id, text.length, TOKEN_BYTES_MAX);
+                         "%s: tokenizer.ggml.tokens[%u] has %zu bytes; takt takes at most %u",
+                         gguf->path, id, text.length, TOKEN_BYTES_MAX);
     *token = (struct token){text.text, (uint32_t)text.length, TOKEN_NORMAL, 0.0f};
     if (arrays->types != NULL) {
         uint32_t type = model_gguf_read_u32(arrays->types->data + 4 * (size_t)id);
         if (type > TOKEN_BYTE)
             return base_fail(error, TAKT_FORMAT,
-                             "%s: tokenizer.ggml.token_type[%u] is %u, wanted 0 to %d", gguf->path, id,
-                             type, TOKEN_BYTE);
+                             "%s: tokenizer.ggml.token_type[%u] is %u, wanted 0 to %d", gguf->path,
+                             id, type, TOKEN_BYTE);
         token->type = type == TOKEN_UNDEFINED ? TOKEN_NORMAL : (enum token_type)type;
     }
     if (arrays->scores != NULL) {
         token->score = model_gguf_read_f32(arrays->scores->data + 4 * (size_t)id);
         if (token->score != token->score)
-            return base_fail(error, TAKT_FORMAT,
-                             "%s: tokenizer.ggml.scores[%u] is not a number; convert the model again",
-                             gguf->path, id);
+            return base_fail(
+                error, TAKT_FORMAT,
+                "%s: tokenizer.ggml.scores[%u] is not a number; convert the model again",
+                gguf->path, id);
     }
     tokenizer->longest_bytes = BASE_MAX(tokenizer->longest_bytes, token->length);
     return TAKT_OK;
@@ -142,19 +149,20 @@ static enum takt_status load_tokens(struct tokenizer *tokenizer, const struct gg
     return TAKT_OK;
 }
 
-/* ---- special ids --------------------------------------------------------------------------------------------- */
+/* ---- special ids
+ * --------------------------------------------------------------------------------------------- */
 
 /* All ones means none in some files. */
-static enum takt_status read_id(const struct tokenizer *tokenizer, const struct gguf *gguf, const char *key,
-                                uint32_t *id, struct takt_error *error)
+static enum takt_status read_id(const struct tokenizer *tokenizer, const struct gguf *gguf,
+                                const char *key, uint32_t *id, struct takt_error *error)
 {
     uint32_t value = TOKENIZER_NONE;
     enum takt_status status = model_gguf_u32(gguf, key, false, 0, UINT32_MAX, &value, error);
     if (status != TAKT_OK)
         return status;
     if (value != TOKENIZER_NONE && value >= tokenizer->vocab)
-        return base_fail(error, TAKT_FORMAT, "%s: %s is %u, but the vocabulary has %u tokens", gguf->path,
-                         key, value, tokenizer->vocab);
+        return base_fail(error, TAKT_FORMAT, "%s: %s is %u, but the vocabulary has %u tokens",
+                         gguf->path, key, value, tokenizer->vocab);
     *id = value;
     return TAKT_OK;
 }
@@ -173,9 +181,11 @@ static void add_end(struct tokenizer *tokenizer, uint32_t id)
 static enum takt_status read_ends(struct tokenizer *tokenizer, const struct gguf *gguf,
                                   struct takt_error *error)
 {
-    static const char *const keys[] = {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
+    static const char *const keys[] = {"tokenizer.ggml.eot_token_id",
+                                       "tokenizer.ggml.eom_token_id"};
     /* Files often name only one end; chat models stop at any of these. */
-    static const char *const names[] = {"<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "</s>"};
+    static const char *const names[] = {"<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>",
+                                        "</s>"};
     add_end(tokenizer, tokenizer->special.eos);
     for (size_t i = 0; i < BASE_COUNT(keys); i++) {
         uint32_t id = TOKENIZER_NONE;
@@ -210,7 +220,8 @@ static enum takt_status read_special(struct tokenizer *tokenizer, const struct g
     if (status == TAKT_OK)
         status = read_id(tokenizer, gguf, "tokenizer.ggml.eos_token_id", &special->eos, error);
     if (status == TAKT_OK)
-        status = read_id(tokenizer, gguf, "tokenizer.ggml.unknown_token_id", &tokenizer->unknown, error);
+        status =
+            read_id(tokenizer, gguf, "tokenizer.ggml.unknown_token_id", &tokenizer->unknown, error);
     if (status != TAKT_OK)
         return status;
     if (tokenizer->unknown == TOKENIZER_NONE)
@@ -224,18 +235,20 @@ static enum takt_status read_special(struct tokenizer *tokenizer, const struct g
             tokenizer->tokens[tokenizer->unknown].type = TOKEN_UNKNOWN;
     }
     status = read_ends(tokenizer, gguf, error);
-    special->add_bos = tokenizer->kind == TOKENIZER_SPM || tokenizer_split_adds_bos(tokenizer->split);
+    special->add_bos =
+        tokenizer->kind == TOKENIZER_SPM || tokenizer_split_adds_bos(tokenizer->split);
     if (status == TAKT_OK)
         status = model_gguf_bool(gguf, "tokenizer.ggml.add_bos_token", &special->add_bos, error);
     special->add_bos = special->add_bos && special->bos != TOKENIZER_NONE;
     tokenizer->add_space_prefix = tokenizer->kind == TOKENIZER_SPM;
     if (status == TAKT_OK && tokenizer->kind == TOKENIZER_SPM)
-        status = model_gguf_bool(gguf, "tokenizer.ggml.add_space_prefix", &tokenizer->add_space_prefix,
-                                 error);
+        status = model_gguf_bool(gguf, "tokenizer.ggml.add_space_prefix",
+                                 &tokenizer->add_space_prefix, error);
     return status;
 }
 
-/* ---- indices over the tokens ------------------------------------------------------------------------------------ */
+/* ---- indices over the tokens
+ * ------------------------------------------------------------------------------------ */
 
 static void index_bytes(struct tokenizer *tokenizer, bool has_types)
 {
@@ -288,8 +301,8 @@ static enum takt_status index_specials(struct tokenizer *tokenizer, const struct
         count += stands_for_itself(&tokenizer->tokens[id]) ? 1 : 0;
     struct special_entry *entries = malloc((count + 1) * sizeof(*entries));
     if (entries == NULL)
-        return base_fail(error, TAKT_MEMORY, "%s: no memory for %u special tokens; free some", gguf->path,
-                         count);
+        return base_fail(error, TAKT_MEMORY, "%s: no memory for %u special tokens; free some",
+                         gguf->path, count);
     count = 0;
     for (uint32_t id = 0; id < tokenizer->vocab; id++)
         if (stands_for_itself(&tokenizer->tokens[id]))
@@ -307,7 +320,9 @@ static enum takt_status index_specials(struct tokenizer *tokenizer, const struct
     return TAKT_OK;
 }
 
-/* ---- opening -------------------------------------------------------------------------------------------------------- */
+/* ---- opening
+/* ---- opening ------------------------------------------------------------------------------------ */
+ */
 
 static enum takt_status read_kind(const struct gguf *gguf, enum tokenizer_kind *kind,
                                   struct takt_error *error)
@@ -321,9 +336,10 @@ static enum takt_status read_kind(const struct gguf *gguf, enum tokenizer_kind *
     else if (model_gguf_string_is(name, "gpt2"))
         *kind = TOKENIZER_BPE;
     else
-        return base_fail(error, TAKT_UNSUPPORTED,
-                         "%s: tokenizer.ggml.model is \"%.*s\"; this version has \"llama\" and \"gpt2\"",
-                         gguf->path, (int)BASE_MIN(name.length, (size_t)64), name.text);
+        return base_fail(
+            error, TAKT_UNSUPPORTED,
+            "%s: tokenizer.ggml.model is \"%.*s\"; this version has \"llama\" and \"gpt2\"",
+            gguf->path, (int)BASE_MIN(name.length, (size_t)64), name.text);
     return TAKT_OK;
 }
 
@@ -336,7 +352,8 @@ static enum takt_status load(struct tokenizer *tokenizer, const struct gguf *ggu
         status = find_arrays(gguf, tokenizer->kind, &arrays, error);
     if (status != TAKT_OK)
         return status;
-    /* Tokens, specials, and two tables of at most four slots an entry (a power of two at least twice). */
+    /* Tokens, specials, and two tables of at most four slots an entry (a power of two at least
+     * twice). */
     size_t merges = arrays.merges == NULL ? 0 : (size_t)arrays.merges->count;
     size_t bytes = (size_t)arrays.tokens->count * (sizeof(struct token) + 5 * sizeof(uint32_t)) +
                    merges * 4 * sizeof(struct token_merge) + 4096;
@@ -367,7 +384,8 @@ enum takt_status tokenizer_create(struct tokenizer **out, const struct gguf *ggu
     *out = NULL;
     struct tokenizer *tokenizer = calloc(1, sizeof(*tokenizer));
     if (tokenizer == NULL)
-        return base_fail(error, TAKT_MEMORY, "%s: no memory for the tokenizer; free some", gguf->path);
+        return base_fail(error, TAKT_MEMORY, "%s: no memory for the tokenizer; free some",
+                         gguf->path);
     tokenizer->special.bos = tokenizer->special.eos = tokenizer->unknown = TOKENIZER_NONE;
     enum takt_status status = load(tokenizer, gguf, error);
     if (status != TAKT_OK) {
