@@ -545,9 +545,7 @@ static void test_flipped(void **state)
     assert_true(opened > 0 && opened < tried);
 }
 
-/* ---- chat
-/* ---- chat --------------------------------------------------------------------------------------- */
- */
+/* ---- chat -------------------------------------------------------------------------------- */
 
 static void expect_chat(const char *template, const struct model_message *messages, size_t count,
                         bool generate, const char *wanted)

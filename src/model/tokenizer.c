@@ -161,9 +161,7 @@ enum takt_status tokenizer_encode(const struct tokenizer *tokenizer, const char 
     return TAKT_OK;
 }
 
-/* ---- decoding
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- decoding ---------------------------------------------------------------------------- */
 
 /* U+2581 becomes a space. */
 static void append_spm(const struct token *token, bool drop_space, struct base_text *out)

@@ -320,9 +320,7 @@ static enum takt_status index_specials(struct tokenizer *tokenizer, const struct
     return TAKT_OK;
 }
 
-/* ---- opening
-/* ---- opening ------------------------------------------------------------------------------------ */
- */
+/* ---- opening ----------------------------------------------------------------------------- */
 
 static enum takt_status read_kind(const struct gguf *gguf, enum tokenizer_kind *kind,
                                   struct takt_error *error)
