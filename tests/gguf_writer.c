@@ -125,8 +125,7 @@ void gguf_writer_free(struct gguf_writer *writer)
     *writer = (struct gguf_writer){0};
 }
 
-/* ---- tokenizers
- * ------------------------------------------------------------------------------------ */
+/* ---- tokenizers -------------------------------------------------------------------------- */
 
 static size_t utf8(uint32_t point, char out[4])
 {
@@ -253,8 +252,7 @@ static void build_tokenizer(struct gguf_writer *writer, const struct gguf_random
     base_text_free(&scores);
 }
 
-/* ---- weights
- * -------------------------------------------------------------------------------------------- */
+/* ---- weights ----------------------------------------------------------------------------- */
 
 /* Toward zero; values too small for a normal half become zero. Only |x| < 65536 is asked for. */
 static uint16_t half_of(float x)

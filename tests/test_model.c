@@ -82,8 +82,7 @@ static void expect_shape_refusal(const struct gguf_random *shape, enum takt_stat
     scratch_close(&scratch);
 }
 
-/* ---- good files
- * ------------------------------------------------------------------------------------- */
+/* ---- good files -------------------------------------------------------------------------- */
 
 static void test_random_models(void **state)
 {
@@ -201,8 +200,7 @@ static void test_babyllama(void **state)
     open_and_check(tests_shared(path, "models/babyllama-105/babyllama-105-q8_0.gguf"), 5, 105, 1);
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 static void test_rows(void **state)
 {
@@ -235,8 +233,7 @@ static void test_rows(void **state)
     assert_true(out[31] == 0.0f);
 }
 
-/* ---- bad files
- * -------------------------------------------------------------------------------------------- */
+/* ---- bad files --------------------------------------------------------------------------- */
 
 static void test_not_a_model(void **state)
 {
@@ -464,8 +461,7 @@ static void test_variants(void **state)
     scratch_close(&scratch);
 }
 
-/* ---- damage at random
- * ------------------------------------------------------------------------------------ */
+/* ---- damage at random -------------------------------------------------------------------- */
 
 /* Opens what may be anything; what opens must encode and decode. */
 static bool survives(const char *path)

@@ -84,8 +84,7 @@ static void expect_round_trip(const struct tokenizer *tokenizer, const char *tex
     free(ids);
 }
 
-/* ---- published vectors
- * ------------------------------------------------------------------------------- */
+/* ---- published vectors ------------------------------------------------------------------- */
 
 static void run_vectors(const char *name)
 {
@@ -202,8 +201,7 @@ static void test_fable_prompts(void **state)
     tokenizer_close(tokenizer);
 }
 
-/* ---- made vocabularies
- * ---------------------------------------------------------------------------------- */
+/* ---- made vocabularies ------------------------------------------------------------------- */
 
 static void test_bpe(void **state)
 {
@@ -302,8 +300,7 @@ static void test_stories(void **state)
     tokenizer_close(tokenizer);
 }
 
-/* ---- any bytes
- * ---------------------------------------------------------------------------------------------- */
+/* ---- any bytes --------------------------------------------------------------------------- */
 
 static void test_round_trips(void **state)
 {

@@ -49,8 +49,7 @@ uint32_t tokenizer_vocab(const struct tokenizer *tokenizer)
     return tokenizer->vocab;
 }
 
-/* ---- encoding
- * -------------------------------------------------------------------------------------------- */
+/* ---- encoding ---------------------------------------------------------------------------- */
 
 void tokenizer_ids_append(struct tokenizer_ids *list, uint32_t id)
 {
