@@ -148,6 +148,29 @@ static void test_chunks_fable(void **state)
     unload(&loaded);
 }
 
+/* The logits themselves: the same on every compiler, level of optimisation and processor. */
+static void test_fixed_bits(void **state)
+{
+    (void)state;
+    struct loaded loaded;
+    load(&loaded, fable_path, 64, 64);
+    uint32_t tokens[64];
+    for (uint32_t i = 0; i < 64; i++)
+        tokens[i] = (uint32_t)(base_random_u64(13, 0, i) % loaded.graph.vocab);
+    size_t bytes = (size_t)64 * loaded.graph.vocab * sizeof(float);
+    float *logits = malloc(bytes);
+    struct base_digest *digest = base_digest_create();
+    assert_true(logits != NULL && digest != NULL);
+    reference_step(loaded.reference, tokens, 64, 0, logits);
+    base_digest_update(digest, logits, bytes);
+    char hex[65];
+    base_digest_hex(digest, hex);
+    base_digest_destroy(digest);
+    free(logits);
+    unload(&loaded);
+    assert_string_equal(hex, "eb84117ea89bf71e921433068088cefb781e23dd9ad35206aa142896a8132ca0");
+}
+
 /* ---- what the graph refuses --------------------------------------------------------------------
  */
 
@@ -437,7 +460,8 @@ static void test_fable_vectors(void **state)
 }
 
 TEST_GROUP(reference, cmocka_unit_test(test_chunks_random), cmocka_unit_test(test_chunks_fable),
-           cmocka_unit_test(test_refuses_damaged_weights), cmocka_unit_test(test_context_limit),
-           cmocka_unit_test(test_tensors), cmocka_unit_test(test_random_against_binary32),
-           cmocka_unit_test(test_loss_stories260k), cmocka_unit_test(test_loss_babyllama),
-           cmocka_unit_test(test_stories260k_greedy), cmocka_unit_test(test_fable_vectors));
+           cmocka_unit_test(test_fixed_bits), cmocka_unit_test(test_refuses_damaged_weights),
+           cmocka_unit_test(test_context_limit), cmocka_unit_test(test_tensors),
+           cmocka_unit_test(test_random_against_binary32), cmocka_unit_test(test_loss_stories260k),
+           cmocka_unit_test(test_loss_babyllama), cmocka_unit_test(test_stories260k_greedy),
+           cmocka_unit_test(test_fable_vectors));
