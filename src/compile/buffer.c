@@ -35,7 +35,7 @@ uint32_t buffer_slices(const struct buffer *buffer) {
 }
 
 uint32_t access_vector(const struct access *access, uint32_t i) {
-    uint32_t inner = i % access->n0, rest = i / access->n0;
+    uint32_t inner = (access->first + i) % access->n0, rest = (access->first + i) / access->n0;
     return access->base + inner * access->s0 + rest % access->n1 * access->s1 +
            rest / access->n1 * access->s2;
 }

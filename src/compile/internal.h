@@ -47,9 +47,11 @@ struct buffer {
     uint32_t *read;    /* [count or 1]: first cycle a write may issue */
 };
 
-/* Vector i of a burst is buffer vector base + (i % n0) s0 + (i / n0 % n1) s1 + i / (n0 n1) s2. */
+/* Vector i of a burst is buffer vector base + (j % n0) s0 + (j / n0 % n1) s1 + j / (n0 n1) s2, where
+ * j = first + i. */
 struct access {
     uint32_t buffer;
+    uint32_t first;
     uint32_t base;
     uint32_t n0, s0, n1, s1, s2;
 };

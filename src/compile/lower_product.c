@@ -37,11 +37,11 @@ void lower_reduce_burst(struct compiler *c, enum isa_op op, const struct access 
         build_kernel(c, BASE_MIN(burst, n - first), name);
         for (uint32_t i = 0; i < count; i++) {
             struct access access = inputs[i];
-            access.base = access_vector(&inputs[i], first);
+            access.first += first;
             refs[i] = build_input(c, access, planes);
         }
         struct access to = out;
-        to.base = access_vector(&out, first);
+        to.first += first;
         build_output(c, build_reduce(c, op, refs, count, planes == 1 ? 4 : 2), to);
     }
 }
@@ -158,10 +158,13 @@ static uint32_t lower_rms(struct compiler *c, uint32_t x, uint32_t pieces, uint3
     }
     lower_ones(c, in, pieces, tokens, tokens, planes, sums, 4, name);
     uint32_t total = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.total", name);
-    uint32_t down = build_buffer(c, BUFFER_LINEAR, 4, 2 * tokens, "%s.down", name);
-    uint32_t scale = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.scale", name);
-    build_kernel(c, 2 * tokens, name);
-    build_output(c, lower_scale_down(c, access_linear(exponents, 0)), access_linear(down, 0));
+    uint32_t down[2], scale = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.scale", name);
+    for (uint32_t i = 0; i < 2; i++) { /* of x * gain, of x */
+        down[i] = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.down%u", name, i);
+        build_kernel(c, tokens, name);
+        build_output(c, lower_scale_down(c, access_linear(exponents, i * tokens)),
+                     access_linear(down[i], 0));
+    }
     build_kernel(c, tokens, name);
     uint16_t t = lower_combine(c, access_linear(sums[0], 0), access_linear(sums[1], 0));
     for (uint32_t s = 2; s < 4; s++) {
@@ -171,13 +174,14 @@ static uint32_t lower_rms(struct compiler *c, uint32_t x, uint32_t pieces, uint3
     }
     build_output(c, t, access_linear(total, 0));
     build_kernel(c, tokens, name);
-    uint16_t dx = build_input(c, access_linear(down, tokens), 4);
+    uint16_t dx = build_input(c, access_linear(down[1], 0), 4);
+    uint16_t again = build_op(c, ISA_COPY_B32, dx, REF_NONE, 0); /* a slice is read once a cycle */
     t = build_op(c, ISA_MUL_F32, build_input(c, access_linear(total, 0), 4), dx, 0);
-    t = build_op(c, ISA_MUL_F32, t, dx, 0);
+    t = build_op(c, ISA_MUL_F32, t, again, 0);
     t = build_op(c, ISA_MUL_F32_IMM, t, REF_NONE, num_bits(1.0f / (float)c->graph->width));
     t = build_op(c, ISA_ADD_F32_IMM, t, REF_NONE, num_bits(c->graph->norm_epsilon));
     t = build_op(c, ISA_RSQRT_F32, t, REF_NONE, 0);
-    t = build_op(c, ISA_MUL_F32, build_input(c, access_linear(down, 0), 4), t, 0);
+    t = build_op(c, ISA_MUL_F32, build_input(c, access_linear(down[0], 0), 4), t, 0);
     build_output(c, t, access_linear(scale, 0));
     return scale;
 }
@@ -209,8 +213,8 @@ static void lower_column(struct compiler *c, const struct product *product, uint
 void lower_product(struct compiler *c, const struct product *product, uint32_t q16, uint32_t tokens,
                    uint32_t scale, uint32_t residual, uint32_t out, const char *name) {
     for (uint32_t column = 0; column < product->out->pieces; column++) {
-        uint32_t hi = build_buffer(c, BUFFER_LINEAR, 4, tokens, "sum_hi.%u", c->turn % 8);
-        uint32_t lo = build_buffer(c, BUFFER_LINEAR, 4, tokens, "sum_lo.%u", c->turn % 8);
+        uint32_t hi = build_buffer(c, BUFFER_LINEAR, 4, tokens, "sum_hi.%u.%u", tokens, c->turn % 8);
+        uint32_t lo = build_buffer(c, BUFFER_LINEAR, 4, tokens, "sum_lo.%u.%u", tokens, c->turn % 8);
         c->turn++;
         lower_column(c, product, column, q16, tokens, hi, lo, name);
         build_kernel(c, tokens, name);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define ATTEMPTS_MAX 200000
+#define BURST_ATTEMPTS 2000 /* then a burst is halved */
 
 static bool place_task(struct place *p, const struct task *task, int64_t start) {
     p->hint = 0;
@@ -53,29 +54,68 @@ static void prepare(struct compiler *c, struct place *p) {
     p->updates = BASE_NEW(&c->arena, struct place_update, 1u << 22);
 }
 
+/* Tries cycle after cycle; false when nothing is found in `attempts`. */
+static bool find_start(struct place *p, struct task *task, uint32_t attempts) {
+    const struct place_mark empty = {0, 0, 0};
+    for (int64_t start = 0; attempts > 0 && start < INT32_MAX; attempts--) {
+        if (place_task(p, task, start)) {
+            task->start = (uint64_t)start;
+            commit(p, task);
+            return true;
+        }
+        place_rollback(p, empty);
+        start += BASE_MAX(p->hint, 1);
+    }
+    return false;
+}
+
+/* The task with vectors first .. first + n - 1 only. */
+static struct task part_of(struct compiler *c, const struct task *task, uint32_t first, uint32_t n) {
+    struct task part = *task;
+    struct kernel *k = BASE_NEW(&c->arena, struct kernel, 1);
+    *k = *task->kernel;
+    for (uint32_t i = 0; i < k->input_count; i++) {
+        k->inputs[i].access.first += first;
+    }
+    for (uint32_t i = 0; i < k->output_count; i++) {
+        k->outputs[i].access.first += first;
+    }
+    part.kernel = k;
+    part.n = n;
+    return part;
+}
+
+/* A kernel whose burst stands in its own way (an ALU or a slice wanted again before the burst is over)
+ * runs as shorter bursts. */
+static bool place_in_parts(struct compiler *c, struct place *p, struct task *task) {
+    bool divisible = task->kind == TASK_KERNEL && task->n > 1;
+    if (find_start(p, task, divisible ? BURST_ATTEMPTS : ATTEMPTS_MAX)) {
+        return true;
+    }
+    if (!divisible) {
+        return false;
+    }
+    uint32_t half = task->n / 2;
+    struct task parts[2] = {part_of(c, task, 0, half), part_of(c, task, half, task->n - half)};
+    bool placed = place_in_parts(c, p, &parts[0]) && place_in_parts(c, p, &parts[1]);
+    task->start = parts[0].start;
+    return placed;
+}
+
 enum takt_status schedule(struct compiler *c) {
     struct place p;
     prepare(c, &p);
-    const struct place_mark empty = {0, 0, 0};
     for (uint32_t i = 0; i < c->task_count; i++) {
         struct task *task = &c->tasks[i];
         if (task->hemisphere == NONE) { /* the switch unit nearest to the data */
             task->hemisphere = c->buffers[task->in.buffer].slice / c->machine->mem_slices;
         }
-        int64_t start = 0;
-        uint32_t attempts = 0;
-        while (!place_task(&p, task, start)) {
-            place_rollback(&p, empty);
-            start += BASE_MAX(p.hint, 1);
-            if (++attempts == ATTEMPTS_MAX || start >= (int64_t)UINT32_MAX / 2) {
-                return base_fail(c->error, TAKT_LIMIT,
-                                 "compile: step of layer %u, \"%s\": no place in the schedule after %u "
-                                 "attempts; a smaller --chunk needs less of the machine at once",
-                                 task->layer, task->name, attempts);
-            }
+        if (!place_in_parts(c, &p, task)) {
+            return base_fail(c->error, TAKT_LIMIT,
+                             "compile: step of layer %u, \"%s\": no place in the schedule; a smaller "
+                             "--chunk needs less of the machine at once",
+                             task->layer, task->name);
         }
-        task->start = (uint64_t)start;
-        commit(&p, task);
     }
     return TAKT_OK;
 }
