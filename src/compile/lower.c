@@ -111,11 +111,14 @@ static void lower_swiglu(struct lowering *w, const struct graph_op *op) {
     for (uint32_t p = 0; p < layout->pieces; p++) {
         uint32_t first = p * c->chunk;
         build_kernel(c, c->chunk, "swiglu");
-        uint16_t g = build_input(c, access_linear(gate, first), 4);
+        uint16_t g = build_input(c, access_linear(gate, first), 4), later = g;
+        for (uint32_t i = 0; i < 3; i++) { /* g again, when its exponential is there */
+            later = build_op(c, ISA_COPY_B32, later, REF_NONE, 0);
+        }
         uint16_t t = build_op(c, ISA_MUL_F32_IMM, g, REF_NONE, num_bits(-1.0f));
         t = build_op(c, ISA_EXP_F32, t, REF_NONE, 0);
         t = build_op(c, ISA_ADD_F32_IMM, t, REF_NONE, num_bits(1.0f));
-        t = build_op(c, ISA_DIV_F32, g, t, 0);
+        t = build_op(c, ISA_DIV_F32, later, t, 0);
         t = build_op(c, ISA_MUL_F32, t, build_input(c, access_linear(up, first), 4), 0);
         build_output(c, t, access_linear(out, first));
     }

@@ -77,9 +77,40 @@ struct place_route place_route(const struct place *p, uint32_t buffer, uint32_t 
     return (struct place_route){from > position, position};
 }
 
+/* All of a burst's dependencies at once, so that the hint is the whole way to go. */
+static bool burst_may(struct place *p, const struct access *access, uint32_t n, int64_t first_cycle,
+                      bool write) {
+    struct buffer *buffer = &p->c->buffers[access->buffer];
+    uint32_t mark = p->update_count;
+    bool may = true;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t vector = access_vector(access, i);
+        bool ok = write ? place_may_write(p, buffer, vector, first_cycle + i)
+                        : place_may_read(p, buffer, vector, first_cycle + i);
+        may = may && ok;
+    }
+    p->update_count = mark;
+    return may;
+}
+
+/* Issues at a slice; when a burst meets a taken cycle, it cannot start before it has passed it. */
+static bool issue_at_slice(struct place *p, const struct buffer *buffer, uint32_t slice, int64_t cycle,
+                           const struct isa_instruction *instruction, uint32_t i) {
+    if (place_issue(p, slice_queue(p->machine, slice), cycle, instruction)) {
+        return true;
+    }
+    p->hint = BASE_MAX(p->hint, buffer->kind == BUFFER_LINEAR ? (int64_t)i + 1 : 1);
+    return false;
+}
+
 bool place_read(struct place *p, const struct access *access, uint32_t plane, uint32_t planes,
                 uint32_t n, struct place_route route, uint32_t stream, int64_t start) {
     struct buffer *buffer = &p->c->buffers[access->buffer];
+    uint32_t near = slice_position(p->machine, buffer->slice);
+    int64_t lead = place_distance(near, route.to) + p->machine->mem_read_cycles;
+    if (buffer->kind == BUFFER_LINEAR && !burst_may(p, access, n, start - lead, false)) {
+        return false;
+    }
     for (uint32_t i = 0; i < n; i++) {
         uint32_t vector = access_vector(access, i);
         for (uint32_t b = 0; b < planes; b++) {
@@ -91,7 +122,7 @@ bool place_read(struct place *p, const struct access *access, uint32_t plane, ui
                                            .address = place.address,
                                            .d = ISA_STREAM(route.west, stream + b)};
             if (!place_may_read(p, buffer, vector, issue) ||
-                !place_issue(p, slice_queue(p->machine, place.slice), issue, &read) ||
+                !issue_at_slice(p, buffer, place.slice, issue, &read, i) ||
                 !reserve_stream(p->reserve, route.west, stream + b, 1, from, route.to, leaves)) {
                 return false;
             }
@@ -119,6 +150,11 @@ bool place_read_any(struct place *p, const struct access *access, uint32_t plane
 bool place_store(struct place *p, const struct access *access, uint32_t plane, uint32_t planes,
                  uint32_t n, uint32_t from, bool west, uint32_t stream, int64_t start) {
     struct buffer *buffer = &p->c->buffers[access->buffer];
+    uint32_t near = slice_position(p->machine, buffer->slice);
+    if (buffer->kind == BUFFER_LINEAR &&
+        !burst_may(p, access, n, start + place_distance(near, from), true)) {
+        return false;
+    }
     for (uint32_t i = 0; i < n; i++) {
         uint32_t vector = access_vector(access, i);
         for (uint32_t b = 0; b < planes; b++) {
@@ -130,7 +166,7 @@ bool place_store(struct place *p, const struct access *access, uint32_t plane, u
                                             .address = place.address,
                                             .a = ISA_STREAM(west, stream + b)};
             if (!place_may_write(p, buffer, vector, issue) ||
-                !place_issue(p, slice_queue(p->machine, place.slice), issue, &write)) {
+                !issue_at_slice(p, buffer, place.slice, issue, &write, i)) {
                 return false;
             }
         }

@@ -143,6 +143,7 @@ bool place_pass(struct place *p, const struct task *task, int64_t start) {
                                       .a = ISA_STREAM(route.west, stream)};
         for (uint32_t i = 0; i < pass->vectors; i++) {
             if (!place_issue(p, queue, cycle + i, &abc)) {
+                p->hint = BASE_MAX(p->hint, 1);
                 return false;
             }
         }
