@@ -359,6 +359,9 @@ uint32_t reserve_mark(const struct reserve *r);
 void reserve_rollback(struct reserve *r, uint32_t mark);
 /* Issue slot of a queue. */
 bool reserve_queue(struct reserve *r, uint32_t queue, int64_t cycle);
+/* How much later a run of n issues from `cycle` on must start to pass what is booked there now; 0: it is
+ * free. */
+uint32_t reserve_queue_shift(const struct reserve *r, uint32_t queue, int64_t cycle, uint32_t n);
 /* A value at position `from` in `cycle`, moving to position `to` (its direction follows; from == to
  * needs `west`). `stream`: first of `width` streams. */
 bool reserve_stream(struct reserve *r, bool west, uint32_t stream, uint32_t width, uint32_t from,

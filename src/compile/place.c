@@ -77,40 +77,67 @@ struct place_route place_route(const struct place *p, uint32_t buffer, uint32_t 
     return (struct place_route){from > position, position};
 }
 
-/* All of a burst's dependencies at once, so that the hint is the whole way to go. */
-static bool burst_may(struct place *p, const struct access *access, uint32_t n, int64_t first_cycle,
-                      bool write) {
-    struct buffer *buffer = &p->c->buffers[access->buffer];
-    uint32_t mark = p->update_count;
-    bool may = true;
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t vector = access_vector(access, i);
-        bool ok = write ? place_may_write(p, buffer, vector, first_cycle + i)
-                        : place_may_read(p, buffer, vector, first_cycle + i);
-        may = may && ok;
-    }
-    p->update_count = mark;
-    return may;
+/* The first cycle's issue at the slice of byte plane b of vector i, for values that are at the far end of
+ * their way (`at` + i there) or start on it. */
+static int64_t slice_cycle(const struct place *p, const struct buffer *buffer, uint32_t vector,
+                           uint32_t plane, uint32_t far, bool write, int64_t at) {
+    uint32_t slice = buffer_place(buffer, vector, plane).slice;
+    int64_t hops = place_distance(slice_position(p->machine, slice), far);
+    return write ? at + hops : at - hops - p->machine->mem_read_cycles;
 }
 
-/* Issues at a slice; when a burst meets a taken cycle, it cannot start before it has passed it. */
-static bool issue_at_slice(struct place *p, const struct buffer *buffer, uint32_t slice, int64_t cycle,
-                           const struct isa_instruction *instruction, uint32_t i) {
+/* How much later a burst must start: everything it depends on at once, and the slices' issue slots. */
+static int64_t burst_shift(const struct place *p, const struct access *access, uint32_t plane,
+                           uint32_t planes, uint32_t n, uint32_t far, bool write, int64_t start) {
+    const struct buffer *buffer = &p->c->buffers[access->buffer];
+    bool one_slice = buffer->kind == BUFFER_LINEAR;
+    int64_t shift = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t vector = access_vector(access, i), v = buffer->whole ? 0 : vector;
+        for (uint32_t b = plane; b < plane + planes; b++) {
+            int64_t cycle = slice_cycle(p, buffer, vector, b, far, write, start + i);
+            uint32_t slice = buffer_place(buffer, vector, b).slice;
+            int64_t ready = write ? buffer->read[v] : buffer->written[v];
+            if (write && !buffer->whole) {
+                ready = BASE_MAX(ready, (int64_t)buffer->written[v]);
+            }
+            shift = BASE_MAX(shift, BASE_MAX(ready, 0) - cycle);
+            if (!one_slice || i == 0) {
+                int64_t free = reserve_queue_shift(p->reserve, slice_queue(p->machine, slice), cycle,
+                                                   one_slice ? n : 1);
+                shift = BASE_MAX(shift, one_slice ? free : free != 0);
+            }
+            if (one_slice && i > 0) {
+                break; /* the planes of a vector go together */
+            }
+        }
+    }
+    return shift;
+}
+
+int64_t place_read_shift(const struct place *p, const struct access *access, uint32_t plane,
+                         uint32_t planes, uint32_t n, struct place_route route, int64_t start) {
+    return burst_shift(p, access, plane, planes, n, route.to, false, start);
+}
+
+int64_t place_store_shift(const struct place *p, const struct access *access, uint32_t plane,
+                          uint32_t planes, uint32_t n, uint32_t from, int64_t start) {
+    return burst_shift(p, access, plane, planes, n, from, true, start);
+}
+
+/* A slice that is taken is taken on every stream: the hint says that no other stream helps. */
+static bool issue_at_slice(struct place *p, uint32_t slice, int64_t cycle,
+                           const struct isa_instruction *instruction) {
     if (place_issue(p, slice_queue(p->machine, slice), cycle, instruction)) {
         return true;
     }
-    p->hint = BASE_MAX(p->hint, buffer->kind == BUFFER_LINEAR ? (int64_t)i + 1 : 1);
+    p->hint = BASE_MAX(p->hint, 1);
     return false;
 }
 
 bool place_read(struct place *p, const struct access *access, uint32_t plane, uint32_t planes,
                 uint32_t n, struct place_route route, uint32_t stream, int64_t start) {
     struct buffer *buffer = &p->c->buffers[access->buffer];
-    uint32_t near = slice_position(p->machine, buffer->slice);
-    int64_t lead = place_distance(near, route.to) + p->machine->mem_read_cycles;
-    if (buffer->kind == BUFFER_LINEAR && !burst_may(p, access, n, start - lead, false)) {
-        return false;
-    }
     for (uint32_t i = 0; i < n; i++) {
         uint32_t vector = access_vector(access, i);
         for (uint32_t b = 0; b < planes; b++) {
@@ -122,7 +149,7 @@ bool place_read(struct place *p, const struct access *access, uint32_t plane, ui
                                            .address = place.address,
                                            .d = ISA_STREAM(route.west, stream + b)};
             if (!place_may_read(p, buffer, vector, issue) ||
-                !issue_at_slice(p, buffer, place.slice, issue, &read, i) ||
+                !issue_at_slice(p, place.slice, issue, &read) ||
                 !reserve_stream(p->reserve, route.west, stream + b, 1, from, route.to, leaves)) {
                 return false;
             }
@@ -134,6 +161,10 @@ bool place_read(struct place *p, const struct access *access, uint32_t plane, ui
 bool place_read_any(struct place *p, const struct access *access, uint32_t plane, uint32_t planes,
                     uint32_t n, struct place_route route, int64_t start, uint32_t *stream) {
     struct place_mark mark = place_mark(p);
+    p->hint = BASE_MAX(p->hint, place_read_shift(p, access, plane, planes, n, route, start));
+    if (p->hint > 0) {
+        return false;
+    }
     for (uint32_t s = 0; s + planes <= ISA_STREAMS; s += planes) {
         if (place_read(p, access, plane, planes, n, route, s, start)) {
             *stream = s;
@@ -150,11 +181,6 @@ bool place_read_any(struct place *p, const struct access *access, uint32_t plane
 bool place_store(struct place *p, const struct access *access, uint32_t plane, uint32_t planes,
                  uint32_t n, uint32_t from, bool west, uint32_t stream, int64_t start) {
     struct buffer *buffer = &p->c->buffers[access->buffer];
-    uint32_t near = slice_position(p->machine, buffer->slice);
-    if (buffer->kind == BUFFER_LINEAR &&
-        !burst_may(p, access, n, start + place_distance(near, from), true)) {
-        return false;
-    }
     for (uint32_t i = 0; i < n; i++) {
         uint32_t vector = access_vector(access, i);
         for (uint32_t b = 0; b < planes; b++) {
@@ -166,7 +192,7 @@ bool place_store(struct place *p, const struct access *access, uint32_t plane, u
                                             .address = place.address,
                                             .a = ISA_STREAM(west, stream + b)};
             if (!place_may_write(p, buffer, vector, issue) ||
-                !issue_at_slice(p, buffer, place.slice, issue, &write, i)) {
+                !issue_at_slice(p, place.slice, issue, &write)) {
                 return false;
             }
         }
@@ -194,6 +220,10 @@ bool place_write(struct place *p, const struct access *access, uint32_t plane, u
 bool place_write_any(struct place *p, const struct access *access, uint32_t plane, uint32_t planes,
                      uint32_t n, uint32_t from, bool west, int64_t start, uint32_t *stream) {
     struct place_mark mark = place_mark(p);
+    p->hint = BASE_MAX(p->hint, place_store_shift(p, access, plane, planes, n, from, start));
+    if (p->hint > 0) {
+        return false;
+    }
     for (uint32_t s = 0; s + planes <= ISA_STREAMS; s += planes) {
         if (place_write(p, access, plane, planes, n, from, west, s, from, start)) {
             *stream = s;

@@ -82,6 +82,13 @@ bool place_write_any(struct place *p, const struct access *access, uint32_t plan
 bool place_store(struct place *p, const struct access *access, uint32_t plane, uint32_t planes,
                  uint32_t n, uint32_t from, bool west, uint32_t stream, int64_t start);
 
+/* How much later the burst must start for its dependencies and its slices' issue slots as booked now; 0:
+ * these do not stand in the way. Nothing is booked. */
+int64_t place_read_shift(const struct place *p, const struct access *access, uint32_t plane,
+                         uint32_t planes, uint32_t n, struct place_route route, int64_t start);
+int64_t place_store_shift(const struct place *p, const struct access *access, uint32_t plane,
+                          uint32_t planes, uint32_t n, uint32_t from, int64_t start);
+
 /* Dependencies. A read in `cycle` must follow what was written, a write both. */
 bool place_may_read(struct place *p, struct buffer *buffer, uint32_t vector, int64_t cycle);
 bool place_may_write(struct place *p, struct buffer *buffer, uint32_t vector, int64_t cycle);

@@ -7,6 +7,7 @@
 #include "compile/place.h"
 
 #define VARIANTS_MAX 24u
+#define VARIANTS_APART 32 /* cycles by which one variant's data may be there before another's */
 
 struct variant {
     uint32_t phase;
@@ -198,6 +199,43 @@ static bool try_variant(struct place *p, const struct task *task, const struct v
     return true;
 }
 
+/* How much later the variant must start, as far as ALUs, slices and dependencies tell: quick, for most
+ * starts are too early. */
+static int64_t variant_shift(const struct place *p, const struct task *task,
+                             const struct variant *variant, int64_t start) {
+    const struct kernel *k = &variant->kernel;
+    uint32_t level_cycles = p->machine->vxm_cycles + 1;
+    int64_t shift = 0;
+    for (uint32_t i = 0; i < k->op_count; i++) {
+        const struct kernel_op *op = &k->ops[i];
+        int64_t cycle = start + (int64_t)op->level * level_cycles;
+        uint32_t queue = machine_queue_vxm(p->machine, op->row * MACHINE_VXM_COLUMNS + op->column);
+        shift = BASE_MAX(shift, (int64_t)reserve_queue_shift(p->reserve, queue, cycle, task->n));
+        const uint16_t operands[2] = {op->a, op->b};
+        for (uint32_t j = 0; j < 2; j++) {
+            if (operands[j] == REF_NONE || !REF_IS_INPUT(operands[j])) {
+                continue;
+            }
+            const struct kernel_input *in = &k->inputs[REF_INDEX(operands[j])];
+            bool west = p->c->buffers[in->access.buffer].slice >= p->machine->mem_slices;
+            struct place_route route = {west,
+                                        machine_vxm_read_position(p->machine, op->column, west)};
+            shift = BASE_MAX(shift, place_read_shift(p, &in->access, in->plane, in->planes, task->n,
+                                                     route, cycle));
+        }
+    }
+    for (uint32_t i = 0; i < k->output_count; i++) {
+        const struct kernel_op *op = &k->ops[k->outputs[i].op];
+        const struct access *access = &k->outputs[i].access;
+        uint32_t planes = BASE_MIN(kernel_result_planes((enum isa_op)op->op),
+                                   p->c->buffers[access->buffer].planes);
+        int64_t lands = start + (int64_t)op->level * level_cycles + p->machine->vxm_cycles;
+        uint32_t from = machine_vxm_write_position(p->machine, op->column);
+        shift = BASE_MAX(shift, place_store_shift(p, access, 0, planes, task->n, from, lands));
+    }
+    return shift;
+}
+
 static void find_variants(struct place *p, const struct task *task) {
     struct variant *variants = BASE_NEW(&p->c->arena, struct variant, VARIANTS_MAX);
     uint32_t count = 0;
@@ -219,19 +257,23 @@ bool place_kernel(struct place *p, const struct task *task, int64_t start) {
         find_variants(p, task);
     }
     struct place_mark mark = place_mark(p);
-    int64_t hint = 0;
+    int64_t hint = INT64_MAX;
     for (uint32_t i = 0; i < p->variant_count; i++) {
-        p->hint = 0;
-        if (try_variant(p, task, &p->variants[i], start)) {
-            return true;
+        int64_t shift = variant_shift(p, task, &p->variants[i], start);
+        if (shift == 0) {
+            p->hint = 0;
+            if (try_variant(p, task, &p->variants[i], start)) {
+                return true;
+            }
+            place_rollback(p, mark);
+            shift = 1;
         }
-        place_rollback(p, mark);
-        hint = i == 0 ? p->hint : BASE_MIN(hint, p->hint);
-        if (i == 0 && hint > 64) {
-            hint -= 32; /* another variant may be ready a few cycles sooner, not a hop more */
+        hint = BASE_MIN(hint, shift);
+        if (i == 0 && shift > VARIANTS_APART) {
+            hint = shift - VARIANTS_APART;
             break;
         }
     }
-    p->hint = hint;
+    p->hint = p->variant_count == 0 ? 1 : hint;
     return false;
 }

@@ -59,6 +59,12 @@ static bool book(struct reserve *r, uint64_t *word, uint64_t mask) {
     return true;
 }
 
+/* Bits low .. high, whichever of the two is which. */
+static uint64_t interval(uint32_t from, uint32_t to) {
+    uint32_t low = BASE_MIN(from, to), high = BASE_MAX(from, to);
+    return (high == 63 ? ~0ull : (1ull << (high + 1)) - 1) & ~((1ull << low) - 1);
+}
+
 bool reserve_queue(struct reserve *r, uint32_t queue, int64_t cycle) {
     if (cycle < 0 || cycle >= (int64_t)CYCLES_MAX) {
         return false;
@@ -67,9 +73,24 @@ bool reserve_queue(struct reserve *r, uint32_t queue, int64_t cycle) {
     return book(r, word, 1ull << ((uint64_t)cycle % 64));
 }
 
-static uint64_t interval(uint32_t from, uint32_t to) {
-    uint32_t low = BASE_MIN(from, to), high = BASE_MAX(from, to);
-    return (high == 63 ? ~0ull : (1ull << (high + 1)) - 1) & ~((1ull << low) - 1);
+uint32_t reserve_queue_shift(const struct reserve *r, uint32_t queue, int64_t cycle, uint32_t n) {
+    const uint64_t *words = &r->queues[queue * r->queue_words];
+    if (cycle < 0) {
+        return (uint32_t)-cycle;
+    }
+    uint64_t first = (uint64_t)cycle, last = first + n - 1;
+    if (last >= CYCLES_MAX) {
+        return 0; /* booking will refuse it */
+    }
+    for (uint64_t w = last / 64 + 1; w-- > first / 64;) {
+        uint64_t low = w == first / 64 ? first % 64 : 0, high = w == last / 64 ? last % 64 : 63;
+        uint64_t busy = words[w] & interval((uint32_t)low, (uint32_t)high);
+        if (busy != 0) {
+            uint64_t latest = w * 64 + 63 - (uint64_t)__builtin_clzll(busy);
+            return (uint32_t)(latest - first + 1);
+        }
+    }
+    return 0;
 }
 
 bool reserve_stream(struct reserve *r, bool west, uint32_t stream, uint32_t width, uint32_t from,
