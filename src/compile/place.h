@@ -24,6 +24,11 @@ struct place_mark {
     uint32_t reserve, pushes, updates;
 };
 
+struct place_family { /* tasks of one kind between the same buffers in one layer */
+    uint32_t kind, layer, in, out, plane;
+    uint64_t start; /* of the last one */
+};
+
 struct place {
     struct compiler *c;
     const struct machine *machine;
@@ -34,6 +39,7 @@ struct place {
     uint32_t push_count, update_count;
     uint32_t *pushes; /* queues that got an instruction, in order */
     struct place_update *updates;
+    struct place_family *families;
     const struct task *kernel_task; /* whose mappings these are */
     struct variant *variants;
     uint32_t variant_count;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define ATTEMPTS_MAX 200000
+#define FAMILIES 1024u
 #define BURST_ATTEMPTS 2000 /* then a burst is halved */
 
 static bool place_task(struct place *p, const struct task *task, int64_t start) {
@@ -50,16 +51,41 @@ static void prepare(struct compiler *c, struct place *p) {
         b->read = BASE_NEW(&c->arena, uint32_t, count);
     }
     *p = (struct place){.c = c, .machine = c->machine, .reserve = reserve_create(c)};
+    p->families = BASE_NEW(&c->arena, struct place_family, FAMILIES);
     p->pushes = BASE_NEW(&c->arena, uint32_t, 1u << 22);
     p->updates = BASE_NEW(&c->arena, struct place_update, 1u << 22);
+}
+
+/* Tasks that do the same to other vectors of the same buffers stand in each other's way: the next one
+ * looks from where the last one went. Where that was; 0 for a task of another sort. */
+static uint64_t *family_start(struct place *p, const struct task *task) {
+    uint32_t in = task->in.buffer, out = task->out.buffer;
+    if (task->kind == TASK_KERNEL) {
+        in = task->kernel->inputs[0].access.buffer;
+        out = task->kernel->outputs[0].access.buffer;
+    } else if (task->kind == TASK_LOAD || task->kind == TASK_PASS) {
+        return NULL;
+    }
+    struct place_family key = {task->kind, task->layer, in, out, task->plane, 0};
+    struct place_family *f = &p->families[(in * 31 + out * 7 + task->plane) % FAMILIES];
+    if (f->kind != key.kind || f->layer != key.layer || f->in != in || f->out != out ||
+        f->plane != key.plane) {
+        *f = key;
+    }
+    return &f->start;
 }
 
 /* Tries cycle after cycle; false when nothing is found in `attempts`. */
 static bool find_start(struct place *p, struct task *task, uint32_t attempts) {
     const struct place_mark empty = {0, 0, 0};
-    for (int64_t start = 0; attempts > 0 && start < INT32_MAX; attempts--) {
+    uint64_t *family = family_start(p, task);
+    int64_t first = family == NULL ? 0 : (int64_t)*family;
+    for (int64_t start = first; attempts > 0 && start < INT32_MAX; attempts--) {
         if (place_task(p, task, start)) {
             task->start = (uint64_t)start;
+            if (family != NULL) {
+                *family = task->start;
+            }
             commit(p, task);
             return true;
         }
