@@ -27,7 +27,8 @@ SOURCES := $(sort $(wildcard src/*/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIB_OBJECTS := $(filter-out $(BUILD)/src/cli/%,$(OBJECTS))
 TEST_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/*.c)))
-HELPER_OBJECTS := $(filter-out $(BUILD)/tests/main.o $(BUILD)/tests/test_%,$(TEST_OBJECTS))
+# What tools share with the suite: helpers that do without cmocka.
+HELPER_OBJECTS := $(BUILD)/tests/float_forward.o $(BUILD)/tests/gguf_writer.o
 TOOLS := $(patsubst tools/%.c,$(BUILD)/tools/%,$(wildcard tools/*.c))
 FUZZERS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
 FORMATTED := $(wildcard src/*/*.[ch] include/*.h tests/*.[ch] tools/*.c fuzz/*.c)

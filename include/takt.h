@@ -20,7 +20,7 @@
 
 #define TAKT_VERSION "0.1.0"
 
-/* ---- part one: engine and session --------------------------------------------------------------- */
+/* ---- part one: engine and session ------------------------------------------------------------ */
 
 enum takt_target { TAKT_TARGET_CHIP, TAKT_TARGET_REFERENCE };
 
@@ -28,22 +28,23 @@ struct takt_engine_options {
     const char *model_path;   /* GGUF */
     const char *machine_path; /* machine file; NULL = tsp1 */
     enum takt_target target;
-    uint32_t context;         /* most tokens a session holds; 0 = the model's own, at most 4096 */
-    uint32_t chunk;           /* prefill chunk, tokens; 0 = 16 */
+    uint32_t context; /* most tokens a session holds; 0 = the model's own, at most 4096 */
+    uint32_t chunk;   /* prefill chunk, tokens; 0 = 16 */
 };
 
 struct takt_engine;
 struct takt_session;
 
-enum takt_status takt_engine_open(struct takt_engine **engine, const struct takt_engine_options *options,
+enum takt_status takt_engine_open(struct takt_engine **engine,
+                                  const struct takt_engine_options *options,
                                   struct takt_error *error);
 void takt_engine_close(struct takt_engine *engine);
 
 struct takt_model_info {
     const char *path, *name, *architecture, *sha256;
     uint32_t layers, width, heads, kv_heads, head_dim, ffn, vocab, context_trained;
-    uint32_t context;          /* of sessions of this engine */
-    const char *machine;       /* machine name */
+    uint32_t context;    /* of sessions of this engine */
+    const char *machine; /* machine name */
     double clock_hz;
     bool has_chat_template;
 };
@@ -52,10 +53,10 @@ void takt_engine_info(const struct takt_engine *engine, struct takt_model_info *
 /* A step the session executed. */
 struct takt_step {
     bool prefill;
-    uint32_t tokens;           /* tokens in it */
-    uint32_t context;          /* the program's context bucket */
-    uint64_t cycles_compiled;  /* 0 on the reference */
-    uint64_t cycles_executed;  /* 0 on the reference */
+    uint32_t tokens;          /* tokens in it */
+    uint32_t context;         /* the program's context bucket */
+    uint64_t cycles_compiled; /* 0 on the reference */
+    uint64_t cycles_executed; /* 0 on the reference */
 };
 
 enum takt_status takt_session_open(struct takt_session **session, struct takt_engine *engine,
@@ -63,20 +64,22 @@ enum takt_status takt_session_open(struct takt_session **session, struct takt_en
 void takt_session_close(struct takt_session *session);
 /* Extends the session by tokens[0..count). logits: NULL, or [vocab] of the last token; all_logits:
  * NULL, or [count][vocab]. CONTEXT when they do not fit (nothing is run then). */
-enum takt_status takt_session_extend(struct takt_session *session, const uint32_t *tokens, size_t count,
-                                     float *logits, float *all_logits, struct takt_error *error);
+enum takt_status takt_session_extend(struct takt_session *session, const uint32_t *tokens,
+                                     size_t count, float *logits, float *all_logits,
+                                     struct takt_error *error);
 size_t takt_session_steps(const struct takt_session *session, const struct takt_step **steps);
 size_t takt_session_length(const struct takt_session *session); /* tokens so far */
-/* SHA-256, hex, over the hashes of the programs this session ran, in order of first use; "" on the reference. */
+/* SHA-256, hex, over the hashes of the programs this session ran, in order of first use; "" on the
+ * reference. */
 void takt_session_program_hash(const struct takt_session *session, char hex[65]);
 
 struct takt_sampling {
-    float temperature;         /* 0 = greedy */
-    uint32_t top_k;            /* 0 = off */
-    float top_p;               /* 1 = off */
+    float temperature; /* 0 = greedy */
+    uint32_t top_k;    /* 0 = off */
+    float top_p;       /* 1 = off */
     uint64_t seed;
 };
-/* Draws a token from logits[vocab] for the given position: a pure function. Greedy ties: lowest id. */
+/* Draws a token from logits[vocab] for a position: a pure function. Greedy ties: the lowest id. */
 uint32_t takt_sample(const float *logits, uint32_t vocab, const struct takt_sampling *sampling,
                      uint64_t position);
 
@@ -85,20 +88,21 @@ enum takt_status takt_tokenize(const struct takt_engine *engine, const char *tex
                                bool add_bos, bool parse_special, uint32_t **ids, size_t *count,
                                struct takt_error *error);
 /* *text is malloc'ed, NUL-terminated. */
-enum takt_status takt_detokenize(const struct takt_engine *engine, const uint32_t *ids, size_t count,
-                                 bool show_special, char **text, size_t *length, struct takt_error *error);
+enum takt_status takt_detokenize(const struct takt_engine *engine, const uint32_t *ids,
+                                 size_t count, bool show_special, char **text, size_t *length,
+                                 struct takt_error *error);
 /* One user message in the model's chat template, ready for generation. *text is malloc'ed. */
-enum takt_status takt_chat_prompt(const struct takt_engine *engine, const char *message, char **text,
-                                  struct takt_error *error);
+enum takt_status takt_chat_prompt(const struct takt_engine *engine, const char *message,
+                                  char **text, struct takt_error *error);
 
 struct takt_request {
-    const char *prompt;        /* NUL-terminated UTF-8 */
-    bool chat;                 /* wrap the prompt in the chat template */
+    const char *prompt; /* NUL-terminated UTF-8 */
+    bool chat;          /* wrap the prompt in the chat template */
     uint32_t max_tokens;
     struct takt_sampling sampling;
-    bool all_logits;           /* the digest covers every prompt position too */
-    /* Called with whole characters as they are known; false stops (INTERRUPTED is not an error then:
-     * the result is complete up to there). May be NULL. */
+    bool all_logits; /* the digest covers every prompt position too */
+    /* Called with whole characters as they are known; false stops (INTERRUPTED is not an error
+     * then: the result is complete up to there). May be NULL. */
     bool (*on_text)(void *user, const char *text, size_t length);
     /* Called before each step with tokens done and total of the prompt. May be NULL. */
     void (*on_progress)(void *user, size_t done, size_t total);
@@ -106,10 +110,10 @@ struct takt_request {
 };
 
 struct takt_result {
-    char *text;                /* without the prompt */
+    char *text; /* without the prompt */
     uint32_t *prompt_tokens, *tokens;
     size_t prompt_count, token_count;
-    const char *finish;        /* "stop" (an end token), "length", "context", "interrupted" */
+    const char *finish; /* "stop" (an end token), "length", "context", "interrupted" */
     char logits_digest[65];
     char program_hash[65];
     struct takt_step *steps;
@@ -126,29 +130,34 @@ enum takt_status takt_vocabulary_open(struct takt_vocabulary **vocabulary, const
                                       struct takt_error *error);
 void takt_vocabulary_close(struct takt_vocabulary *vocabulary);
 enum takt_status takt_vocabulary_encode(const struct takt_vocabulary *vocabulary, const char *text,
-                                        size_t length, bool add_bos, bool parse_special, uint32_t **ids,
-                                        size_t *count, struct takt_error *error);
-enum takt_status takt_vocabulary_decode(const struct takt_vocabulary *vocabulary, const uint32_t *ids,
-                                        size_t count, bool show_special, char **text, size_t *length,
-                                        struct takt_error *error);
+                                        size_t length, bool add_bos, bool parse_special,
+                                        uint32_t **ids, size_t *count, struct takt_error *error);
+enum takt_status takt_vocabulary_decode(const struct takt_vocabulary *vocabulary,
+                                        const uint32_t *ids, size_t count, bool show_special,
+                                        char **text, size_t *length, struct takt_error *error);
 
-/* ---- part two: for work on the machine ------------------------------------------------------------- */
+/* ---- part two: for work on the machine ------------------------------------------------------- */
 
 /* Each returns malloc'ed text. */
 char *takt_isa_manual(void);
 char *takt_machine_manual(void);
-enum takt_status takt_machine_describe(const char *machine_path, char **text, struct takt_error *error);
+enum takt_status takt_machine_describe(const char *machine_path, char **text,
+                                       struct takt_error *error);
 
 /* Assembles a file to the binary program form, and back to assembly. */
-enum takt_status takt_assemble_file(const char *source_path, const char *output_path, struct takt_error *error);
-enum takt_status takt_disassemble_file(const char *program_path, char **text, struct takt_error *error);
+enum takt_status takt_assemble_file(const char *source_path, const char *output_path,
+                                    struct takt_error *error);
+enum takt_status takt_disassemble_file(const char *program_path, char **text,
+                                       struct takt_error *error);
 
-/* Assembles a file, runs it on the machine and checks its .expect lines. *report is malloc'ed: cycles,
- * the fault if any, the first expectation that did not hold. *held says whether all did. */
-enum takt_status takt_execute_file(const char *source_path, bool *held, char **report, struct takt_error *error);
+/* Assembles a file, runs it on the machine and checks its .expect lines. *report is malloc'ed:
+ * cycles, the fault if any, the first expectation that did not hold. *held says whether all did. */
+enum takt_status takt_execute_file(const char *source_path, bool *held, char **report,
+                                   struct takt_error *error);
 
-/* Writes the program of one step (chunk tokens, context bucket that holds `context`) as assembly. */
-enum takt_status takt_compile_to_assembly(struct takt_engine *engine, uint32_t chunk, uint32_t context,
-                                          bool all_logits, char **text, struct takt_error *error);
+/* The program of one step (chunk tokens, the context bucket that holds `context`) as assembly. */
+enum takt_status takt_compile_to_assembly(struct takt_engine *engine, uint32_t chunk,
+                                          uint32_t context, bool all_logits, char **text,
+                                          struct takt_error *error);
 
 #endif

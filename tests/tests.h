@@ -9,7 +9,8 @@
 
 #include <cmocka.h>
 
-/* In test_x.c: TEST_GROUP(x, cmocka_unit_test(one), cmocka_unit_test(two)) ; main.c names the group. */
+/* In test_x.c: TEST_GROUP(x, cmocka_unit_test(one), cmocka_unit_test(two)) ; main.c names the
+ * group. */
 #define TEST_GROUP(name, ...)                                                                      \
     const struct CMUnitTest tests_##name[] = {__VA_ARGS__};                                        \
     const size_t tests_##name##_count = sizeof(tests_##name) / sizeof(tests_##name[0])

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* ---- creation ---------------------------------------------------------------------------- */
+/* ---- creation -------------------------------------------------------------------------------- */
 
 static size_t arena_bytes(const struct machine *machine)
 {
@@ -40,12 +40,9 @@ static void place_queue(const struct machine *machine, struct chip_queue *queue,
         break;
     case ISA_UNIT_SXM_PERMUTE:
     case ISA_UNIT_SXM_DISTRIBUTE:
-    case ISA_UNIT_SXM_TRANSPOSE:
-        position = machine_sxm_position(machine, hemisphere);
-        break;
+    case ISA_UNIT_SXM_TRANSPOSE: position = machine_sxm_position(machine, hemisphere); break;
     case ISA_UNIT_ICU:
-    case ISA_UNIT_COUNT:
-        break;
+    case ISA_UNIT_COUNT: break;
     }
     queue->read_east = queue->read_west = queue->write = position;
 }
@@ -97,7 +94,7 @@ uint64_t chip_instructions_issued(const struct chip *chip)
     return chip->issued;
 }
 
-/* ---- the clock --------------------------------------------------------------------------- */
+/* ---- the clock ------------------------------------------------------------------------------- */
 
 /* What reaches its place at the start of a cycle without an instruction. */
 static void arrive(struct chip *chip)

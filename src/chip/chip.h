@@ -3,17 +3,18 @@
  *
  * Owns: the whole state of one chip, its clock, its faults. Refuses to: know tensors, models or the
  * compiler; to run on after a fault; to have a permissive mode.
- * Invariants: the state after cycle t is a function of the state before and the text; work per cycle
- * depends on the instructions issued, not on the chip's size; nothing is allocated while it runs.
+ * Invariants: the state after cycle t is a function of the state before and the text; work per
+ * cycle depends on the instructions issued, not on the chip's size; nothing is allocated while it
+ * runs.
  *
  * How streams work: a value on an eastward stream is at position p in cycle t for all t - p = d, a
  * constant: its diagonal. Slots are indexed by diagonal, so nothing is ever shifted.
  *
  * How a program ends: a Notify leaves alone what parks in the cycle it arrives in, and a queue that
  * is parked at its last word, which is its final Sync. When all queues are there and no Notify is
- * under way, the run is over; values on streams are dropped, but a result of the MXM that nobody took
- * is a fault of the queue that issued its activations. Of several faults in one cycle the first is
- * told: landings before issues, queues in their order.
+ * under way, the run is over; values on streams are dropped, but a result of the MXM that nobody
+ * took is a fault of the queue that issued its activations. Of several faults in one cycle the
+ * first is told: landings before issues, queues in their order.
  * Read next: chip.c (the clock), icu.c, stream.c, then the units.
  */
 #ifndef CHIP_CHIP_H
@@ -27,10 +28,12 @@
     X(TWO_PRODUCERS, "two-producers", "two results reached one stream slot in the same cycle")     \
     X(BANK_CONFLICT, "bank-conflict", "read and write of one bank of a slice in the same cycle")   \
     X(RANGE, "range", "a word address, accumulator, row group or map entry outside the machine")   \
-    X(WEIGHT_BUFFER, "weight-buffer", "row group loaded twice, install of an empty buffer, "       \
-                                      "activations without installed weights")                     \
-    X(ACCUMULATOR, "accumulator", "set of a full or add to an empty accumulator, a result that "   \
-                                  "nobody took, a take without a result")                          \
+    X(WEIGHT_BUFFER, "weight-buffer",                                                              \
+      "row group loaded twice, install of an empty buffer, "                                       \
+      "activations without installed weights")                                                     \
+    X(ACCUMULATOR, "accumulator",                                                                  \
+      "set of a full or add to an empty accumulator, a result that "                               \
+      "nobody took, a take without a result")                                                      \
     X(DRY_QUEUE, "dry-queue", "a queue ran out of instructions before its final Sync")             \
     X(DEADLOCK, "deadlock", "every queue is parked but work is under way, or none was released")
 
@@ -54,7 +57,8 @@ struct chip_fault {
 struct chip;
 
 /* Reserves the chip's memory (SRAM pages are touched when first used; all zero). MEMORY. */
-enum takt_status chip_create(struct chip **chip, const struct machine *machine, struct takt_error *error);
+enum takt_status chip_create(struct chip **chip, const struct machine *machine,
+                             struct takt_error *error);
 void chip_destroy(struct chip *chip); /* NULL is fine */
 
 void chip_load_image(struct chip *chip, const struct program_image *image);

@@ -6,11 +6,9 @@
 const char *chip_fault_name(enum chip_fault_kind kind)
 {
     switch (kind) {
-    case CHIP_FAULT_NONE:
-        return "none";
+    case CHIP_FAULT_NONE: return "none";
 #define CHIP_FAULT_NAME(name, text, doc)                                                           \
-    case CHIP_FAULT_##name:                                                                        \
-        return text;
+    case CHIP_FAULT_##name: return text;
         CHIP_FAULTS(CHIP_FAULT_NAME)
 #undef CHIP_FAULT_NAME
     }

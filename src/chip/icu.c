@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* ---- text -------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static enum takt_status refuse(const struct machine *machine, uint32_t queue, uint32_t index,
                                const char *reason, struct takt_error *error)
@@ -149,7 +149,7 @@ void chip_text_destroy(struct chip_text *text)
     base_arena_destroy(&arena);
 }
 
-/* ---- queues ------------------------------------------------------------------------------ */
+/* ---- queues ---------------------------------------------------------------------------------- */
 
 /* Marks the queue to be looked at when it next issues; far wakes are looked at again on the way. */
 static void arm(struct chip *chip, const struct chip_queue *queue)
@@ -224,8 +224,7 @@ static bool issue_icu(struct chip *chip, struct chip_queue *queue, const struct 
         queue->next++;
         queue->wake++;
         break;
-    default:
-        base_assert_failed("an ICU instruction", __FILE__, __LINE__);
+    default: base_assert_failed("an ICU instruction", __FILE__, __LINE__);
     }
     arm(chip, queue);
     return true;
@@ -234,22 +233,17 @@ static bool issue_icu(struct chip *chip, struct chip_queue *queue, const struct 
 static bool issue_unit(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
 {
     switch (queue->unit.unit) {
-    case ISA_UNIT_MEM:
-        return chip_mem_issue(chip, queue, word);
+    case ISA_UNIT_MEM: return chip_mem_issue(chip, queue, word);
     case ISA_UNIT_VXM:
-    case ISA_UNIT_VXM_LARGE:
-        return chip_vxm_issue(chip, queue, word);
+    case ISA_UNIT_VXM_LARGE: return chip_vxm_issue(chip, queue, word);
     case ISA_UNIT_MXM_WEIGHTS:
     case ISA_UNIT_MXM_ACTIVATIONS:
-    case ISA_UNIT_MXM_RESULTS:
-        return chip_mxm_issue(chip, queue, word);
+    case ISA_UNIT_MXM_RESULTS: return chip_mxm_issue(chip, queue, word);
     case ISA_UNIT_SXM_PERMUTE:
     case ISA_UNIT_SXM_DISTRIBUTE:
-    case ISA_UNIT_SXM_TRANSPOSE:
-        return chip_sxm_issue(chip, queue, word);
+    case ISA_UNIT_SXM_TRANSPOSE: return chip_sxm_issue(chip, queue, word);
     case ISA_UNIT_ICU:
-    case ISA_UNIT_COUNT:
-        break;
+    case ISA_UNIT_COUNT: break;
     }
     base_assert_failed("a queue with a unit", __FILE__, __LINE__);
 }

@@ -18,7 +18,7 @@
 #define CHIP_QUEUE_WORDS 4u /* 64-bit sets of queues: at most 232 queues */
 #define CHIP_LANDINGS 64u   /* more than the latency of any unit that writes streams */
 
-/* ---- text -------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 /* An instruction with the Repeat that follows it folded in. */
 struct chip_word {
@@ -38,7 +38,7 @@ struct chip_text {
     struct chip_word **words; /* [queue_count][counts] */
 };
 
-/* ---- state ------------------------------------------------------------------------------- */
+/* ---- state ----------------------------------------------------------------------------------- */
 
 struct chip_queue {
     const struct chip_word *words;
@@ -155,7 +155,7 @@ struct chip {
     struct chip_fault fault;
 };
 
-/* ---- faults (fault.c) -------------------------------------------------------------------- */
+/* ---- faults (fault.c) ------------------------------------------------------------------------ */
 
 /* Records the fault and stops the chip; returns false. word may be NULL. */
 bool chip_fault(struct chip *chip, enum chip_fault_kind kind, uint32_t queue,
@@ -163,7 +163,7 @@ bool chip_fault(struct chip *chip, enum chip_fault_kind kind, uint32_t queue,
     __attribute__((format(printf, 6, 7)));
 enum takt_status chip_fault_report(const struct chip *chip, struct takt_error *error);
 
-/* ---- units: each issues the queue's current word at the current cycle; false = fault ----- */
+/* ---- units: each issues the queue's current word at the current cycle; false = fault --------- */
 
 bool chip_mem_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
 bool chip_vxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
@@ -177,7 +177,7 @@ static inline int64_t chip_address(const struct chip_queue *queue, const struct 
     return (int64_t)address + (int64_t)queue->repetition * word->repeat_step;
 }
 
-/* ---- MXM (mxm.c) ------------------------------------------------------------------------- */
+/* ---- MXM (mxm.c) ----------------------------------------------------------------------------- */
 
 size_t chip_mxm_bytes(const struct machine *machine);
 void chip_mxm_create(struct chip *chip);
@@ -191,13 +191,13 @@ extern const struct chip_kernel chip_kernel_plain;
 extern const struct chip_kernel chip_kernel_avx2;
 extern const struct chip_kernel chip_kernel_avx512;
 
-/* ---- ICU (icu.c) ------------------------------------------------------------------------- */
+/* ---- ICU (icu.c) ----------------------------------------------------------------------------- */
 
 void chip_icu_reset(struct chip *chip, const struct chip_text *text);
 void chip_icu_release(struct chip *chip);
 bool chip_icu_issue(struct chip *chip, struct chip_queue *queue);
 
-/* ---- streams (stream.c) ------------------------------------------------------------------ */
+/* ---- streams (stream.c) ---------------------------------------------------------------------- */
 
 size_t chip_stream_bytes(const struct machine *machine);
 void chip_stream_create(struct chip *chip);
@@ -243,7 +243,7 @@ uint8_t *chip_emit(struct chip *chip, const struct chip_queue *queue, const stru
 void chip_emit_word(struct chip *chip, const struct chip_queue *queue, const struct chip_word *word,
                     uint32_t stream, uint32_t latency, const uint8_t *data);
 
-/* ---- lanes.c: byte planes and words ------------------------------------------------------ */
+/* ---- lanes.c: byte planes and words ---------------------------------------------------------- */
 
 /* words[lane] = the little-endian number of the four planes' bytes. */
 void chip_lanes_join4(const uint8_t *const planes[4], uint32_t lanes, uint32_t *words);

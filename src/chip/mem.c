@@ -120,22 +120,16 @@ static bool scatter(struct chip *chip, struct chip_queue *queue, const struct ch
 bool chip_mem_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
 {
     switch ((enum isa_op)word->instruction.op) {
-    case ISA_READ:
-        return read_word(chip, queue, word);
-    case ISA_WRITE:
-        return write_word(chip, queue, word, word->instruction.address);
-    case ISA_READ_WRITE:
-        return read_write(chip, queue, word);
-    case ISA_GATHER:
-        return gather(chip, queue, word);
-    case ISA_SCATTER:
-        return scatter(chip, queue, word);
-    default:
-        base_assert_failed("a MEM instruction", __FILE__, __LINE__);
+    case ISA_READ: return read_word(chip, queue, word);
+    case ISA_WRITE: return write_word(chip, queue, word, word->instruction.address);
+    case ISA_READ_WRITE: return read_write(chip, queue, word);
+    case ISA_GATHER: return gather(chip, queue, word);
+    case ISA_SCATTER: return scatter(chip, queue, word);
+    default: base_assert_failed("a MEM instruction", __FILE__, __LINE__);
     }
 }
 
-/* ---- the host's door, between runs ------------------------------------------------------- */
+/* ---- the host's door, between runs ----------------------------------------------------------- */
 
 static uint8_t *place_word(const struct chip *chip, struct program_place place)
 {

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- creation ---------------------------------------------------------------------------- */
+/* ---- creation -------------------------------------------------------------------------------- */
 
 /* One installed, one being loaded, and those on their way: an IW at most every second cycle. */
 static uint32_t weights_count(const struct machine *machine)
@@ -66,7 +66,7 @@ void chip_mxm_reset(struct chip *chip)
     }
 }
 
-/* ---- weights ----------------------------------------------------------------------------- */
+/* ---- weights --------------------------------------------------------------------------------- */
 
 static bool load(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
 {
@@ -113,7 +113,7 @@ void chip_mxm_install(struct chip *chip, uint32_t p)
     plane->any_installed = true;
 }
 
-/* ---- activations ------------------------------------------------------------------------- */
+/* ---- activations ----------------------------------------------------------------------------- */
 
 static bool multiply(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
 {
@@ -135,7 +135,7 @@ static bool multiply(struct chip *chip, struct chip_queue *queue, const struct c
     return true;
 }
 
-/* ---- results ----------------------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static void emit(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
                  const uint32_t *sums)
@@ -209,24 +209,19 @@ bool chip_mxm_end_cycle(struct chip *chip)
 bool chip_mxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
 {
     switch ((enum isa_op)word->instruction.op) {
-    case ISA_LW:
-        return load(chip, queue, word);
-    case ISA_IW:
-        return install(chip, queue, word);
+    case ISA_LW: return load(chip, queue, word);
+    case ISA_IW: return install(chip, queue, word);
     case ISA_ABC_I8:
-    case ISA_ABC_U8:
-        return multiply(chip, queue, word);
+    case ISA_ABC_U8: return multiply(chip, queue, word);
     case ISA_ACC_SET:
     case ISA_ACC_ADD:
     case ISA_ACC_OUT:
-    case ISA_ACC_PASS:
-        return accumulate(chip, queue, word);
-    default:
-        base_assert_failed("an MXM instruction", __FILE__, __LINE__);
+    case ISA_ACC_PASS: return accumulate(chip, queue, word);
+    default: base_assert_failed("an MXM instruction", __FILE__, __LINE__);
     }
 }
 
-/* ---- the plain kernel and the choice ----------------------------------------------------- */
+/* ---- the plain kernel and the choice --------------------------------------------------------- */
 
 static bool always(void)
 {
@@ -290,16 +285,12 @@ const struct chip_kernel chip_kernel_plain = {"plain", always, plain_load, plain
 const struct chip_kernel *chip_kernel(uint32_t index)
 {
     switch (index) {
-    case 0:
-        return &chip_kernel_plain;
+    case 0: return &chip_kernel_plain;
 #ifdef __x86_64__
-    case 1:
-        return &chip_kernel_avx2;
-    case 2:
-        return &chip_kernel_avx512;
+    case 1: return &chip_kernel_avx2;
+    case 2: return &chip_kernel_avx512;
 #endif
-    default:
-        return NULL;
+    default: return NULL;
     }
 }
 

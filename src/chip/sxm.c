@@ -74,13 +74,9 @@ static bool transpose(struct chip *chip, struct chip_queue *queue, const struct 
 bool chip_sxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
 {
     switch ((enum isa_op)word->instruction.op) {
-    case ISA_PERMUTE:
-        return permute(chip, queue, word);
-    case ISA_DISTRIBUTE:
-        return distribute(chip, queue, word);
-    case ISA_TRANSPOSE:
-        return transpose(chip, queue, word);
-    default:
-        base_assert_failed("an SXM instruction", __FILE__, __LINE__);
+    case ISA_PERMUTE: return permute(chip, queue, word);
+    case ISA_DISTRIBUTE: return distribute(chip, queue, word);
+    case ISA_TRANSPOSE: return transpose(chip, queue, word);
+    default: base_assert_failed("an SXM instruction", __FILE__, __LINE__);
     }
 }

@@ -12,23 +12,21 @@
 
 #include <stdint.h>
 
-/* ---- bits ---------------------------------------------------------------------------------- */
+/* ---- bits ------------------------------------------------------------------------------------ */
 
 uint32_t num_bits(float x);
 float num_float(uint32_t bits);
 float num_f16_to_f32(uint16_t half);  /* exact */
 float num_bf16_to_f32(uint16_t half); /* exact */
 
-/* ---- conversions: nearest even, saturating, NaN gives 0 ----------------------------------------
- */
+/* ---- conversions: nearest even, saturating, NaN gives 0 -------------------------------------- */
 
 int8_t num_f32_to_i8(float x);
 int16_t num_f32_to_i16(float x);
 int32_t num_f32_to_i32(float x);
 uint8_t num_i32_to_u8(int32_t x); /* saturating to 0..255 */
 
-/* ---- elementary functions, defined by their own fixed sequence of operations
- * --------------------- */
+/* ---- elementary functions, defined by their own fixed sequence of operations ----------------- */
 
 /* A sequence in binary64 (no fused operation), rounded once to binary32: num_exp(0) = 1, never
  * above 1 for x <= 0, monotone. x < -87.33654 gives +0; x > 88.72283 gives +inf; NaN gives NaN
@@ -41,11 +39,11 @@ float num_rsqrt(
 void num_rope(double base, uint32_t head_dim, uint32_t pair, uint32_t position, float *cosine,
               float *sine);
 
-/* ---- activations: 16 bits and a power of two per token and product input
- * -------------------------- */
+/* ---- activations: 16 bits and a power of two per token and product input --------------------- */
 
-#define NUM_EXPONENT_MIN 15u /* smaller groups are treated as if their largest exponent were this  \
-                              */
+#define NUM_EXPONENT_MIN                                                                           \
+    15u /* smaller groups are treated as if their largest exponent were this                       \
+         */
 
 /* The biased exponent of x: bits 30..23. A group's exponent E is the maximum over its elements and
  * NUM_EXPONENT_MIN. */
@@ -56,11 +54,11 @@ float num_scale_down(uint8_t exponent);
 /* a16 = f32_to_i16(x * scale_up(E)); the bytes are hi = a16 >> 8 (signed), lo = a16 & 255. */
 int16_t num_quantise_i16(float x, uint8_t exponent);
 
-/* ---- KV cache: int8 and an 8-bit scale code per position and head
- * ------------------------------------ */
+/* ---- KV cache: int8 and an 8-bit scale code per position and head ---------------------------- */
 
-#define NUM_CODE_BASE 856u /* (127 - 20) * 8: code 0 is 2^-20, eight codes an octave, 32 octaves   \
-                            */
+#define NUM_CODE_BASE                                                                              \
+    856u /* (127 - 20) * 8: code 0 is 2^-20, eight codes an octave, 32 octaves                     \
+          */
 
 /* clamp(((bits >> 20) & 0x7FF) - NUM_CODE_BASE, 0, 255): the top of |x| on a grid of 8 an octave.
  * A group's code is the maximum over its elements. */
@@ -72,8 +70,7 @@ int8_t num_code_quantise(float x, uint8_t code);
 /* U * (1.0f / 127.0f) (the constant 1/127 rounded to binary32 first) */
 float num_code_scale(uint8_t code);
 
-/* ---- weights: int8, one scale per output channel
- * -------------------------------------------------------- */
+/* ---- weights: int8, one scale per output channel --------------------------------------------- */
 
 /* Quantises one channel of n finite values: out[n], and its scale. A channel of zeros gets scale 0.
  * The rule is documented in docs/NUMERICS.md; deterministic, order fixed. */

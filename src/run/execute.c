@@ -15,7 +15,7 @@ static char *take_text(struct base_text *text)
     return data ? data : calloc(1, 1);
 }
 
-/* ---- manuals ----------------------------------------------------------------------------- */
+/* ---- manuals --------------------------------------------------------------------------------- */
 
 char *takt_isa_manual(void)
 {
@@ -54,7 +54,7 @@ enum takt_status takt_machine_describe(const char *machine_path, char **text,
     return TAKT_OK;
 }
 
-/* ---- assembly files ---------------------------------------------------------------------- */
+/* ---- assembly files -------------------------------------------------------------------------- */
 
 /* A bound on what assembling `length` bytes takes: a line names up to four words of 1024 lanes and
  * is ten bytes or more. Only what is used becomes memory. */
@@ -125,7 +125,7 @@ enum takt_status takt_disassemble_file(const char *program_path, char **text,
     return status;
 }
 
-/* ---- execution --------------------------------------------------------------------------- */
+/* ---- execution ------------------------------------------------------------------------------- */
 
 /* What a run came to: the machine's state, and either cycles or a fault. */
 struct outcome {
@@ -181,16 +181,14 @@ static bool check_expectation(const struct outcome *outcome,
                               const struct program_expectation *expected, struct base_text *why)
 {
     switch (expected->kind) {
-    case PROGRAM_EXPECT_MEMORY:
-        return check_memory(outcome, expected, why);
+    case PROGRAM_EXPECT_MEMORY: return check_memory(outcome, expected, why);
     case PROGRAM_EXPECT_CYCLES:
         if (outcome->fault->kind == CHIP_FAULT_NONE && outcome->cycles == expected->cycles) {
             return true;
         }
         base_text_format(why, "expected %llu cycles", (unsigned long long)expected->cycles);
         return false;
-    case PROGRAM_EXPECT_FAULT:
-        return check_fault(outcome, expected, why);
+    case PROGRAM_EXPECT_FAULT: return check_fault(outcome, expected, why);
     }
     return false;
 }
