@@ -11,7 +11,7 @@
 struct allocation {
     struct compiler *c;
     uint32_t first;      /* the first temporary */
-    uint32_t *used;      /* [slices] words taken */
+    uint32_t *floor;     /* [slices] words the plan has taken */
     uint8_t *neighbours; /* [temporaries][buffers] */
 };
 
@@ -64,23 +64,39 @@ static bool overlaps(const struct buffer *b, uint32_t slice, uint32_t slices) {
     return b->slice != NONE && b->slice < slice + slices && slice < b->slice + buffer_slices(b);
 }
 
+/* The lowest address at which the buffer is free of all others in slices slice .. */
+static uint32_t lowest_address(const struct allocation *a, uint32_t index, uint32_t slice) {
+    const struct compiler *c = a->c;
+    uint32_t slices = buffer_slices(&c->buffers[index]), words = buffer_words(&c->buffers[index]);
+    uint32_t address = 0;
+    for (uint32_t s = slice; s < slice + slices; s++) {
+        address = BASE_MAX(address, a->floor[s]);
+    }
+    for (uint32_t i = a->first; i < index;) {
+        const struct buffer *other = &c->buffers[i++];
+        uint32_t end = other->address + buffer_words(other);
+        if (overlaps(other, slice, slices) && other->address < address + words && address < end) {
+            address = end;
+            i = a->first; /* those before may be met now */
+        }
+    }
+    return address;
+}
+
 static uint64_t cost_of(const struct allocation *a, uint32_t index, uint32_t slice, uint32_t *address) {
     const struct compiler *c = a->c;
     uint32_t slices = buffer_slices(&c->buffers[index]), clashes = 0;
-    *address = 0;
-    for (uint32_t s = slice; s < slice + slices; s++) {
-        *address = BASE_MAX(*address, a->used[s]);
+    bool weights = slice % c->machine->mem_slices >= c->plan->group_slice[0][0];
+    if (weights && c->buffers[index].inner) {
+        return UINT64_MAX;
     }
+    *address = lowest_address(a, index, slice);
     if (*address + buffer_words(&c->buffers[index]) > c->machine->mem_words) {
         return UINT64_MAX;
     }
     const uint8_t *neighbours = &a->neighbours[(size_t)(index - a->first) * c->buffer_count];
     for (uint32_t i = 0; i < c->buffer_count; i++) {
         clashes += neighbours[i] != 0 && overlaps(&c->buffers[i], slice, slices);
-    }
-    bool weights = slice % c->machine->mem_slices >= c->plan->group_slice[0][0];
-    if (weights && c->buffers[index].inner) {
-        return UINT64_MAX;
     }
     return (uint64_t)clashes << 32 | (uint64_t)weights << 31 | *address;
 }
@@ -110,18 +126,15 @@ static enum takt_status place_buffer(struct allocation *a, uint32_t index) {
                          "--ctx",
                          b->name, buffer_words(b), slices, c->chunk, c->bucket, c->machine->name);
     }
-    for (uint32_t s = b->slice; s < b->slice + slices; s++) {
-        a->used[s] = b->address + buffer_words(b);
-    }
     return TAKT_OK;
 }
 
 enum takt_status allocate(struct compiler *c) {
     struct allocation a = {.c = c, .first = c->plan->buffer_count};
     uint32_t slices = 2 * c->machine->mem_slices;
-    a.used = BASE_NEW(&c->arena, uint32_t, slices);
+    a.floor = BASE_NEW(&c->arena, uint32_t, slices);
     for (uint32_t s = 0; s < slices; s++) {
-        a.used[s] = c->plan->quad_used[s / MACHINE_SLICES_PER_POSITION];
+        a.floor[s] = c->plan->quad_used[s / MACHINE_SLICES_PER_POSITION];
     }
     a.neighbours = BASE_NEW(&c->arena, uint8_t, (size_t)(c->buffer_count - a.first) * c->buffer_count);
     find_neighbours(&a);

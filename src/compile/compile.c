@@ -153,6 +153,7 @@ enum takt_status compile_plan_create(struct compile_plan **out, const struct gra
         status = plan_build(plan, error);
     }
     if (status == TAKT_OK) {
+        plan_check(plan);
         status = check_room(plan, 1, error);
     }
     if (status == TAKT_OK && chunk_max > 1) {

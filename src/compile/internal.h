@@ -206,7 +206,6 @@ struct compile_plan {
     uint32_t gain_output;
     struct product output;
     uint64_t bytes_weights, bytes_kv, bytes_constants;
-    uint32_t next_plane;
     uint32_t group_words[2][2]; /* weights of each plane's slices, at address 0 */
     uint8_t **group_data[2][2]; /* [16] the words of each slice */
 };

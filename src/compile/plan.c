@@ -121,6 +121,24 @@ static uint32_t take_constant(struct compile_plan *plan, const char *name, uint3
                       address);
 }
 
+/* The four planes, emptiest first: successive columns of a product go to different planes, and over all
+ * products the memory beside each fills evenly. */
+static void order_planes(const struct compile_plan *plan, uint32_t order[4]) {
+    uint32_t used[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        uint32_t slice = plan->group_slice[i % 2][i / 2];
+        used[i] = plan->quad_used[slice / MACHINE_SLICES_PER_POSITION];
+        order[i] = i;
+    }
+    for (uint32_t i = 1; i < 4; i++) {
+        for (uint32_t j = i; j > 0 && used[order[j]] < used[order[j - 1]]; j--) {
+            uint32_t swap = order[j];
+            order[j] = order[j - 1];
+            order[j - 1] = swap;
+        }
+    }
+}
+
 static void plan_product(struct compile_plan *plan, struct product *product,
                          const struct graph_matrix *matrix, const struct layout *in,
                          const struct layout *out) {
@@ -128,9 +146,13 @@ static void plan_product(struct compile_plan *plan, struct product *product,
     product->in = in;
     product->out = out;
     product->tiles = BASE_NEW(&plan->arena, struct weight_tile, (size_t)in->pieces * out->pieces);
+    uint32_t order[4] = {0};
     for (uint32_t column = 0; column < out->pieces; column++) {
-        uint32_t turn = plan->next_plane++; /* one plane sums over all rows of a column */
-        uint32_t hemisphere = turn % 2, plane = turn / 2 % MACHINE_PLANES;
+        if (column % 4 == 0) {
+            order_planes(plan, order);
+        }
+        /* One plane sums over all rows of a column. */
+        uint32_t hemisphere = order[column % 4] % 2, plane = order[column % 4] / 2;
         for (uint32_t row = 0; row < in->pieces; row++) {
             struct weight_tile *tile = &product->tiles[column * in->pieces + row];
             tile->hemisphere = hemisphere;
@@ -273,6 +295,30 @@ static void plan_slices(struct compile_plan *plan) {
     }
     plan->quads = 2 * slices / MACHINE_SLICES_PER_POSITION;
     plan->quad_used = BASE_NEW(&plan->arena, uint32_t, plan->quads);
+}
+
+/* Buffers of the plan lie above the weights, inside the machine, and apart. */
+void plan_check(const struct compile_plan *plan) {
+    for (uint32_t i = 0; i < plan->buffer_count; i++) {
+        const struct buffer *x = &plan->buffers[i];
+        BASE_ASSERT(x->slice + buffer_slices(x) <= 2 * plan->machine.mem_slices);
+        BASE_ASSERT(x->address + buffer_words(x) <= plan->machine.mem_words);
+        for (uint32_t h = 0; h < 2; h++) {
+            for (uint32_t p = 0; p < MACHINE_PLANES; p++) {
+                uint32_t first = plan->group_slice[h][p];
+                BASE_ASSERT(x->slice >= first + STRIPES || first >= x->slice + buffer_slices(x) ||
+                            x->address >= plan->group_words[h][p]);
+            }
+        }
+        for (uint32_t j = 0; j < i; j++) {
+            const struct buffer *y = &plan->buffers[j];
+            bool apart = x->address + buffer_words(x) <= y->address ||
+                         y->address + buffer_words(y) <= x->address ||
+                         x->slice + buffer_slices(x) <= y->slice ||
+                         y->slice + buffer_slices(y) <= x->slice;
+            BASE_ASSERT(apart);
+        }
+    }
 }
 
 enum takt_status plan_build(struct compile_plan *plan, struct takt_error *error) {
