@@ -136,8 +136,7 @@ static const struct product *find_product(const struct compile_plan *plan,
             return products[i];
         }
     }
-    BASE_ASSERT(!"matrix of another graph");
-    return NULL;
+    base_assert_failed("matrix of another graph", __FILE__, __LINE__);
 }
 
 /* The row whose logits are wanted, found by an address that is data. */
@@ -216,7 +215,7 @@ static void lower_op(struct lowering *w, uint32_t *index) {
                         make_tensor(w, op->outputs[0], &c->plan->q_layout, c->chunk));
         break;
     case GRAPH_SWIGLU: lower_swiglu(w, op); break;
-    case GRAPH_ADD: BASE_ASSERT(!"a sum without a product before it"); break;
+    case GRAPH_ADD: base_assert_failed("a sum without a product before it", __FILE__, __LINE__);
     }
 }
 

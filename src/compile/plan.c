@@ -238,7 +238,14 @@ void plan_layer_products(struct plan_layer *layer, struct product *products[7]) 
     memcpy(products, all, sizeof all);
 }
 
-/* K transposed beside one plane, V beside the other, K's newest rows across: layers in turn. */
+/* Which of a hemisphere's two groups of slices is the emptier. */
+static uint32_t emptier(const struct compile_plan *plan, uint32_t hemisphere) {
+    const uint32_t *slices = plan->group_slice[hemisphere];
+    return plan->quad_used[slices[1] / MACHINE_SLICES_PER_POSITION] <
+           plan->quad_used[slices[0] / MACHINE_SLICES_PER_POSITION];
+}
+
+/* V and K transposed beside the two planes of a hemisphere, K's newest rows across: layers in turn. */
 static void plan_cache(struct compile_plan *plan) {
     for (uint32_t l = 0; l < plan->graph->layers; l++) {
         struct plan_layer *layer = &plan->layers[l];
@@ -246,12 +253,12 @@ static void plan_cache(struct compile_plan *plan) {
         layer->key_tiles = BASE_NEW(&plan->arena, uint32_t, plan->kv_words);
         layer->values = BASE_NEW(&plan->arena, uint32_t, plan->kv_words);
         for (uint32_t w = 0; w < plan->kv_words; w++) {
-            uint32_t h = (l + w) % 2;
+            uint32_t h = (l + w) % 2, v = emptier(plan, h);
             uint32_t words[3] = {plan->row_ring * plan->key_groups,
                                  plan->context_tiles * plan->key_groups,
                                  plan->context_tiles * plan->superlanes};
-            uint32_t slices[3] = {plan->group_slice[1 - h][1], plan->group_slice[h][0],
-                                  plan->group_slice[h][1]};
+            uint32_t slices[3] = {plan->group_slice[1 - h][emptier(plan, 1 - h)],
+                                  plan->group_slice[h][1 - v], plan->group_slice[h][v]};
             uint32_t *buffers[3] = {&layer->key_rows[w], &layer->key_tiles[w], &layer->values[w]};
             const char *names[3] = {"key_rows", "key_tiles", "values"};
             for (uint32_t i = 0; i < 3; i++) {
