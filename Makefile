@@ -12,7 +12,7 @@ CLANG_FORMAT ?= clang-format
 MODEL ?= models/fable/fable-q8_0.gguf
 PROMPT ?= Tell me a story about a fox who finds a key.
 export PROMPT
-RUN_FLAGS ?= --chat --temp 0.7 --seed 1 -n 400 --steps
+RUN_FLAGS ?= --chat --temp 0.7 --seed 1 -n 400
 
 # -ffp-contract=off: one answer on every compiler (docs/NUMERICS.md). EXTRA goes to the linker too.
 TAKT_CPPFLAGS := -Iinclude -Isrc -D_GNU_SOURCE

@@ -346,6 +346,34 @@ static void text_streams(void **state)
     outcome_free(&chat);
 }
 
+static size_t count_lines(const char *text, const char *part)
+{
+    size_t count = 0;
+    for (const char *at = strstr(text, part); at; at = strstr(at + 1, part)) {
+        count++;
+    }
+    return count;
+}
+
+/* The account: a line for each program, one for each step when asked for, the total at the end. */
+static void account(void **state)
+{
+    struct outcome plain = TAKT("", "run", *state, "-p", "hello", "-n", "4", "--chunk", "3");
+    struct outcome steps =
+        TAKT("", "run", *state, "-p", "hello", "-n", "4", "--chunk", "3", "--steps");
+    assert_accepted(&plain);
+    assert_accepted(&steps);
+    assert_string_equal(plain.out, steps.out);
+    assert_int_equal(count_lines(plain.err, "cycles each"), 2); /* prefill and decode */
+    assert_non_null(strstr(plain.err, "every step took exactly the cycles it was compiled to"));
+    assert_non_null(strstr(plain.err, " tokens/s\n"));
+    assert_null(strstr(plain.err, "next token"));
+    assert_non_null(strstr(steps.err, "next token\n     1  prefill       0-2 "));
+    assert_int_equal(count_lines(steps.err, "  decode "), 3 + 1); /* three steps, one program */
+    outcome_free(&plain);
+    outcome_free(&steps);
+}
+
 static void same_seed_same_text(void **state)
 {
     const char *digest[2];
@@ -463,5 +491,5 @@ TEST_GROUP(cli, cmocka_unit_test(help_everywhere), cmocka_unit_test(version),
            cmocka_unit_test(usage_errors), cmocka_unit_test(completion), cmocka_unit_test(manuals),
            WITH_MODEL(wrong_files), WITH_MODEL(unknown_architecture), WITH_MODEL(prompt_too_long),
            WITH_MODEL(json_reference), WITH_MODEL(json_chip), WITH_MODEL(text_streams),
-           WITH_MODEL(same_seed_same_text), WITH_MODEL(tokens_round_trip), WITH_MODEL(interrupt),
-           WITH_MODEL(broken_pipe), WITH_MODEL(compile_prints_assembly));
+           WITH_MODEL(account), WITH_MODEL(same_seed_same_text), WITH_MODEL(tokens_round_trip),
+           WITH_MODEL(interrupt), WITH_MODEL(broken_pipe), WITH_MODEL(compile_prints_assembly));

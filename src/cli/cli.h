@@ -75,6 +75,10 @@ int cli_usage(const struct cli_command *command, const char *format, ...)
 /* The closest of the words, or NULL when none is near. */
 const char *cli_nearest(const char *word, const char *const *words, size_t count);
 
+/* account.c: on standard error, after the text. */
+void cli_print_steps(const struct takt_engine *engine, const struct takt_result *result);
+void cli_print_account(const struct takt_model_info *info, const struct takt_result *result);
+
 /* output.c */
 /* A JSON string of bytes that need not be UTF-8: each wrong byte becomes U+FFFD. */
 json_t *cli_json_text(const char *bytes, size_t length);

@@ -47,8 +47,8 @@ static int unknown_command(const char *name)
         names[i] = commands[i]->name;
     }
     const char *near = cli_nearest(name, names, BASE_COUNT(names));
-    fprintf(stderr, "takt: unknown command %s%s%s%s; takt help\n", name,
-            near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    fprintf(stderr, "takt: unknown command %s%s%s%s; takt help lists them\n", name,
+            near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
     return CLI_EXIT_USAGE;
 }
 
@@ -160,7 +160,8 @@ int main(int argc, char **argv)
     const int result = run_words(argc, argv);
     errno = 0;
     if ((fflush(stdout) != 0 || ferror(stdout)) && result == CLI_EXIT_OK) {
-        fprintf(stderr, "takt: standard output: %s\n", errno ? strerror(errno) : "write failed");
+        fprintf(stderr, "takt: standard output: %s\n",
+                errno ? strerror(errno) : "could not be written; what came out is incomplete");
         return CLI_EXIT_ERROR;
     }
     return result;

@@ -12,7 +12,7 @@ int cli_usage(const struct cli_command *command, const char *format, ...)
     va_start(list, format);
     fprintf(stderr, "takt %s: ", command->name);
     vfprintf(stderr, format, list);
-    fprintf(stderr, "; takt %s --help\n", command->name);
+    fprintf(stderr, "; see takt %s --help\n", command->name);
     va_end(list);
     return CLI_EXIT_USAGE;
 }
@@ -74,7 +74,7 @@ static int unknown_option(const struct cli_command *command, const char *word)
     names[count++] = "--help";
     const char *near = cli_nearest(word, names, count);
     if (near) {
-        return cli_usage(command, "unknown option %s; did you mean %s?", word, near);
+        return cli_usage(command, "unknown option %s (did you mean %s?)", word, near);
     }
     return cli_usage(command, "unknown option %s", word);
 }
@@ -105,7 +105,7 @@ static int wrong_value(const struct cli_command *command, const struct cli_optio
                        const char *value)
 {
     if (option->kind == CLI_TARGET) {
-        return cli_usage(command, "%s %s: it is chip or reference", option->name, value);
+        return cli_usage(command, "%s %s: chip or reference is expected", option->name, value);
     }
     return cli_usage(command, "%s %s: a%s number from %.15g to %.15g is expected", option->name,
                      value, option->kind == CLI_F32 ? "" : " whole", option->minimum,
@@ -177,7 +177,7 @@ static int take_option(const struct cli_command *command, int argc, char **argv,
 static int check_count(const struct cli_command *command, const struct cli_arguments *arguments)
 {
     if (arguments->count < command->arguments_min) {
-        return cli_usage(command, "something is missing: takt %s %s", command->name,
+        return cli_usage(command, "a word is missing: takt %s %s", command->name,
                          command->arguments);
     }
     return CLI_GO;
@@ -201,7 +201,8 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, void *se
                 return result;
             }
         } else if (arguments->count == command->arguments_max) {
-            return cli_usage(command, "unexpected %s", word);
+            return cli_usage(command, "%s is one word too many; a text with spaces wants quotes",
+                             word);
         } else {
             arguments->value[arguments->count++] = word;
         }

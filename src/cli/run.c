@@ -81,67 +81,6 @@ static void on_progress(void *user, size_t done, size_t total)
     stream->echoed = stream->echoed || show_now;
 }
 
-/* ---- the account on standard error ----------------------------------------------------------- */
-
-static bool same_steps(const struct takt_step *a, const struct takt_step *b)
-{
-    return a->prefill == b->prefill && a->tokens == b->tokens && a->context == b->context &&
-           a->cycles_executed == b->cycles_executed && a->cycles_compiled == b->cycles_compiled;
-}
-
-/* One line for each run of equal steps. */
-static void print_steps(const struct takt_result *result)
-{
-    char executed[32], compiled[32];
-    for (size_t i = 0, next; i < result->step_count; i = next) {
-        const struct takt_step *step = &result->steps[i];
-        for (next = i + 1; next < result->step_count && same_steps(step, &result->steps[next]);) {
-            next++;
-        }
-        fprintf(stderr, "  %4zu x %-7s %3u token%s, context %4u: %s cycles, %s compiled\n",
-                next - i, step->prefill ? "prefill" : "decode", step->tokens,
-                step->tokens == 1 ? " " : "s", step->context,
-                cli_grouped(step->cycles_executed, executed),
-                cli_grouped(step->cycles_compiled, compiled));
-    }
-}
-
-/* Tokens, wall time, the machine's own time. */
-static void print_account(const struct settings *settings, const struct takt_model_info *info,
-                          const struct takt_result *result)
-{
-    uint64_t decode_cycles = 0, prefill_cycles = 0;
-    size_t decode_steps = 0;
-    char digits[32];
-    for (size_t i = 0; i < result->step_count; i++) {
-        const struct takt_step *step = &result->steps[i];
-        prefill_cycles += step->prefill ? step->cycles_executed : 0;
-        decode_cycles += step->prefill ? 0 : step->cycles_executed;
-        decode_steps += step->prefill ? 0 : 1;
-    }
-    if (settings->steps && settings->target == TAKT_TARGET_CHIP) {
-        print_steps(result);
-    }
-    fprintf(stderr, "takt: %zu prompt + %zu new tokens (%s) in %.2f s, %.1f tokens/s here",
-            result->prompt_count, result->token_count, result->finish, result->host_seconds,
-            result->host_seconds > 0
-                ? (double)(result->prompt_count + result->token_count) / result->host_seconds
-                : 0.0);
-    if (settings->target == TAKT_TARGET_REFERENCE) {
-        fprintf(stderr, "; reference, no cycles\n");
-        return;
-    }
-    fprintf(stderr, "; %s at %.0f MHz: prompt %s cycles", info->machine, info->clock_hz / 1e6,
-            cli_grouped(prefill_cycles, digits));
-    if (decode_steps > 0) {
-        const double mean = (double)decode_cycles / (double)decode_steps;
-        fprintf(stderr, ", then %s cycles a token = %s tokens/s",
-                cli_grouped(decode_cycles / decode_steps, digits),
-                cli_grouped((uint64_t)(info->clock_hz / mean), (char[32]){0}));
-    }
-    fprintf(stderr, "\n");
-}
-
 /* ---- --json ---------------------------------------------------------------------------------- */
 
 static json_t *json_u64(uint64_t value)
@@ -253,7 +192,10 @@ static int generate(const struct cli_command *command, struct takt_engine *engin
         print_json(settings, &info, &result);
     } else {
         fflush(stdout);
-        print_account(settings, &info, &result);
+        if (settings->steps) {
+            cli_print_steps(engine, &result);
+        }
+        cli_print_account(&info, &result);
     }
     takt_result_free(&result);
     return interrupted ? CLI_EXIT_INTERRUPTED : CLI_EXIT_OK;
@@ -317,7 +259,7 @@ static const struct cli_option options[] = {
     {"--all-logits", NULL, NULL, CLI_FLAG, AT(all_logits), 0, 0,
      "logits_digest covers every prompt position too"},
     {"--steps", NULL, NULL, CLI_FLAG, AT(steps), 0, 0,
-     "list the steps and their cycles at the end"},
+     "a line for every step at the end: its positions, cycles and the token drawn"},
     {"--json", NULL, NULL, CLI_FLAG, AT(json), 0, 0,
      "print one JSON object when done, and no text"},
 };
