@@ -201,8 +201,7 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, void *se
                 return result;
             }
         } else if (arguments->count == command->arguments_max) {
-            return cli_usage(command, "%s is one word too many; a text with spaces wants quotes",
-                             word);
+            return cli_usage(command, "unexpected %s: a text with spaces wants quotes", word);
         } else {
             arguments->value[arguments->count++] = word;
         }
