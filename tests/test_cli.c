@@ -346,6 +346,17 @@ static void text_streams(void **state)
     outcome_free(&chat);
 }
 
+/* What one kernel cannot join is refused before anything runs. */
+static void beyond_one_kernel(void **state)
+{
+    assert_refused(TAKT("", "run", *state, "-p", "a", "--ctx", "65536"), 1, "--ctx");
+    assert_refused(TAKT("", "run", *state, "-p", "a", "--ctx", "7681"), 1, "7680");
+    struct gguf_random wide = shape;
+    wide.ffn = 24 * 320 + 1;
+    assert_true(gguf_write_random(*state, &wide));
+    assert_refused(TAKT("", "run", *state, "-p", "a"), 1, "feed-forward");
+}
+
 static size_t count_lines(const char *text, const char *part)
 {
     size_t count = 0;
@@ -491,5 +502,6 @@ TEST_GROUP(cli, cmocka_unit_test(help_everywhere), cmocka_unit_test(version),
            cmocka_unit_test(usage_errors), cmocka_unit_test(completion), cmocka_unit_test(manuals),
            WITH_MODEL(wrong_files), WITH_MODEL(unknown_architecture), WITH_MODEL(prompt_too_long),
            WITH_MODEL(json_reference), WITH_MODEL(json_chip), WITH_MODEL(text_streams),
-           WITH_MODEL(account), WITH_MODEL(same_seed_same_text), WITH_MODEL(tokens_round_trip),
-           WITH_MODEL(interrupt), WITH_MODEL(broken_pipe), WITH_MODEL(compile_prints_assembly));
+           WITH_MODEL(account), WITH_MODEL(beyond_one_kernel), WITH_MODEL(same_seed_same_text),
+           WITH_MODEL(tokens_round_trip), WITH_MODEL(interrupt), WITH_MODEL(broken_pipe),
+           WITH_MODEL(compile_prints_assembly));

@@ -328,6 +328,28 @@ void plan_check(const struct compile_plan *plan) {
     }
 }
 
+/* A reduction over pieces, or over tiles of positions, is one kernel: it takes so many inputs. */
+static enum takt_status plan_limits(const struct compile_plan *plan, struct takt_error *error) {
+    const struct layout *inputs[] = {&plan->width_layout, &plan->ffn_layout, &plan->q_layout};
+    const char *names[] = {"the width", "the feed-forward width", "the query heads"};
+    for (uint32_t i = 0; i < BASE_COUNT(inputs); i++) {
+        if (inputs[i]->pieces > KERNEL_INPUTS_MAX) {
+            return base_fail(error, TAKT_UNSUPPORTED,
+                             "compile: %s in %u vectors of %u lanes on \"%s\"; this version joins at "
+                             "most %u; use --target reference",
+                             names[i], inputs[i]->pieces, plan->lanes, plan->machine.name,
+                             KERNEL_INPUTS_MAX);
+        }
+    }
+    if (plan->context_tiles > KERNEL_INPUTS_MAX) {
+        return base_fail(error, TAKT_LIMIT,
+                         "compile: a context of %u positions; this version attends over at most %u "
+                         "on \"%s\": use a smaller --ctx, or --target reference",
+                         plan->context, KERNEL_INPUTS_MAX * plan->lanes, plan->machine.name);
+    }
+    return TAKT_OK;
+}
+
 enum takt_status plan_build(struct compile_plan *plan, struct takt_error *error) {
     plan->lanes = machine_lanes(&plan->machine);
     plan->superlanes = plan->machine.superlanes;
@@ -344,6 +366,9 @@ enum takt_status plan_build(struct compile_plan *plan, struct takt_error *error)
     plan_constants(plan);
     plan_cache(plan);
     status = plan_capacity(plan, error);
+    if (status == TAKT_OK) {
+        status = plan_limits(plan, error);
+    }
     if (status == TAKT_OK) {
         plan_image(plan);
     }
