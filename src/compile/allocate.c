@@ -15,7 +15,8 @@ struct allocation {
     uint8_t *neighbours; /* [temporaries][buffers] */
 };
 
-static void meet(struct allocation *a, uint32_t x, uint32_t y) {
+static void meet(struct allocation *a, uint32_t x, uint32_t y)
+{
     if (x == NONE || y == NONE || x == y) {
         return;
     }
@@ -27,7 +28,8 @@ static void meet(struct allocation *a, uint32_t x, uint32_t y) {
     }
 }
 
-static uint32_t task_buffers(const struct task *task, uint32_t *list) {
+static uint32_t task_buffers(const struct task *task, uint32_t *list)
+{
     uint32_t n = 0;
     for (uint32_t i = 0; task->kernel != NULL && i < task->kernel->input_count; i++) {
         list[n++] = task->kernel->inputs[i].access.buffer;
@@ -48,7 +50,8 @@ static uint32_t task_buffers(const struct task *task, uint32_t *list) {
     return n;
 }
 
-static void find_neighbours(struct allocation *a) {
+static void find_neighbours(struct allocation *a)
+{
     uint32_t list[KERNEL_INPUTS_MAX + KERNEL_OUTPUTS_MAX + 16];
     for (uint32_t i = 0; i < a->c->task_count; i++) {
         uint32_t n = task_buffers(&a->c->tasks[i], list);
@@ -60,12 +63,14 @@ static void find_neighbours(struct allocation *a) {
     }
 }
 
-static bool overlaps(const struct buffer *b, uint32_t slice, uint32_t slices) {
+static bool overlaps(const struct buffer *b, uint32_t slice, uint32_t slices)
+{
     return b->slice != NONE && b->slice < slice + slices && slice < b->slice + buffer_slices(b);
 }
 
 /* The lowest address at which the buffer is free of all others in slices slice .. */
-static uint32_t lowest_address(const struct allocation *a, uint32_t index, uint32_t slice) {
+static uint32_t lowest_address(const struct allocation *a, uint32_t index, uint32_t slice)
+{
     const struct compiler *c = a->c;
     uint32_t slices = buffer_slices(&c->buffers[index]), words = buffer_words(&c->buffers[index]);
     uint32_t address = 0;
@@ -83,7 +88,9 @@ static uint32_t lowest_address(const struct allocation *a, uint32_t index, uint3
     return address;
 }
 
-static uint64_t cost_of(const struct allocation *a, uint32_t index, uint32_t slice, uint32_t *address) {
+static uint64_t cost_of(const struct allocation *a, uint32_t index, uint32_t slice,
+                        uint32_t *address)
+{
     const struct compiler *c = a->c;
     uint32_t slices = buffer_slices(&c->buffers[index]), clashes = 0;
     bool weights = slice % c->machine->mem_slices >= c->plan->group_slice[0][0];
@@ -101,7 +108,8 @@ static uint64_t cost_of(const struct allocation *a, uint32_t index, uint32_t sli
     return (uint64_t)clashes << 32 | (uint64_t)weights << 31 | *address;
 }
 
-static enum takt_status place_buffer(struct allocation *a, uint32_t index) {
+static enum takt_status place_buffer(struct allocation *a, uint32_t index)
+{
     struct compiler *c = a->c;
     struct buffer *b = &c->buffers[index];
     uint32_t slices = buffer_slices(b), per_hemisphere = c->machine->mem_slices;
@@ -120,23 +128,26 @@ static enum takt_status place_buffer(struct allocation *a, uint32_t index) {
         }
     }
     if (best == UINT64_MAX) {
-        return base_fail(c->error, TAKT_CAPACITY,
-                         "compile: no room for \"%s\" (%u words in %u slices) of a step of %u tokens over "
-                         "%u positions beside weights and KV cache on \"%s\"; use a smaller --chunk or "
-                         "--ctx",
-                         b->name, buffer_words(b), slices, c->chunk, c->bucket, c->machine->name);
+        return base_fail(
+            c->error, TAKT_CAPACITY,
+            "compile: no room for \"%s\" (%u words in %u slices) of a step of %u tokens over "
+            "%u positions beside weights and KV cache on \"%s\"; use a smaller --chunk or "
+            "--ctx",
+            b->name, buffer_words(b), slices, c->chunk, c->bucket, c->machine->name);
     }
     return TAKT_OK;
 }
 
-enum takt_status allocate(struct compiler *c) {
+enum takt_status allocate(struct compiler *c)
+{
     struct allocation a = {.c = c, .first = c->plan->buffer_count};
     uint32_t slices = 2 * c->machine->mem_slices;
     a.floor = BASE_NEW(&c->arena, uint32_t, slices);
     for (uint32_t s = 0; s < slices; s++) {
         a.floor[s] = c->plan->quad_used[s / MACHINE_SLICES_PER_POSITION];
     }
-    a.neighbours = BASE_NEW(&c->arena, uint8_t, (size_t)(c->buffer_count - a.first) * c->buffer_count);
+    a.neighbours =
+        BASE_NEW(&c->arena, uint8_t, (size_t)(c->buffer_count - a.first) * c->buffer_count);
     find_neighbours(&a);
     for (uint32_t i = a.first; i < c->buffer_count; i++) {
         enum takt_status status = place_buffer(&a, i);
@@ -148,7 +159,8 @@ enum takt_status allocate(struct compiler *c) {
 }
 
 /* No two buffers share a word; all lie inside the machine. */
-enum takt_status allocate_check(struct compiler *c) {
+enum takt_status allocate_check(struct compiler *c)
+{
     for (uint32_t i = c->plan->buffer_count; i < c->buffer_count; i++) {
         const struct buffer *x = &c->buffers[i];
         BASE_ASSERT(x->slice + buffer_slices(x) <= 2 * c->machine->mem_slices);

@@ -8,7 +8,8 @@
 #include <string.h>
 
 static void bind_one(struct compiler *c, const struct binding_request *request,
-                     struct program_binding *binding, struct base_arena *arena) {
+                     struct program_binding *binding, struct base_arena *arena)
+{
     const struct buffer *buffer = &c->buffers[request->buffer];
     uint32_t rows = request->rows, items = request->items, planes = buffer->planes;
     uint32_t lanes = c->plan->lanes;
@@ -31,7 +32,8 @@ static void bind_one(struct compiler *c, const struct binding_request *request,
     }
 }
 
-enum takt_status bind(struct compiler *c, struct program *program, struct base_arena *arena) {
+enum takt_status bind(struct compiler *c, struct program *program, struct base_arena *arena)
+{
     program->binding_count = c->request_count;
     program->bindings = BASE_NEW(arena, struct program_binding, c->request_count);
     for (uint32_t i = 0; i < c->request_count; i++) {

@@ -1,7 +1,8 @@
 /* Buffers and accesses: where a vector of a buffer lies. */
 #include "compile/internal.h"
 
-struct program_place buffer_place(const struct buffer *buffer, uint32_t vector, uint32_t plane) {
+struct program_place buffer_place(const struct buffer *buffer, uint32_t vector, uint32_t plane)
+{
     uint32_t slice = buffer->slice, address = buffer->address;
     switch (buffer->kind) {
     case BUFFER_LINEAR:
@@ -20,7 +21,8 @@ struct program_place buffer_place(const struct buffer *buffer, uint32_t vector, 
     return (struct program_place){(uint16_t)slice, (uint16_t)address};
 }
 
-uint32_t buffer_words(const struct buffer *buffer) {
+uint32_t buffer_words(const struct buffer *buffer)
+{
     uint32_t rows = (buffer->count + STRIPES - 1) / STRIPES;
     switch (buffer->kind) {
     case BUFFER_LINEAR: return buffer->count;
@@ -30,30 +32,39 @@ uint32_t buffer_words(const struct buffer *buffer) {
     return 0;
 }
 
-uint32_t buffer_slices(const struct buffer *buffer) {
+uint32_t buffer_slices(const struct buffer *buffer)
+{
     return buffer->kind == BUFFER_LINEAR ? buffer->planes : STRIPES;
 }
 
-uint32_t access_vector(const struct access *access, uint32_t i) {
+uint32_t access_vector(const struct access *access, uint32_t i)
+{
     uint32_t inner = (access->first + i) % access->n0, rest = (access->first + i) / access->n0;
     return access->base + inner * access->s0 + rest % access->n1 * access->s1 +
            rest / access->n1 * access->s2;
 }
 
-struct access access_linear(uint32_t buffer, uint32_t base) {
+struct access access_linear(uint32_t buffer, uint32_t base)
+{
     return (struct access){.buffer = buffer, .base = base, .n0 = 1u << 30, .s0 = 1, .n1 = 1};
 }
 
-struct access access_constant(uint32_t buffer, uint32_t base) {
+struct access access_constant(uint32_t buffer, uint32_t base)
+{
     return (struct access){.buffer = buffer, .base = base, .n0 = 1u << 30, .s0 = 0, .n1 = 1};
 }
 
-struct access access_none(void) { return (struct access){.buffer = NONE, .n0 = 1, .n1 = 1}; }
+struct access access_none(void)
+{
+    return (struct access){.buffer = NONE, .n0 = 1, .n1 = 1};
+}
 
-uint32_t slice_position(const struct machine *machine, uint32_t slice) {
+uint32_t slice_position(const struct machine *machine, uint32_t slice)
+{
     return machine_mem_position(machine, slice / machine->mem_slices, slice % machine->mem_slices);
 }
 
-uint32_t slice_queue(const struct machine *machine, uint32_t slice) {
+uint32_t slice_queue(const struct machine *machine, uint32_t slice)
+{
     return machine_queue_mem(machine, slice / machine->mem_slices, slice % machine->mem_slices);
 }

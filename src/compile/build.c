@@ -8,7 +8,8 @@
 #include <string.h>
 
 uint32_t build_buffer(struct compiler *c, enum buffer_kind kind, uint32_t planes, uint32_t count,
-                      const char *format, ...) {
+                      const char *format, ...)
+{
     char name[48];
     va_list arguments;
     va_start(arguments, format);
@@ -31,7 +32,9 @@ uint32_t build_buffer(struct compiler *c, enum buffer_kind kind, uint32_t planes
     return c->buffer_count++;
 }
 
-struct task *build_task(struct compiler *c, enum task_kind kind, uint32_t n, const char *format, ...) {
+struct task *build_task(struct compiler *c, enum task_kind kind, uint32_t n, const char *format,
+                        ...)
+{
     BASE_ASSERT(c->task_count < c->task_capacity && n > 0);
     struct task *task = &c->tasks[c->task_count++];
     task->kind = kind;
@@ -46,42 +49,49 @@ struct task *build_task(struct compiler *c, enum task_kind kind, uint32_t n, con
     return task;
 }
 
-void build_kernel(struct compiler *c, uint32_t n, const char *name) {
+void build_kernel(struct compiler *c, uint32_t n, const char *name)
+{
     struct task *task = build_task(c, TASK_KERNEL, n, "%s", name);
     task->kernel = BASE_NEW(&c->arena, struct kernel, 1);
     c->open = task->kernel;
 }
 
-static uint16_t add_input(struct compiler *c, struct access access, uint32_t planes, uint32_t plane) {
+static uint16_t add_input(struct compiler *c, struct access access, uint32_t planes, uint32_t plane)
+{
     struct kernel *k = c->open;
     BASE_ASSERT(k->input_count < KERNEL_INPUTS_MAX && access.buffer != NONE);
     k->inputs[k->input_count] = (struct kernel_input){access, (uint8_t)planes, (uint8_t)plane};
     return REF_INPUT(k->input_count++);
 }
 
-uint16_t build_input(struct compiler *c, struct access access, uint32_t planes) {
+uint16_t build_input(struct compiler *c, struct access access, uint32_t planes)
+{
     return add_input(c, access, planes, 0);
 }
 
-uint16_t build_input_plane(struct compiler *c, struct access access, uint32_t plane) {
+uint16_t build_input_plane(struct compiler *c, struct access access, uint32_t plane)
+{
     return add_input(c, access, 1, plane);
 }
 
-uint16_t build_op(struct compiler *c, enum isa_op op, uint16_t a, uint16_t b, uint32_t imm) {
+uint16_t build_op(struct compiler *c, enum isa_op op, uint16_t a, uint16_t b, uint32_t imm)
+{
     struct kernel *k = c->open;
     BASE_ASSERT(k->op_count < KERNEL_OPS_MAX);
     k->ops[k->op_count] = (struct kernel_op){.op = (uint8_t)op, .a = a, .b = b, .imm = imm};
     return (uint16_t)k->op_count++;
 }
 
-void build_output(struct compiler *c, uint16_t ref, struct access access) {
+void build_output(struct compiler *c, uint16_t ref, struct access access)
+{
     struct kernel *k = c->open;
     BASE_ASSERT(k->output_count < KERNEL_OUTPUTS_MAX && !REF_IS_INPUT(ref));
     k->outputs[k->output_count++] = (struct kernel_output){ref, access};
 }
 
 uint16_t build_reduce(struct compiler *c, enum isa_op op, const uint16_t *refs, uint32_t count,
-                      uint32_t width) {
+                      uint32_t width)
+{
     uint16_t partial[8];
     uint32_t partials = 0, next = 0;
     BASE_ASSERT(count > 0 && width <= 8);
@@ -107,25 +117,28 @@ uint16_t build_reduce(struct compiler *c, enum isa_op op, const uint16_t *refs, 
     return partial[0];
 }
 
-void build_load(struct compiler *c, const struct tile *tile, const char *name) {
+void build_load(struct compiler *c, const struct tile *tile, const char *name)
+{
     struct task *task = build_task(c, TASK_LOAD, tile->count, "%s", name);
     task->tile = *tile;
 }
 
 struct pass *build_pass(struct compiler *c, const struct tile *tile, uint32_t vectors, bool first,
-                        bool last, const char *name) {
+                        bool last, const char *name)
+{
     struct task *task = build_task(c, TASK_PASS, vectors, "%s", name);
     task->pass = BASE_NEW(&c->arena, struct pass, 1);
     task->pass->hemisphere = tile->hemisphere;
     task->pass->plane = tile->plane;
-    task->pass->vectors = vectors;
+    task->pass->vectors = task->pass->slots = vectors;
     task->pass->first = first;
     task->pass->last = last;
     return task->pass;
 }
 
 void build_segment(struct pass *pass, bool is_signed, uint32_t plane, struct access input,
-                   struct access output) {
+                   struct access output)
+{
     BASE_ASSERT(pass->segment_count < PASS_SEGMENTS_MAX);
     pass->segments[pass->segment_count++] =
         (struct pass_segment){is_signed, (uint8_t)plane, input, output};

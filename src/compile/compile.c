@@ -1,5 +1,5 @@
-/* The compiler's table of contents. Each pass is a file whose first comment says what it requires and
- * fills in; a checker runs after each. */
+/* The compiler's table of contents. Each pass is a file whose first comment says what it requires
+ * and fills in; a checker runs after each. */
 #include "compile/plan.h"
 
 #include <stdlib.h>
@@ -10,9 +10,13 @@
 #define TASKS_MAX (1u << 20)
 #define BUFFERS_MAX 4096u
 
-uint32_t compile_blocks(uint32_t chunk) { return (chunk + STRIPES - 2) / STRIPES + 1; }
+uint32_t compile_blocks(uint32_t chunk)
+{
+    return (chunk + STRIPES - 2) / STRIPES + 1;
+}
 
-uint32_t compile_bucket(const struct compile_plan *plan, uint32_t length) {
+uint32_t compile_bucket(const struct compile_plan *plan, uint32_t length)
+{
     uint32_t tiles = 1;
     while (tiles * plan->lanes < length) {
         tiles *= 2;
@@ -20,14 +24,23 @@ uint32_t compile_bucket(const struct compile_plan *plan, uint32_t length) {
     return BASE_MIN(tiles, plan->context_tiles) * plan->lanes;
 }
 
-/* ---- one program -------------------------------------------------------------------------------------- */
+/* ---- one program
+ * -------------------------------------------------------------------------------------- */
 
-static enum takt_status compiler_open(struct compiler *c, const struct compile_plan *plan, uint32_t chunk,
-                                      uint32_t bucket, bool all_logits, struct takt_error *error) {
-    *c = (struct compiler){.plan = plan, .graph = plan->graph, .machine = &plan->machine,
-                           .error = error, .chunk = chunk, .bucket = bucket,
-                           .tiles = bucket / plan->lanes, .blocks = compile_blocks(chunk),
-                           .all_logits = all_logits, .task_capacity = TASKS_MAX,
+static enum takt_status compiler_open(struct compiler *c, const struct compile_plan *plan,
+                                      uint32_t chunk, uint32_t bucket, bool all_logits,
+                                      struct takt_error *error)
+{
+    *c = (struct compiler){.plan = plan,
+                           .graph = plan->graph,
+                           .machine = &plan->machine,
+                           .error = error,
+                           .chunk = chunk,
+                           .bucket = bucket,
+                           .tiles = bucket / plan->lanes,
+                           .blocks = compile_blocks(chunk),
+                           .all_logits = all_logits,
+                           .task_capacity = TASKS_MAX,
                            .buffer_capacity = plan->buffer_count + BUFFERS_MAX};
     enum takt_status status = base_arena_create(&c->arena, ARENA_BYTES, error);
     if (status != TAKT_OK) {
@@ -44,7 +57,8 @@ static enum takt_status compiler_open(struct compiler *c, const struct compile_p
 
 typedef enum takt_status (*pass_function)(struct compiler *c);
 
-static enum takt_status run_passes(struct compiler *c, const pass_function *passes, size_t count) {
+static enum takt_status run_passes(struct compiler *c, const pass_function *passes, size_t count)
+{
     enum takt_status status = TAKT_OK;
     for (size_t i = 0; i < count && status == TAKT_OK; i++) {
         status = passes[i](c);
@@ -62,7 +76,8 @@ struct owned_program { /* a program and what it stands on */
 
 enum takt_status compile_program(struct program **program, const struct compile_plan *plan,
                                  uint32_t chunk, uint32_t bucket, bool all_logits,
-                                 struct takt_error *error) {
+                                 struct takt_error *error)
+{
     struct compiler c;
     BASE_ASSERT(chunk >= 1 && chunk <= plan->chunk_max && bucket % plan->lanes == 0);
     struct owned_program *owned = calloc(1, sizeof *owned);
@@ -102,7 +117,8 @@ enum takt_status compile_program(struct program **program, const struct compile_
     return TAKT_OK;
 }
 
-void compile_program_destroy(struct program *program) {
+void compile_program_destroy(struct program *program)
+{
     if (program != NULL) {
         struct owned_program *owned = (struct owned_program *)program; /* its first member */
         base_arena_destroy(&owned->arena);
@@ -110,14 +126,16 @@ void compile_program_destroy(struct program *program) {
     }
 }
 
-/* ---- the plan ---------------------------------------------------------------------------------------------- */
+/* ---- the plan
+ * ---------------------------------------------------------------------------------------------- */
 
 /* The largest steps must find room before the first one runs. */
 static enum takt_status check_room(const struct compile_plan *plan, uint32_t chunk,
-                                   struct takt_error *error) {
+                                   struct takt_error *error)
+{
     struct compiler c;
-    enum takt_status status = compiler_open(&c, plan, chunk, plan->context_tiles * plan->lanes,
-                                            chunk > 1, error);
+    enum takt_status status =
+        compiler_open(&c, plan, chunk, plan->context_tiles * plan->lanes, chunk > 1, error);
     if (status == TAKT_OK) {
         status = run_passes(&c, MEMORY_PASSES, BASE_COUNT(MEMORY_PASSES));
         base_arena_destroy(&c.arena);
@@ -125,7 +143,8 @@ static enum takt_status check_room(const struct compile_plan *plan, uint32_t chu
     return status;
 }
 
-static uint64_t plan_bytes(const struct graph *graph, const struct machine *machine) {
+static uint64_t plan_bytes(const struct graph *graph, const struct machine *machine)
+{
     uint64_t vectors = 64 + 2ull * machine->mem_slices * machine->mem_words;
     return vectors * machine_lanes(machine) + (uint64_t)graph->layers * 65536 +
            (uint64_t)graph->vocab * 64 + PLAN_OVERHEAD_BYTES;
@@ -133,12 +152,13 @@ static uint64_t plan_bytes(const struct graph *graph, const struct machine *mach
 
 enum takt_status compile_plan_create(struct compile_plan **out, const struct graph *graph,
                                      const struct machine *machine, uint32_t context,
-                                     uint32_t chunk_max, struct takt_error *error) {
+                                     uint32_t chunk_max, struct takt_error *error)
+{
     uint32_t most = BASE_MIN(machine->mxm_accumulators / 4, 256u);
     if (chunk_max < 1 || chunk_max > most) {
         return base_fail(error, TAKT_LIMIT,
-                         "compile: chunks of %u tokens; \"%s\" has accumulators for 1..%u", chunk_max,
-                         machine->name, most);
+                         "compile: chunks of %u tokens; \"%s\" has accumulators for 1..%u",
+                         chunk_max, machine->name, most);
     }
     struct compile_plan *plan = calloc(1, sizeof *plan);
     if (plan == NULL) {
@@ -167,13 +187,15 @@ enum takt_status compile_plan_create(struct compile_plan **out, const struct gra
     return TAKT_OK;
 }
 
-void compile_plan_destroy(struct compile_plan *plan) {
+void compile_plan_destroy(struct compile_plan *plan)
+{
     if (plan != NULL) {
         base_arena_destroy(&plan->arena);
         free(plan);
     }
 }
 
-const struct program_image *compile_plan_image(const struct compile_plan *plan) {
+const struct program_image *compile_plan_image(const struct compile_plan *plan)
+{
     return &plan->image;
 }

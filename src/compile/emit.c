@@ -3,8 +3,8 @@
  *
  * Requires: each queue's instructions sorted by cycle. Fills in: the program's text and its cycles.
  * Every queue first waits at Sync for the one Notify of the program, so schedule cycle 0 is machine
- * cycle notify_cycles; the last word is the Sync at which the queue parks. Runs of one instruction at
- * even distances become Repeat, gaps become Nop.
+ * cycle notify_cycles; the last word is the Sync at which the queue parks. Runs of one instruction
+ * at even distances become Repeat, gaps become Nop.
  */
 #include "compile/internal.h"
 
@@ -16,19 +16,22 @@ struct writer {
     uint32_t count;
 };
 
-static void put(struct writer *w, const struct isa_instruction *instruction) {
+static void put(struct writer *w, const struct isa_instruction *instruction)
+{
     if (w->words != NULL) {
         w->words[w->count] = isa_encode(instruction);
     }
     w->count++;
 }
 
-static void put_op(struct writer *w, enum isa_op op) {
+static void put_op(struct writer *w, enum isa_op op)
+{
     struct isa_instruction instruction = {.op = (uint8_t)op};
     put(w, &instruction);
 }
 
-static void put_nops(struct writer *w, uint64_t cycles) {
+static void put_nops(struct writer *w, uint64_t cycles)
+{
     while (cycles > 0) {
         uint64_t n = BASE_MIN(cycles, NOP_MAX);
         struct isa_instruction nop = {.op = ISA_NOP, .count = (uint16_t)n};
@@ -37,7 +40,8 @@ static void put_nops(struct writer *w, uint64_t cycles) {
     }
 }
 
-static bool steps(enum isa_op op) {
+static bool steps(enum isa_op op)
+{
     const struct isa_op_info *info = isa_op_info(op);
     for (uint32_t i = 0; i < ISA_FIELDS_MAX; i++) {
         if (info->fields[i] == ISA_FIELD_ADDRESS || info->fields[i] == ISA_FIELD_INDEX) {
@@ -48,7 +52,8 @@ static bool steps(enum isa_op op) {
 }
 
 /* Does b repeat a but for its address? *step = the difference. */
-static bool repeats(const struct isa_instruction *a, const struct isa_instruction *b, int32_t *step) {
+static bool repeats(const struct isa_instruction *a, const struct isa_instruction *b, int32_t *step)
+{
     *step = (int32_t)b->address - (int32_t)a->address;
     return a->op == b->op && a->a == b->a && a->b == b->b && a->d == b->d && a->map == b->map &&
            a->imm == b->imm && a->address2 == b->address2 &&
@@ -56,8 +61,10 @@ static bool repeats(const struct isa_instruction *a, const struct isa_instructio
 }
 
 /* Length of the run of even distance and step that begins at item i; 1 when there is none. */
-static uint32_t run_length(const struct queue_issues *q, uint32_t i, uint32_t *delay, int32_t *step) {
-    if (i + 1 >= q->count || !repeats(&q->items[i].instruction, &q->items[i + 1].instruction, step)) {
+static uint32_t run_length(const struct queue_issues *q, uint32_t i, uint32_t *delay, int32_t *step)
+{
+    if (i + 1 >= q->count ||
+        !repeats(&q->items[i].instruction, &q->items[i + 1].instruction, step)) {
         return 1;
     }
     *delay = q->items[i + 1].cycle - q->items[i].cycle;
@@ -73,7 +80,8 @@ static uint32_t run_length(const struct queue_issues *q, uint32_t i, uint32_t *d
     return pays && *delay <= 65535 ? n : 1;
 }
 
-static void put_queue(struct writer *w, const struct queue_issues *q, bool notifier, uint32_t start) {
+static void put_queue(struct writer *w, const struct queue_issues *q, bool notifier, uint32_t start)
+{
     if (notifier) {
         put_op(w, ISA_NOTIFY);
     }
@@ -98,7 +106,8 @@ static void put_queue(struct writer *w, const struct queue_issues *q, bool notif
     put_op(w, ISA_SYNC);
 }
 
-enum takt_status emit(struct compiler *c, struct program *program, struct base_arena *arena) {
+enum takt_status emit(struct compiler *c, struct program *program, struct base_arena *arena)
+{
     uint32_t queues = machine_queue_count(c->machine);
     uint32_t start = c->machine->notify_cycles;
     program->machine = *c->machine;
@@ -125,7 +134,8 @@ enum takt_status emit(struct compiler *c, struct program *program, struct base_a
 }
 
 /* Reads the text back and demands the schedule: every instruction, every cycle. */
-static void check_queue(const struct compiler *c, const struct program *program, uint32_t index) {
+static void check_queue(const struct compiler *c, const struct program *program, uint32_t index)
+{
     const struct queue_issues *q = &c->queues[index];
     uint64_t now = c->machine->notify_cycles;
     uint32_t next = 0;
@@ -164,7 +174,8 @@ static void check_queue(const struct compiler *c, const struct program *program,
     BASE_ASSERT(next == q->count);
 }
 
-enum takt_status emit_check(struct compiler *c, const struct program *program) {
+enum takt_status emit_check(struct compiler *c, const struct program *program)
+{
     for (uint32_t i = 0; i < program->queue_count; i++) {
         check_queue(c, program, i);
     }

@@ -7,7 +7,9 @@
 
 #include <string.h>
 
-static uint8_t *add_segment(struct compile_plan *plan, uint32_t slice, uint32_t address, uint32_t count) {
+static uint8_t *add_segment(struct compile_plan *plan, uint32_t slice, uint32_t address,
+                            uint32_t count)
+{
     BASE_ASSERT(plan->image.segment_count < plan->segment_capacity);
     uint8_t *data = BASE_NEW(&plan->arena, uint8_t, (size_t)count * plan->lanes);
     plan->image.segments[plan->image.segment_count++] =
@@ -15,9 +17,11 @@ static uint8_t *add_segment(struct compile_plan *plan, uint32_t slice, uint32_t 
     return data;
 }
 
-/* ---- weights ---------------------------------------------------------------------------------------------- */
+/* ---- weights
+ * ---------------------------------------------------------------------------------------------- */
 
-static void add_weight_segments(struct compile_plan *plan) {
+static void add_weight_segments(struct compile_plan *plan)
+{
     for (uint32_t h = 0; h < 2; h++) {
         for (uint32_t p = 0; p < MACHINE_PLANES; p++) {
             if (p == 1 && plan->group_slice[h][1] == plan->group_slice[h][0]) {
@@ -34,7 +38,8 @@ static void add_weight_segments(struct compile_plan *plan) {
 }
 
 static void fill_tile(struct compile_plan *plan, const struct product *product, uint32_t column,
-                      uint32_t row) {
+                      uint32_t row)
+{
     const struct weight_tile *tile = &product->tiles[column * product->in->pieces + row];
     const int32_t *outputs = &product->out->source[column * plan->lanes];
     const int32_t *inputs = &product->in->source[row * plan->lanes];
@@ -54,9 +59,11 @@ static void fill_tile(struct compile_plan *plan, const struct product *product, 
     }
 }
 
-/* ---- constants: byte planes of a LINEAR buffer ------------------------------------------------------------- */
+/* ---- constants: byte planes of a LINEAR buffer
+ * ------------------------------------------------------------- */
 
-static void put_constant(struct compile_plan *plan, uint32_t index, const uint32_t *values) {
+static void put_constant(struct compile_plan *plan, uint32_t index, const uint32_t *values)
+{
     const struct buffer *b = &plan->buffers[index];
     for (uint32_t plane = 0; plane < b->planes; plane++) {
         uint8_t *data = add_segment(plan, b->slice + plane, b->address, b->count);
@@ -68,14 +75,16 @@ static void put_constant(struct compile_plan *plan, uint32_t index, const uint32
 
 /* binary32 values of a tensor, piece by piece in its layout; zero where a lane holds nothing. */
 static void put_floats(struct compile_plan *plan, uint32_t index, const struct layout *layout,
-                       const float *values, uint32_t *scratch) {
+                       const float *values, uint32_t *scratch)
+{
     for (size_t i = 0; i < (size_t)layout->pieces * plan->lanes; i++) {
         scratch[i] = layout->source[i] < 0 ? 0 : num_bits(values[layout->source[i]]);
     }
     put_constant(plan, index, scratch);
 }
 
-static void put_product(struct compile_plan *plan, const struct product *product, uint32_t *scratch) {
+static void put_product(struct compile_plan *plan, const struct product *product, uint32_t *scratch)
+{
     for (uint32_t column = 0; column < product->out->pieces; column++) {
         for (uint32_t row = 0; row < product->in->pieces; row++) {
             fill_tile(plan, product, column, row);
@@ -84,9 +93,11 @@ static void put_product(struct compile_plan *plan, const struct product *product
     put_floats(plan, product->scale, product->out, product->matrix->scales, scratch);
 }
 
-/* ---- tiles and maps that every model needs ------------------------------------------------------------------- */
+/* ---- tiles and maps that every model needs
+ * ------------------------------------------------------------------- */
 
-static void put_constant_tiles(struct compile_plan *plan) {
+static void put_constant_tiles(struct compile_plan *plan)
+{
     const struct plan_constants *k = &plan->constants;
     uint32_t lanes = plan->lanes;
     for (uint32_t h = 0; h < 2; h++) {
@@ -98,9 +109,12 @@ static void put_constant_tiles(struct compile_plan *plan) {
                 replicate[lane] = 1;
             }
         }
-        /* Row 0 of a head's lanes (all of them hold its code) goes to lane 2 head, and 2 head + 1. */
-        uint8_t *select_k = add_segment(plan, plan->group_slice[h][0], k->select_k[h], plan->heads_word);
-        uint8_t *select_v = add_segment(plan, plan->group_slice[h][0], k->select_v[h], plan->heads_word);
+        /* Row 0 of a head's lanes (all of them hold its code) goes to lane 2 head, and 2 head + 1.
+         */
+        uint8_t *select_k =
+            add_segment(plan, plan->group_slice[h][0], k->select_k[h], plan->heads_word);
+        uint8_t *select_v =
+            add_segment(plan, plan->group_slice[h][0], k->select_v[h], plan->heads_word);
         for (uint32_t head = 0; head < plan->heads_word; head++) {
             for (uint32_t s = 0; s < plan->superlanes; s++) {
                 select_k[head * lanes + s * STRIPES + 2 * head] = 1;
@@ -110,7 +124,8 @@ static void put_constant_tiles(struct compile_plan *plan) {
     }
 }
 
-static void put_maps(struct compile_plan *plan, uint32_t *scratch) {
+static void put_maps(struct compile_plan *plan, uint32_t *scratch)
+{
     const struct plan_constants *k = &plan->constants;
     uint32_t lanes = plan->lanes, superlanes = plan->superlanes, hs = plan->head_superlanes;
     for (uint32_t l = 0; l < lanes; l++) {
@@ -139,7 +154,8 @@ static void put_maps(struct compile_plan *plan, uint32_t *scratch) {
     put_constant(plan, k->head_mask, scratch);
 }
 
-void plan_image(struct compile_plan *plan) {
+void plan_image(struct compile_plan *plan)
+{
     const struct graph *g = plan->graph;
     uint32_t pieces = plan->superlanes;
     const struct layout *layouts[] = {&plan->width_layout, &plan->ffn_layout, &plan->q_layout,

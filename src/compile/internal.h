@@ -17,20 +17,23 @@
 #define NONE 0xFFFFFFFFu
 #define STRIPES 16u /* a superlane's lanes, a transposer's streams, the rows of one LW */
 
-/* ---- layouts: which element of a tensor lies in which lane of which piece ---------------------- */
+/* ---- layouts: which element of a tensor lies in which lane of which piece ----------------------
+ */
 
 struct layout {
     uint32_t pieces;
     int32_t *source; /* [pieces][lanes]: element, or -1 for a lane that holds zero */
 };
 
-/* ---- buffers: vectors in memory ------------------------------------------------------------------ */
+/* ---- buffers: vectors in memory
+ * ------------------------------------------------------------------ */
 
 enum buffer_kind {
     BUFFER_LINEAR, /* byte plane b of vector v: slice + b, address + v */
     BUFFER_STRIPE, /* one plane; vector v: slice + v % 16, address + v / 16 */
-    BUFFER_SKEW    /* four planes; slice + (v + 4 b) % 16, address + v / 16 * 4 + b: the sixteen vectors
-                      of a plane lie in different slices, and so do the four planes of a vector */
+    BUFFER_SKEW    /* four planes; slice + (v + 4 b) % 16, address + v / 16 * 4 + b: the sixteen
+                      vectors    of a plane lie in different slices, and so do the four planes of a vector
+                    */
 };
 
 struct buffer {
@@ -47,8 +50,8 @@ struct buffer {
     uint32_t *read;    /* [count or 1]: first cycle a write may issue */
 };
 
-/* Vector i of a burst is buffer vector base + (j % n0) s0 + (j / n0 % n1) s1 + j / (n0 n1) s2, where
- * j = first + i. */
+/* Vector i of a burst is buffer vector base + (j % n0) s0 + (j / n0 % n1) s1 + j / (n0 n1) s2,
+ * where j = first + i. */
 struct access {
     uint32_t buffer;
     uint32_t first;
@@ -56,7 +59,8 @@ struct access {
     uint32_t n0, s0, n1, s1, s2;
 };
 
-/* ---- tasks ------------------------------------------------------------------------------------------ */
+/* ---- tasks
+ * ------------------------------------------------------------------------------------------ */
 
 /* An operand or result of a VXM kernel. */
 #define KERNEL_OPS_MAX 40u
@@ -114,7 +118,8 @@ struct pass_segment {
 };
 struct pass {
     uint32_t hemisphere, plane;
-    uint32_t vectors; /* a segment */
+    uint32_t vectors;           /* a segment */
+    uint32_t slots, first_slot; /* accumulators a segment, and the first vector's */
     uint32_t segment_count;
     bool first, last; /* of the passes that add up */
     struct pass_segment segments[PASS_SEGMENTS_MAX];
@@ -135,26 +140,29 @@ struct task {
     enum task_kind kind;
     char name[40];
     uint32_t layer;
-    uint32_t n;              /* vectors or steps */
-    struct kernel *kernel;   /* KERNEL */
-    struct tile tile;        /* LOAD */
-    struct pass *pass;       /* PASS */
-    uint32_t hemisphere;     /* TRANSPOSE, PERMUTE, DISTRIBUTE: which SXM */
-    uint32_t unit;           /* which transposer or first distributor */
-    uint32_t planes, plane;  /* DISTRIBUTE, GATHER: byte planes; TRANSPOSE: input plane */
-    uint32_t out_plane;      /* TRANSPOSE, PERMUTE */
-    uint32_t rows;           /* TRANSPOSE: mask of streams that take part */
+    uint32_t n;             /* vectors or steps */
+    struct kernel *kernel;  /* KERNEL */
+    struct tile tile;       /* LOAD */
+    struct pass *pass;      /* PASS */
+    uint32_t hemisphere;    /* TRANSPOSE, PERMUTE, DISTRIBUTE: which SXM */
+    uint32_t unit;          /* which transposer or first distributor */
+    uint32_t planes, plane; /* DISTRIBUTE, GATHER: byte planes; TRANSPOSE: input plane */
+    uint32_t out_plane;     /* TRANSPOSE, PERMUTE */
+    uint32_t rows;          /* TRANSPOSE: mask of streams that take part */
     struct access in, out, map;
     /* TRANSPOSE with map: the input words are gathered at address offset of step i */
-    struct access offset;    /* buffer NONE: no gather; else n0.. give the address added to the buffer's */
+    struct access
+        offset; /* buffer NONE: no gather; else n0.. give the address added to the buffer's */
     /* SCATTER: slice quad target + 0..3 */
     uint32_t target_slice, target_buffer;
     struct access target_address; /* added to the target buffer's address, as above */
-    bool shared_value, shared_map; /* one stream for the four slices, else one each (vector + 0..3) */
-    uint64_t start;          /* where the schedule put it: cycle of the unit's first issue */
+    bool shared_value,
+        shared_map; /* one stream for the four slices, else one each (vector + 0..3) */
+    uint64_t start; /* where the schedule put it: cycle of the unit's first issue */
 };
 
-/* ---- the plan: what all programs of a model share ------------------------------------------------------ */
+/* ---- the plan: what all programs of a model share
+ * ------------------------------------------------------ */
 
 struct weight_tile { /* of a product: column piece c, row piece k */
     uint32_t hemisphere, plane, slice, address, groups;
@@ -168,7 +176,8 @@ struct product {
 
 /* Constant tiles, one copy a hemisphere. */
 struct plan_constants {
-    uint32_t ones[2], replicate[2], select_k[2], select_v[2]; /* addresses in the hemisphere's group 0 */
+    uint32_t ones[2], replicate[2], select_k[2],
+        select_v[2];        /* addresses in the hemisphere's group 0 */
     uint32_t swap_map;      /* u8: neighbours exchanged */
     uint32_t broadcast_map; /* u8 [16]: all lanes of a superlane take lane x */
     uint32_t rotate_map;    /* i16 [superlanes]: rotation by k superlanes */
@@ -190,15 +199,15 @@ struct compile_plan {
     struct base_arena arena;
     uint32_t lanes, superlanes, quads; /* quads: positions of MEM, both hemispheres */
     uint32_t context, chunk_max;
-    uint32_t context_tiles;            /* KV cache, in tiles of `lanes` positions */
-    uint32_t group_slice[2][2];        /* first slice of a plane's sixteen weight slices, global */
-    uint32_t *quad_used;               /* [quads] words taken by the plan */
+    uint32_t context_tiles;     /* KV cache, in tiles of `lanes` positions */
+    uint32_t group_slice[2][2]; /* first slice of a plane's sixteen weight slices, global */
+    uint32_t *quad_used;        /* [quads] words taken by the plan */
     uint32_t buffer_count;
-    struct buffer *buffers;            /* [buffer_count], the fixed ones */
+    struct buffer *buffers; /* [buffer_count], the fixed ones */
     struct program_image image;
     uint32_t segment_capacity;
     /* heads: K and V words */
-    uint32_t group_heads;  /* query heads a KV head */
+    uint32_t group_heads; /* query heads a KV head */
     uint32_t head_superlanes, heads_word, kv_words, key_groups, row_ring;
     struct layout width_layout, ffn_layout, q_layout, kv_layout, vocab_layout;
     struct plan_constants constants;
@@ -210,7 +219,8 @@ struct compile_plan {
     uint8_t **group_data[2][2]; /* [16] the words of each slice */
 };
 
-/* ---- one compilation ------------------------------------------------------------------------------------- */
+/* ---- one compilation
+ * ------------------------------------------------------------------------------------- */
 
 struct issue { /* one instruction at its cycle */
     uint32_t cycle;
@@ -243,15 +253,16 @@ struct compiler {
     struct task *tasks;
     uint32_t request_count;
     struct binding_request requests[16];
-    struct kernel *open;    /* the kernel being built by lower */
+    struct kernel *open; /* the kernel being built by lower */
     uint32_t layer;
-    uint32_t turn;          /* spreads work over hemispheres */
+    uint32_t turn; /* spreads work over hemispheres */
     struct reserve *reserve;
     struct queue_issues *queues;
-    uint64_t end_cycle;     /* first cycle after the last instruction */
+    uint64_t end_cycle; /* first cycle after the last instruction */
 };
 
-/* ---- passes, in order; each has its checker ----------------------------------------------------------------- */
+/* ---- passes, in order; each has its checker
+ * ----------------------------------------------------------------- */
 
 enum takt_status plan_build(struct compile_plan *plan, struct takt_error *error);
 enum takt_status lower(struct compiler *c);
@@ -264,7 +275,8 @@ enum takt_status emit(struct compiler *c, struct program *program, struct base_a
 enum takt_status emit_check(struct compiler *c, const struct program *program);
 enum takt_status bind(struct compiler *c, struct program *program, struct base_arena *arena);
 
-/* ---- buffers (buffer.c) ---------------------------------------------------------------------------------------- */
+/* ---- buffers (buffer.c)
+ * ---------------------------------------------------------------------------------------- */
 
 struct program_place buffer_place(const struct buffer *buffer, uint32_t vector, uint32_t plane);
 uint32_t access_vector(const struct access *access, uint32_t i);
@@ -277,13 +289,15 @@ uint32_t slice_queue(const struct machine *machine, uint32_t slice);
 uint32_t buffer_words(const struct buffer *buffer); /* addresses it takes in each of its slices */
 uint32_t buffer_slices(const struct buffer *buffer);
 
-/* ---- building tasks (build.c) -------------------------------------------------------------------------------------- */
+/* ---- building tasks (build.c)
+ * -------------------------------------------------------------------------------------- */
 
-/* A temporary of this name: made when first asked for, the same one afterwards (layers reuse it). */
+/* A temporary of this name: made when first asked for, the same one afterwards (layers reuse it).
+ */
 uint32_t build_buffer(struct compiler *c, enum buffer_kind kind, uint32_t planes, uint32_t count,
                       const char *format, ...) __attribute__((format(printf, 5, 6)));
-struct task *build_task(struct compiler *c, enum task_kind kind, uint32_t n, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+struct task *build_task(struct compiler *c, enum task_kind kind, uint32_t n, const char *format,
+                        ...) __attribute__((format(printf, 4, 5)));
 void build_kernel(struct compiler *c, uint32_t n, const char *name); /* opens a kernel */
 uint16_t build_input(struct compiler *c, struct access access, uint32_t planes);
 uint16_t build_input_plane(struct compiler *c, struct access access, uint32_t plane);
@@ -298,20 +312,30 @@ struct pass *build_pass(struct compiler *c, const struct tile *tile, uint32_t ve
 void build_segment(struct pass *pass, bool is_signed, uint32_t plane, struct access input,
                    struct access output);
 
-/* ---- cross-lane maxima (lower_max.c) ---------------------------------------------------------------------------------- */
+/* ---- cross-lane maxima (lower_max.c)
+ * ---------------------------------------------------------------------------------- */
 
-/* in: STRIPE, `items` byte vectors; returns a LINEAR byte buffer [items]: each vector's maximum over all
- * lanes (segments: over the lanes of each KV head) in every lane it was taken over. */
-uint32_t lower_max_bytes(struct compiler *c, uint32_t in, uint32_t items, bool segments, const char *name);
+/* in: STRIPE, `items` byte vectors; returns a LINEAR byte buffer [items]: each vector's maximum
+ * over all lanes (segments: over the lanes of each KV head) in every lane it was taken over. */
+uint32_t lower_max_bytes(struct compiler *c, uint32_t in, uint32_t items, bool segments,
+                         const char *name);
 /* in: SKEW, `items` binary32 vectors; returns LINEAR binary32 [items]. */
 uint32_t lower_max_f32(struct compiler *c, uint32_t in, uint32_t items, const char *name);
 
-/* q, k, v, out: tensors in the head layouts. */
-void lower_attention(struct compiler *c, uint32_t q, uint32_t k, uint32_t v, uint32_t out);
+/* Where attention leaves its result: 16-bit activations of the product that follows ([pieces *
+ * chunk], the layout of q), and their scale ([chunk] binary32). */
+struct attention_result {
+    uint32_t q16, down;
+};
+/* q, k, v: tensors in the head layouts. */
+void lower_attention(struct compiler *c, uint32_t q, uint32_t k, uint32_t v,
+                     const struct attention_result *result);
 
-/* ---- products and quantisation (lower_product.c) ---------------------------------------------------------------------- */
+/* ---- products and quantisation (lower_product.c)
+ * ---------------------------------------------------------------------- */
 
-/* Largest exponent byte of each token over `pieces` pieces of x: vectors first .. of the STRIPE buffer out. */
+/* Largest exponent byte of each token over `pieces` pieces of x: vectors first .. of the STRIPE
+ * buffer out. */
 void lower_exponents(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens, uint32_t out,
                      uint32_t first, const char *name);
 /* Ops that turn the broadcast exponent byte into 2^(141-E) or 2^(E-141). */
@@ -320,36 +344,43 @@ uint16_t lower_scale_down(struct compiler *c, struct access exponent);
 /* Ops acc = fma(256, f(hi), f(lo)). */
 uint16_t lower_combine(struct compiler *c, struct access hi, struct access lo);
 /* out[i] = op over the inputs' vectors i, i < n. */
-void lower_reduce_burst(struct compiler *c, enum isa_op op, const struct access *inputs, uint32_t count,
-                        uint32_t planes, uint32_t n, struct access out, const char *name);
+void lower_reduce_burst(struct compiler *c, enum isa_op op, const struct access *inputs,
+                        uint32_t count, uint32_t planes, uint32_t n, struct access out,
+                        const char *name);
 /* [pieces * tokens] 16 bits, of x and its tokens' broadcast exponents (vectors 0 .. tokens-1). */
 uint32_t lower_quantise(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens,
                         uint32_t exponents, const char *name);
-/* Sums over lanes and pieces: byte plane planes[s] of vectors p * stride + 0 .. n-1 of in[p] through a
- * tile of ones into outputs[s], int32 in every lane. */
-void lower_ones(struct compiler *c, const uint32_t *in, uint32_t pieces, uint32_t stride, uint32_t n,
-                const uint32_t *planes, const uint32_t *outputs, uint32_t segments, const char *name);
-/* Both give 16-bit activations and, per token, the scale of the epilogue: x * gain with 1 / rms in the
- * scale; x as it is. */
-uint32_t lower_normalise(struct compiler *c, uint32_t x, uint32_t gain, uint32_t tokens, uint32_t *scale,
-                         const char *name);
+/* Sums over lanes and pieces: byte plane planes[s] of vectors p * stride + 0 .. n-1 of in[p]
+ * through a tile of ones into outputs[s], int32 in every lane. */
+void lower_ones(struct compiler *c, const uint32_t *in, uint32_t pieces, uint32_t stride,
+                uint32_t n, const uint32_t *planes, const uint32_t *outputs, uint32_t segments,
+                const char *name);
+/* Both give 16-bit activations and, per token, the scale of the epilogue: x * gain with 1 / rms in
+ * the scale; x as it is. */
+uint32_t lower_normalise(struct compiler *c, uint32_t x, uint32_t gain, uint32_t tokens,
+                         uint32_t *scale, const char *name);
 uint32_t lower_activations(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens,
                            uint32_t *scale, const char *name);
 /* out = [residual +] product of the activations; residual NONE for none. */
 void lower_product(struct compiler *c, const struct product *product, uint32_t q16, uint32_t tokens,
                    uint32_t scale, uint32_t residual, uint32_t out, const char *name);
 
-/* ---- VXM mapping (kernel.c) ------------------------------------------------------------------------------------------------ */
+/* ---- VXM mapping (kernel.c)
+ * ------------------------------------------------------------------------------------------------
+ */
 
-/* Assigns level, column and row to every op of a copy of `kernel`, starting the zigzag over columns at
- * `phase` (0..5) with rows turned by `turn`, for bursts of n vectors; false when this start has no mapping. */
-bool kernel_map(const struct compiler *c, const struct kernel *kernel, uint32_t phase, uint32_t turn,
-                uint32_t n, struct kernel *mapped);
+/* Assigns level, column and row to every op of a copy of `kernel`, starting the zigzag over columns
+ * at `phase` (0..5) with rows turned by `turn`, for bursts of n vectors; false when this start has
+ * no mapping. */
+bool kernel_map(const struct compiler *c, const struct kernel *kernel, uint32_t phase,
+                uint32_t turn, uint32_t n, struct kernel *mapped);
 bool kernel_eastward(const struct kernel_op *op, uint32_t phase); /* direction to the next level */
 uint32_t kernel_level_column(uint32_t phase, uint32_t level);
 uint32_t kernel_result_planes(enum isa_op op);
 
-/* ---- reservations (reserve.c) ------------------------------------------------------------------------------------------------ */
+/* ---- reservations (reserve.c)
+ * ------------------------------------------------------------------------------------------------
+ */
 
 struct reserve;
 struct reserve *reserve_create(struct compiler *c);
@@ -358,8 +389,8 @@ uint32_t reserve_mark(const struct reserve *r);
 void reserve_rollback(struct reserve *r, uint32_t mark);
 /* Issue slot of a queue. */
 bool reserve_queue(struct reserve *r, uint32_t queue, int64_t cycle);
-/* How much later a run of n issues from `cycle` on must start to pass what is booked there now; 0: it is
- * free. */
+/* How much later a run of n issues from `cycle` on must start to pass what is booked there now; 0:
+ * it is free. */
 uint32_t reserve_queue_shift(const struct reserve *r, uint32_t queue, int64_t cycle, uint32_t n);
 /* A value at position `from` in `cycle`, moving to position `to` (its direction follows; from == to
  * needs `west`). `stream`: first of `width` streams. */

@@ -14,13 +14,18 @@
 
 static const uint8_t ZIGZAG[6] = {0, 1, 2, 3, 2, 1};
 
-uint32_t kernel_level_column(uint32_t phase, uint32_t level) { return ZIGZAG[(phase + level) % 6]; }
+uint32_t kernel_level_column(uint32_t phase, uint32_t level)
+{
+    return ZIGZAG[(phase + level) % 6];
+}
 
-bool kernel_eastward(const struct kernel_op *op, uint32_t phase) {
+bool kernel_eastward(const struct kernel_op *op, uint32_t phase)
+{
     return kernel_level_column(phase, op->level + 1u) > op->column;
 }
 
-uint32_t kernel_result_planes(enum isa_op op) {
+uint32_t kernel_result_planes(enum isa_op op)
+{
     const struct isa_op_info *info = isa_op_info(op);
     for (uint32_t i = 0; i < ISA_FIELDS_MAX; i++) {
         const struct isa_field_info *field = isa_field_info(info->fields[i]);
@@ -31,10 +36,15 @@ uint32_t kernel_result_planes(enum isa_op op) {
     return 0;
 }
 
-static bool uses(const struct kernel_op *op, uint16_t ref) { return op->a == ref || op->b == ref; }
+static bool uses(const struct kernel_op *op, uint16_t ref)
+{
+    return op->a == ref || op->b == ref;
+}
 
-/* Levels: as early as operands allow, then as late as consumers allow for ops that read only memory. */
-static void set_levels(struct kernel *k) {
+/* Levels: as early as operands allow, then as late as consumers allow for ops that read only
+ * memory. */
+static void set_levels(struct kernel *k)
+{
     for (uint32_t i = 0; i < k->op_count; i++) {
         struct kernel_op *op = &k->ops[i];
         op->level = 0;
@@ -59,7 +69,8 @@ static void set_levels(struct kernel *k) {
 }
 
 /* Inserts a copy of op `ref` at index `at`, behind it; later references are renumbered. */
-static uint16_t insert_copy(struct kernel *k, uint16_t ref) {
+static uint16_t insert_copy(struct kernel *k, uint16_t ref)
+{
     uint32_t at = ref + 1u;
     if (k->op_count == KERNEL_OPS_MAX) {
         return REF_NONE;
@@ -87,7 +98,8 @@ static uint16_t insert_copy(struct kernel *k, uint16_t ref) {
 }
 
 /* A value whose consumers stand further than one level on is handed on by copies. */
-static bool bridge_levels(struct kernel *k) {
+static bool bridge_levels(struct kernel *k)
+{
     for (uint16_t i = 0; i < k->op_count; i++) {
         uint32_t next = k->ops[i].level + 1u;
         bool far = false;
@@ -112,7 +124,8 @@ static bool bridge_levels(struct kernel *k) {
     return true;
 }
 
-static bool has_consumer(const struct kernel *k, uint16_t ref) {
+static bool has_consumer(const struct kernel *k, uint16_t ref)
+{
     for (uint32_t j = 0; j < k->op_count; j++) {
         if (uses(&k->ops[j], ref)) {
             return true;
@@ -122,14 +135,14 @@ static bool has_consumer(const struct kernel *k, uint16_t ref) {
 }
 
 /* A result leaves in one direction: outputs in the other hemisphere get a copy that turns round. */
-static bool split_directions(const struct compiler *c, struct kernel *k, uint32_t phase) {
+static bool split_directions(const struct compiler *c, struct kernel *k, uint32_t phase)
+{
     for (uint32_t i = 0; i < k->output_count; i++) {
         uint16_t ref = k->outputs[i].op;
         const struct kernel_op *op = &k->ops[ref];
         bool east = c->buffers[k->outputs[i].access.buffer].slice >= c->machine->mem_slices;
-        bool clash = has_consumer(k, ref) &&
-                     (kernel_level_column(phase, op->level + 1u) >
-                      kernel_level_column(phase, op->level)) != east;
+        bool clash = has_consumer(k, ref) && (kernel_level_column(phase, op->level + 1u) >
+                                              kernel_level_column(phase, op->level)) != east;
         for (uint32_t j = 0; j < i; j++) {
             bool other = c->buffers[k->outputs[j].access.buffer].slice >= c->machine->mem_slices;
             clash = clash || (k->outputs[j].op == ref && other != east);
@@ -147,12 +160,17 @@ static bool split_directions(const struct compiler *c, struct kernel *k, uint32_
     return true;
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------- */
+/* ---- rows
+ * ---------------------------------------------------------------------------------------- */
 
-static bool rows_share(uint32_t a, uint32_t b) { return (a + 4 - b) % 4 != 2; }
+static bool rows_share(uint32_t a, uint32_t b)
+{
+    return (a + 4 - b) % 4 != 2;
+}
 
 static bool row_fits(const struct kernel *k, uint32_t index, uint32_t row, uint32_t n,
-                     uint32_t level_cycles) {
+                     uint32_t level_cycles)
+{
     const struct kernel_op *op = &k->ops[index];
     if (isa_op_info((enum isa_op)op->op)->unit == ISA_UNIT_VXM_LARGE &&
         !machine_vxm_is_large(row * MACHINE_VXM_COLUMNS + op->column)) {
@@ -181,7 +199,8 @@ static bool row_fits(const struct kernel *k, uint32_t index, uint32_t row, uint3
 }
 
 static bool assign_rows(struct kernel *k, uint32_t index, uint32_t turn, uint32_t n,
-                        uint32_t level_cycles, uint32_t *budget) {
+                        uint32_t level_cycles, uint32_t *budget)
+{
     if (index == k->op_count) {
         return true;
     }
@@ -203,8 +222,9 @@ static bool assign_rows(struct kernel *k, uint32_t index, uint32_t turn, uint32_
     return false;
 }
 
-bool kernel_map(const struct compiler *c, const struct kernel *kernel, uint32_t phase, uint32_t turn,
-                uint32_t n, struct kernel *mapped) {
+bool kernel_map(const struct compiler *c, const struct kernel *kernel, uint32_t phase,
+                uint32_t turn, uint32_t n, struct kernel *mapped)
+{
     *mapped = *kernel;
     set_levels(mapped);
     if (!bridge_levels(mapped) || !split_directions(c, mapped, phase)) {

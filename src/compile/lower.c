@@ -2,8 +2,8 @@
  * Lower: the graph's operations become tasks.
  *
  * Requires: a plan. Fills in: buffers, tasks, binding requests.
- * Every value rests in memory between tasks; a tensor is one buffer, vector = piece * tokens + token,
- * reused by every layer. A sum that follows a product is part of the product's epilogue.
+ * Every value rests in memory between tasks; a tensor is one buffer, vector = piece * tokens +
+ * token, reused by every layer. A sum that follows a product is part of the product's epilogue.
  */
 #include "compile/internal.h"
 
@@ -14,16 +14,24 @@ struct lowering {
     uint32_t *tensors; /* [tensor_count] buffers */
 };
 
-static void request(struct compiler *c, const char *name, bool output, uint32_t buffer, uint32_t items,
-                    uint32_t rows, uint32_t elements, const int32_t *source, bool item_major) {
+static void request(struct compiler *c, const char *name, bool output, uint32_t buffer,
+                    uint32_t items, uint32_t rows, uint32_t elements, const int32_t *source,
+                    bool item_major)
+{
     BASE_ASSERT(c->request_count < BASE_COUNT(c->requests));
     struct binding_request *r = &c->requests[c->request_count++];
-    *r = (struct binding_request){.output = output, .buffer = buffer, .items = items, .rows = rows,
-                                  .elements = elements, .source = source, .item_major = item_major};
+    *r = (struct binding_request){.output = output,
+                                  .buffer = buffer,
+                                  .items = items,
+                                  .rows = rows,
+                                  .elements = elements,
+                                  .source = source,
+                                  .item_major = item_major};
     snprintf(r->name, sizeof r->name, "%s", name);
 }
 
-static int32_t *identity(struct compiler *c, uint32_t count) {
+static int32_t *identity(struct compiler *c, uint32_t count)
+{
     int32_t *source = BASE_NEW(&c->arena, int32_t, count);
     for (uint32_t i = 0; i < count; i++) {
         source[i] = (int32_t)i;
@@ -31,7 +39,8 @@ static int32_t *identity(struct compiler *c, uint32_t count) {
     return source;
 }
 
-static void request_inputs(struct compiler *c) {
+static void request_inputs(struct compiler *c)
+{
     const struct compile_plan *plan = c->plan;
     uint32_t lanes = plan->lanes, chunk = c->chunk, head_dim = c->graph->head_dim;
     int32_t *rope = BASE_NEW(&c->arena, int32_t, lanes);
@@ -55,14 +64,15 @@ static void request_inputs(struct compiler *c) {
         request(c, blocks[i], false, buffer, c->blocks, 1, lanes, all, true);
     }
     if (chunk > 1 && !c->all_logits) {
-        request(c, "row_map", false, build_buffer(c, BUFFER_LINEAR, 1, 1, "row_map"), 1, 1, lanes, all,
-                true);
+        request(c, "row_map", false, build_buffer(c, BUFFER_LINEAR, 1, 1, "row_map"), 1, 1, lanes,
+                all, true);
     }
 }
 
 /* The buffer of a tensor: named by its role, so that layers share it. */
 static uint32_t make_tensor(struct lowering *w, uint32_t tensor, const struct layout *layout,
-                            uint32_t tokens) {
+                            uint32_t tokens)
+{
     const char *name = w->c->graph->tensors[tensor].name;
     const char *dot = strrchr(name, '.');
     w->tensors[tensor] = build_buffer(w->c, BUFFER_LINEAR, 4, layout->pieces * tokens, "%s",
@@ -70,18 +80,20 @@ static uint32_t make_tensor(struct lowering *w, uint32_t tensor, const struct la
     return w->tensors[tensor];
 }
 
-static void lower_input(struct lowering *w, const struct graph_op *op) {
+static void lower_input(struct lowering *w, const struct graph_op *op)
+{
     const struct layout *layout = &w->c->plan->width_layout;
     uint32_t x = make_tensor(w, op->outputs[0], layout, w->c->chunk);
-    request(w->c, "x", false, x, w->c->chunk, layout->pieces, w->c->graph->width, layout->source, false);
+    request(w->c, "x", false, x, w->c->chunk, layout->pieces, w->c->graph->width, layout->source,
+            false);
 }
 
 /* y = x * cos + swapped * sin: neighbours exchanged by the distributors. */
-static void lower_rope(struct lowering *w, const struct graph_op *op) {
+static void lower_rope(struct lowering *w, const struct graph_op *op)
+{
     struct compiler *c = w->c;
     const struct compile_plan *plan = c->plan;
-    const struct layout *layout =
-        op->heads == c->graph->heads ? &plan->q_layout : &plan->kv_layout;
+    const struct layout *layout = op->heads == c->graph->heads ? &plan->q_layout : &plan->kv_layout;
     uint32_t n = layout->pieces * c->chunk, x = w->tensors[op->inputs[0]];
     uint32_t y = make_tensor(w, op->outputs[0], layout, c->chunk);
     uint32_t swapped = build_buffer(c, BUFFER_LINEAR, 4, n, "swapped.%u", layout->pieces);
@@ -95,7 +107,8 @@ static void lower_rope(struct lowering *w, const struct graph_op *op) {
     uint16_t products[2];
     build_kernel(c, n, "rope");
     for (uint32_t i = 0; i < 2; i++) {
-        struct access angle = access_linear(build_buffer(c, BUFFER_LINEAR, 4, c->chunk, "%s", angles[i]), 0);
+        struct access angle =
+            access_linear(build_buffer(c, BUFFER_LINEAR, 4, c->chunk, "%s", angles[i]), 0);
         angle.n0 = c->chunk;
         uint16_t value = build_input(c, access_linear(i == 0 ? x : swapped, 0), 4);
         products[i] = build_op(c, ISA_MUL_F32, value, build_input(c, angle, 4), 0);
@@ -103,7 +116,20 @@ static void lower_rope(struct lowering *w, const struct graph_op *op) {
     build_output(c, build_op(c, ISA_ADD_F32, products[0], products[1], 0), access_linear(y, 0));
 }
 
-static void lower_swiglu(struct lowering *w, const struct graph_op *op) {
+static void lower_attention_op(struct lowering *w, const struct graph_op *op)
+{
+    struct compiler *c = w->c;
+    uint32_t count = c->plan->q_layout.pieces * c->chunk;
+    struct attention_result result = {build_buffer(c, BUFFER_LINEAR, 2, count, "o.q16"),
+                                      build_buffer(c, BUFFER_LINEAR, 4, c->chunk, "o.down")};
+    lower_attention(c, w->tensors[op->inputs[0]], w->tensors[op->inputs[1]],
+                    w->tensors[op->inputs[2]], &result);
+    w->tensors[op->outputs[0]] = result.q16;
+    w->tensors[op->outputs[1]] = result.down;
+}
+
+static void lower_swiglu(struct lowering *w, const struct graph_op *op)
+{
     struct compiler *c = w->c;
     const struct layout *layout = &c->plan->ffn_layout;
     uint32_t gate = w->tensors[op->inputs[0]], up = w->tensors[op->inputs[1]];
@@ -125,7 +151,8 @@ static void lower_swiglu(struct lowering *w, const struct graph_op *op) {
 }
 
 static const struct product *find_product(const struct compile_plan *plan,
-                                          const struct graph_matrix *matrix, uint32_t layer) {
+                                          const struct graph_matrix *matrix, uint32_t layer)
+{
     if (layer == plan->graph->layers) {
         return &plan->output;
     }
@@ -140,7 +167,8 @@ static const struct product *find_product(const struct compile_plan *plan,
 }
 
 /* The row whose logits are wanted, found by an address that is data. */
-static uint32_t lower_choose_row(struct compiler *c, uint32_t x) {
+static uint32_t lower_choose_row(struct compiler *c, uint32_t x)
+{
     uint32_t pieces = c->plan->width_layout.pieces;
     uint32_t chosen = build_buffer(c, BUFFER_LINEAR, 4, pieces, "chosen");
     struct task *task = build_task(c, TASK_GATHER, pieces, "choose");
@@ -152,7 +180,8 @@ static uint32_t lower_choose_row(struct compiler *c, uint32_t x) {
     return chosen;
 }
 
-static void lower_norm_linear(struct lowering *w, const struct graph_op *op) {
+static void lower_norm_linear(struct lowering *w, const struct graph_op *op)
+{
     struct compiler *c = w->c;
     const struct compile_plan *plan = c->plan;
     bool logits = op->layer == c->graph->layers;
@@ -178,21 +207,28 @@ static void lower_norm_linear(struct lowering *w, const struct graph_op *op) {
 }
 
 /* A product of plain activations; `sum` is the ADD that takes its result, or NULL. */
-static void lower_linear(struct lowering *w, const struct graph_op *op, const struct graph_op *sum) {
+static void lower_linear(struct lowering *w, const struct graph_op *op, const struct graph_op *sum)
+{
     struct compiler *c = w->c;
     const struct product *product = find_product(c->plan, op->matrices[0], op->layer);
-    uint32_t pieces = product->in->pieces, residual = NONE, result = op->outputs[0], scale;
+    uint32_t residual = NONE, result = op->outputs[0], scale;
     if (sum != NULL) {
         residual = w->tensors[sum->inputs[sum->inputs[0] == result ? 1 : 0]];
         result = sum->outputs[0];
     }
     const char *name = product == &c->plan->layers[op->layer].o ? "o" : "down";
-    uint32_t q16 = lower_activations(c, w->tensors[op->inputs[0]], pieces, c->chunk, &scale, name);
+    uint32_t q16 = w->tensors[op->inputs[0]];
+    if (op->input_count == 2) { /* attention has made the activations and their scale */
+        scale = w->tensors[op->inputs[1]];
+    } else {
+        q16 = lower_activations(c, q16, product->in->pieces, c->chunk, &scale, name);
+    }
     uint32_t out = make_tensor(w, result, product->out, c->chunk);
     lower_product(c, product, q16, c->chunk, scale, residual, out, name);
 }
 
-static void lower_op(struct lowering *w, uint32_t *index) {
+static void lower_op(struct lowering *w, uint32_t *index)
+{
     struct compiler *c = w->c;
     const struct graph_op *op = &c->graph->ops[*index];
     const struct graph_op *next = *index + 1 < c->graph->op_count ? op + 1 : NULL;
@@ -209,17 +245,14 @@ static void lower_op(struct lowering *w, uint32_t *index) {
         *index += next != NULL;
         break;
     case GRAPH_ROPE: lower_rope(w, op); break;
-    case GRAPH_ATTENTION:
-        lower_attention(c, w->tensors[op->inputs[0]], w->tensors[op->inputs[1]],
-                        w->tensors[op->inputs[2]],
-                        make_tensor(w, op->outputs[0], &c->plan->q_layout, c->chunk));
-        break;
+    case GRAPH_ATTENTION: lower_attention_op(w, op); break;
     case GRAPH_SWIGLU: lower_swiglu(w, op); break;
     case GRAPH_ADD: base_assert_failed("a sum without a product before it", __FILE__, __LINE__);
     }
 }
 
-enum takt_status lower(struct compiler *c) {
+enum takt_status lower(struct compiler *c)
+{
     struct lowering w = {c, BASE_NEW(&c->arena, uint32_t, c->graph->tensor_count)};
     request_inputs(c);
     for (uint32_t i = 0; i < c->graph->op_count; i++) {
@@ -228,7 +261,8 @@ enum takt_status lower(struct compiler *c) {
     return TAKT_OK;
 }
 
-static void check_access(const struct compiler *c, const struct access *access, uint32_t n) {
+static void check_access(const struct compiler *c, const struct access *access, uint32_t n)
+{
     if (access->buffer != NONE) {
         BASE_ASSERT(access->buffer < c->buffer_count);
         BASE_ASSERT(access_vector(access, 0) < c->buffers[access->buffer].count);
@@ -237,7 +271,8 @@ static void check_access(const struct compiler *c, const struct access *access, 
 }
 
 /* Every access stays inside its buffer; passes fit the accumulators; kernels are in order. */
-enum takt_status lower_check(struct compiler *c) {
+enum takt_status lower_check(struct compiler *c)
+{
     for (uint32_t i = 0; i < c->task_count; i++) {
         const struct task *task = &c->tasks[i];
         const struct kernel *k = task->kernel;

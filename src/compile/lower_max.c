@@ -3,11 +3,12 @@
  *
  * Requires: the vectors in sixteen slices. Fills in: tasks.
  *
- * Transpose (lane x of output stream i = lane i of vector x, in each superlane), then a tree over the
- * sixteen streams: lane x of every superlane holds vector x's maximum over that superlane. Rotate by
- * every number of superlanes, tree again: over all superlanes. At last a distributor gives each vector's
- * value to all sixteen lanes. binary32 goes the same way, byte plane by byte plane through the switch
- * units, whole through the trees. With `segments` the rotations stay within each KV head's superlanes.
+ * Transpose (lane x of output stream i = lane i of vector x, in each superlane), then a tree over
+ * the sixteen streams: lane x of every superlane holds vector x's maximum over that superlane.
+ * Rotate by every number of superlanes, tree again: over all superlanes. At last a distributor
+ * gives each vector's value to all sixteen lanes. binary32 goes the same way, byte plane by byte
+ * plane through the switch units, whole through the trees. With `segments` the rotations stay
+ * within each KV head's superlanes.
  */
 #include "compile/internal.h"
 
@@ -25,10 +26,12 @@ static const struct shape FLOATS = {4, BUFFER_SKEW, ISA_MAX_F32, 2};
 
 /* Vectors base .. base + count - 1 of a spread buffer into one vector. */
 static void reduce(struct compiler *c, const struct shape *shape, uint32_t buffer, uint32_t base,
-                   uint32_t count, struct access out, const char *name) {
+                   uint32_t count, struct access out, const char *name)
+{
     if (count > REDUCE_MAX) {
         uint32_t parts = (count + STRIPES - 1) / STRIPES;
-        uint32_t part = build_buffer(c, shape->kind, shape->planes, parts, "%s.part%u", name, shape->planes);
+        uint32_t part =
+            build_buffer(c, shape->kind, shape->planes, parts, "%s.part%u", name, shape->planes);
         for (uint32_t i = 0; i < parts; i++) {
             reduce(c, shape, buffer, base + i * STRIPES, BASE_MIN(STRIPES, count - i * STRIPES),
                    access_constant(part, i), name);
@@ -51,7 +54,8 @@ static void reduce(struct compiler *c, const struct shape *shape, uint32_t buffe
 
 /* Over the sixteen lanes of each superlane: vector `group` of the result. */
 static void lower_lanes(struct compiler *c, const struct shape *shape, uint32_t in, uint32_t items,
-                        uint32_t group, uint32_t turned, uint32_t out, const char *name) {
+                        uint32_t group, uint32_t turned, uint32_t out, const char *name)
+{
     uint32_t left = items - group * STRIPES;
     for (uint32_t b = 0; b < shape->planes; b++) {
         struct task *task = build_task(c, TASK_TRANSPOSE, 1, "%s.lanes", name);
@@ -66,9 +70,10 @@ static void lower_lanes(struct compiler *c, const struct shape *shape, uint32_t 
 }
 
 /* Over superlanes: `rotations` of them, by the map. */
-static void lower_superlanes(struct compiler *c, const struct shape *shape, uint32_t in, uint32_t map,
-                             uint32_t rotations, uint32_t group, uint32_t rotated, uint32_t out,
-                             const char *name) {
+static void lower_superlanes(struct compiler *c, const struct shape *shape, uint32_t in,
+                             uint32_t map, uint32_t rotations, uint32_t group, uint32_t rotated,
+                             uint32_t out, const char *name)
+{
     uint32_t stride = (rotations + STRIPES - 1) / STRIPES * STRIPES;
     for (uint32_t b = 0; b < shape->planes; b++) {
         struct task *task = build_task(c, TASK_PERMUTE, rotations, "%s.superlanes", name);
@@ -81,8 +86,9 @@ static void lower_superlanes(struct compiler *c, const struct shape *shape, uint
     reduce(c, shape, rotated, group * stride, rotations, access_constant(out, group), name);
 }
 
-static uint32_t lower_max(struct compiler *c, const struct shape *shape, uint32_t in, uint32_t items,
-                          bool segments, const char *name) {
+static uint32_t lower_max(struct compiler *c, const struct shape *shape, uint32_t in,
+                          uint32_t items, bool segments, const char *name)
+{
     const struct compile_plan *plan = c->plan;
     uint32_t groups = (items + STRIPES - 1) / STRIPES, planes = shape->planes;
     uint32_t rotations = segments ? plan->head_superlanes : plan->superlanes;
@@ -109,10 +115,12 @@ static uint32_t lower_max(struct compiler *c, const struct shape *shape, uint32_
 }
 
 uint32_t lower_max_bytes(struct compiler *c, uint32_t in, uint32_t items, bool segments,
-                         const char *name) {
+                         const char *name)
+{
     return lower_max(c, &BYTES, in, items, segments, name);
 }
 
-uint32_t lower_max_f32(struct compiler *c, uint32_t in, uint32_t items, const char *name) {
+uint32_t lower_max_f32(struct compiler *c, uint32_t in, uint32_t items, const char *name)
+{
     return lower_max(c, &FLOATS, in, items, false, name);
 }

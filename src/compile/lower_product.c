@@ -7,31 +7,50 @@
 
 #define EXPONENT_SHIFT 23u
 
-uint16_t lower_scale_up(struct compiler *c, struct access exponent) {
-    uint16_t e = build_op(c, ISA_MAX_U8_IMM, build_input(c, exponent, 1), REF_NONE, NUM_EXPONENT_MIN);
+uint16_t lower_scale_up(struct compiler *c, struct access exponent)
+{
+    uint16_t e =
+        build_op(c, ISA_MAX_U8_IMM, build_input(c, exponent, 1), REF_NONE, NUM_EXPONENT_MIN);
     e = build_op(c, ISA_CVT_U8_I32, e, REF_NONE, 0);
     e = build_op(c, ISA_SHL_B32_IMM, e, REF_NONE, EXPONENT_SHIFT);
     return build_op(c, ISA_RSUB_I32_IMM, e, REF_NONE, 268u << EXPONENT_SHIFT);
 }
 
-uint16_t lower_scale_down(struct compiler *c, struct access exponent) {
-    uint16_t e = build_op(c, ISA_MAX_U8_IMM, build_input(c, exponent, 1), REF_NONE, NUM_EXPONENT_MIN);
+uint16_t lower_scale_down(struct compiler *c, struct access exponent)
+{
+    uint16_t e =
+        build_op(c, ISA_MAX_U8_IMM, build_input(c, exponent, 1), REF_NONE, NUM_EXPONENT_MIN);
     e = build_op(c, ISA_CVT_U8_I32, e, REF_NONE, 0);
     e = build_op(c, ISA_SHL_B32_IMM, e, REF_NONE, EXPONENT_SHIFT);
     return build_op(c, ISA_ADD_I32_IMM, e, REF_NONE, 0u - (14u << EXPONENT_SHIFT));
 }
 
-uint16_t lower_combine(struct compiler *c, struct access hi, struct access lo) {
+uint16_t lower_combine(struct compiler *c, struct access hi, struct access lo)
+{
     uint16_t h = build_op(c, ISA_CVT_I32_F32, build_input(c, hi, 4), REF_NONE, 0);
     uint16_t l = build_op(c, ISA_CVT_I32_F32, build_input(c, lo, 4), REF_NONE, 0);
     return build_op(c, ISA_FMA_F32_IMM, h, l, num_bits(256.0f));
 }
 
-void lower_reduce_burst(struct compiler *c, enum isa_op op, const struct access *inputs, uint32_t count,
-                        uint32_t planes, uint32_t n, struct access out, const char *name) {
+void lower_reduce_burst(struct compiler *c, enum isa_op op, const struct access *inputs,
+                        uint32_t count, uint32_t planes, uint32_t n, struct access out,
+                        const char *name)
+{
     /* A wide tree comes back to its columns: bursts must be over by then. */
     uint32_t burst = count <= 8 ? n : BASE_MIN(n, 4);
-    BASE_ASSERT(count >= 2 && count <= KERNEL_INPUTS_MAX);
+    if (count > STRIPES) {
+        uint32_t parts = (count + STRIPES - 1) / STRIPES;
+        struct access part[KERNEL_INPUTS_MAX];
+        BASE_ASSERT(parts <= KERNEL_INPUTS_MAX);
+        for (uint32_t i = 0; i < parts; i++) {
+            uint32_t few = BASE_MIN(STRIPES, count - i * STRIPES);
+            part[i] =
+                access_linear(build_buffer(c, BUFFER_LINEAR, planes, n, "%s.part%u", name, i), 0);
+            lower_reduce_burst(c, op, inputs + i * STRIPES, few, planes, n, part[i], name);
+        }
+        lower_reduce_burst(c, op, part, parts, planes, n, out, name);
+        return;
+    }
     for (uint32_t first = 0; first < n; first += burst) {
         uint16_t refs[KERNEL_INPUTS_MAX];
         build_kernel(c, BASE_MIN(burst, n - first), name);
@@ -42,13 +61,19 @@ void lower_reduce_burst(struct compiler *c, enum isa_op op, const struct access 
         }
         struct access to = out;
         to.first += first;
-        build_output(c, build_reduce(c, op, refs, count, planes == 1 ? 4 : 2), to);
+        uint16_t result = build_reduce(c, op, refs, count, planes == 1 ? 4 : 2);
+        if (REF_IS_INPUT(result)) { /* of one */
+            result = build_op(c, planes == 1 ? ISA_COPY_B8 : ISA_COPY_B32, result, REF_NONE, 0);
+        }
+        build_output(c, result, to);
     }
 }
 
 /* Where the exponent bytes of piece p of `pieces` go: straight to `out` when there is one piece. */
-static struct access exponent_target(struct compiler *c, uint32_t pieces, uint32_t p, uint32_t tokens,
-                                     uint32_t out, uint32_t first, const char *name) {
+static struct access exponent_target(struct compiler *c, uint32_t pieces, uint32_t p,
+                                     uint32_t tokens, uint32_t out, uint32_t first,
+                                     const char *name)
+{
     if (pieces == 1) {
         return access_linear(out, first);
     }
@@ -60,7 +85,8 @@ static struct access exponent_target(struct compiler *c, uint32_t pieces, uint32
 }
 
 static void reduce_exponents(struct compiler *c, uint32_t pieces, uint32_t tokens, uint32_t out,
-                             uint32_t first, const char *name) {
+                             uint32_t first, const char *name)
+{
     struct access inputs[KERNEL_INPUTS_MAX];
     if (pieces == 1) {
         return;
@@ -73,7 +99,8 @@ static void reduce_exponents(struct compiler *c, uint32_t pieces, uint32_t token
 }
 
 void lower_exponents(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens, uint32_t out,
-                     uint32_t first, const char *name) {
+                     uint32_t first, const char *name)
+{
     for (uint32_t p = 0; p < pieces; p++) {
         build_kernel(c, tokens, name);
         uint16_t value = build_input(c, access_linear(x, p * tokens), 4);
@@ -85,7 +112,8 @@ void lower_exponents(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t t
 
 /* x * gain, the exponents of it (vectors 0 .. tokens-1 of out) and those of x (the next ones). */
 static void lower_gain(struct compiler *c, uint32_t x, uint32_t gain, uint32_t xg, uint32_t pieces,
-                       uint32_t tokens, uint32_t out, const char *name) {
+                       uint32_t tokens, uint32_t out, const char *name)
+{
     for (uint32_t p = 0; p < pieces; p++) {
         build_kernel(c, tokens, name);
         uint16_t value = build_input(c, access_linear(x, p * tokens), 4);
@@ -104,12 +132,14 @@ static void lower_gain(struct compiler *c, uint32_t x, uint32_t gain, uint32_t x
 }
 
 uint32_t lower_quantise(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens,
-                        uint32_t exponents, const char *name) {
+                        uint32_t exponents, const char *name)
+{
     uint32_t q16 = build_buffer(c, BUFFER_LINEAR, 2, pieces * tokens, "%s.q16", name);
     for (uint32_t p = 0; p < pieces; p++) {
         build_kernel(c, tokens, name);
         uint16_t up = lower_scale_up(c, access_linear(exponents, 0));
-        uint16_t value = build_op(c, ISA_MUL_F32, build_input(c, access_linear(x, p * tokens), 4), up, 0);
+        uint16_t value =
+            build_op(c, ISA_MUL_F32, build_input(c, access_linear(x, p * tokens), 4), up, 0);
         build_output(c, build_op(c, ISA_CVT_F32_I16, value, REF_NONE, 0),
                      access_linear(q16, p * tokens));
     }
@@ -118,12 +148,18 @@ uint32_t lower_quantise(struct compiler *c, uint32_t x, uint32_t pieces, uint32_
 
 /* Runs the vectors of byte planes through the tile of ones; sums over pieces. planes[]: which byte
  * planes of `in`, each with its output buffer. */
-void lower_ones(struct compiler *c, const uint32_t *in, uint32_t pieces, uint32_t stride, uint32_t n,
-                const uint32_t *planes, const uint32_t *outputs, uint32_t segments, const char *name) {
+void lower_ones(struct compiler *c, const uint32_t *in, uint32_t pieces, uint32_t stride,
+                uint32_t n, const uint32_t *planes, const uint32_t *outputs, uint32_t segments,
+                const char *name)
+{
     uint32_t turn = c->turn++, h = turn % 2;
-    struct tile tile = {.hemisphere = h, .plane = turn / 2 % MACHINE_PLANES,
-                        .slice = c->plan->group_slice[h][0], .address = c->plan->constants.ones[h],
-                        .index_step = 1, .count = c->plan->superlanes, .buffer = NONE};
+    struct tile tile = {.hemisphere = h,
+                        .plane = turn / 2 % MACHINE_PLANES,
+                        .slice = c->plan->group_slice[h][0],
+                        .address = c->plan->constants.ones[h],
+                        .index_step = 1,
+                        .count = c->plan->superlanes,
+                        .buffer = NONE};
     uint32_t batch = pieces == 1 ? n : BASE_MIN(n, c->machine->mxm_accumulators / segments);
     build_load(c, &tile, name);
     for (uint32_t first = 0; first < n; first += batch) {
@@ -141,14 +177,16 @@ void lower_ones(struct compiler *c, const uint32_t *in, uint32_t pieces, uint32_
 
 /* r / rms with the activation scale: 2^(E-141) / sqrt(mean square + eps), [tokens] binary32. */
 static uint32_t lower_rms(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens,
-                          uint32_t exponents, const char *name) {
+                          uint32_t exponents, const char *name)
+{
     const uint32_t planes[4] = {3, 2, 1, 0};
     uint32_t squares = build_buffer(c, BUFFER_LINEAR, 4, pieces * tokens, "%s.squares", name);
     uint32_t sums[4], in[KERNEL_INPUTS_MAX];
     for (uint32_t p = 0; p < pieces; p++) {
         build_kernel(c, tokens, name);
         uint16_t up = lower_scale_up(c, access_linear(exponents, tokens));
-        uint16_t v = build_op(c, ISA_MUL_F32, build_input(c, access_linear(x, p * tokens), 4), up, 0);
+        uint16_t v =
+            build_op(c, ISA_MUL_F32, build_input(c, access_linear(x, p * tokens), 4), up, 0);
         v = build_op(c, ISA_CVT_F32_I16, v, REF_NONE, 0);
         build_output(c, build_op(c, ISA_MUL_I16, v, v, 0), access_linear(squares, p * tokens));
         in[p] = squares;
@@ -168,8 +206,8 @@ static uint32_t lower_rms(struct compiler *c, uint32_t x, uint32_t pieces, uint3
     build_kernel(c, tokens, name);
     uint16_t t = lower_combine(c, access_linear(sums[0], 0), access_linear(sums[1], 0));
     for (uint32_t s = 2; s < 4; s++) {
-        uint16_t low = build_op(c, ISA_CVT_I32_F32, build_input(c, access_linear(sums[s], 0), 4),
-                                REF_NONE, 0);
+        uint16_t low =
+            build_op(c, ISA_CVT_I32_F32, build_input(c, access_linear(sums[s], 0), 4), REF_NONE, 0);
         t = build_op(c, ISA_FMA_F32_IMM, t, low, num_bits(256.0f));
     }
     build_output(c, t, access_linear(total, 0));
@@ -186,18 +224,24 @@ static uint32_t lower_rms(struct compiler *c, uint32_t x, uint32_t pieces, uint3
     return scale;
 }
 
-/* ---- the product itself ------------------------------------------------------------------------------------ */
+/* ---- the product itself
+ * ------------------------------------------------------------------------------------ */
 
 static void lower_column(struct compiler *c, const struct product *product, uint32_t column,
-                         uint32_t q16, uint32_t tokens, uint32_t hi, uint32_t lo, const char *name) {
+                         uint32_t q16, uint32_t tokens, uint32_t hi, uint32_t lo, const char *name)
+{
     uint32_t rows = product->in->pieces;
     uint32_t batch = rows == 1 ? tokens : BASE_MIN(tokens, c->machine->mxm_accumulators / 2);
     for (uint32_t first = 0; first < tokens; first += batch) {
         for (uint32_t row = 0; row < rows; row++) {
             const struct weight_tile *weights = &product->tiles[column * rows + row];
-            struct tile tile = {.hemisphere = weights->hemisphere, .plane = weights->plane,
-                                .slice = weights->slice, .address = weights->address,
-                                .address_step = 1, .index_step = 1, .count = weights->groups,
+            struct tile tile = {.hemisphere = weights->hemisphere,
+                                .plane = weights->plane,
+                                .slice = weights->slice,
+                                .address = weights->address,
+                                .address_step = 1,
+                                .index_step = 1,
+                                .count = weights->groups,
                                 .buffer = NONE};
             bool last = row + 1 == rows;
             build_load(c, &tile, name);
@@ -211,15 +255,19 @@ static void lower_column(struct compiler *c, const struct product *product, uint
 }
 
 void lower_product(struct compiler *c, const struct product *product, uint32_t q16, uint32_t tokens,
-                   uint32_t scale, uint32_t residual, uint32_t out, const char *name) {
+                   uint32_t scale, uint32_t residual, uint32_t out, const char *name)
+{
     for (uint32_t column = 0; column < product->out->pieces; column++) {
-        uint32_t hi = build_buffer(c, BUFFER_LINEAR, 4, tokens, "sum_hi.%u.%u", tokens, c->turn % 8);
-        uint32_t lo = build_buffer(c, BUFFER_LINEAR, 4, tokens, "sum_lo.%u.%u", tokens, c->turn % 8);
+        uint32_t hi =
+            build_buffer(c, BUFFER_LINEAR, 4, tokens, "sum_hi.%u.%u", tokens, c->turn % 8);
+        uint32_t lo =
+            build_buffer(c, BUFFER_LINEAR, 4, tokens, "sum_lo.%u.%u", tokens, c->turn % 8);
         c->turn++;
         lower_column(c, product, column, q16, tokens, hi, lo, name);
         build_kernel(c, tokens, name);
         uint16_t y = lower_combine(c, access_linear(hi, 0), access_linear(lo, 0));
-        y = build_op(c, ISA_MUL_F32, y, build_input(c, access_constant(product->scale, column), 4), 0);
+        y = build_op(c, ISA_MUL_F32, y, build_input(c, access_constant(product->scale, column), 4),
+                     0);
         y = build_op(c, ISA_MUL_F32, y, build_input(c, access_linear(scale, 0), 4), 0);
         if (residual != NONE) {
             uint16_t x = build_input(c, access_linear(residual, column * tokens), 4);
@@ -229,8 +277,9 @@ void lower_product(struct compiler *c, const struct product *product, uint32_t q
     }
 }
 
-uint32_t lower_normalise(struct compiler *c, uint32_t x, uint32_t gain, uint32_t tokens, uint32_t *scale,
-                         const char *name) {
+uint32_t lower_normalise(struct compiler *c, uint32_t x, uint32_t gain, uint32_t tokens,
+                         uint32_t *scale, const char *name)
+{
     uint32_t pieces = c->plan->width_layout.pieces;
     uint32_t bytes = build_buffer(c, BUFFER_STRIPE, 1, 2 * tokens, "%s.bytes", name);
     uint32_t xg = build_buffer(c, BUFFER_LINEAR, 4, pieces * tokens, "%s.xg", name);
@@ -242,7 +291,8 @@ uint32_t lower_normalise(struct compiler *c, uint32_t x, uint32_t gain, uint32_t
 }
 
 uint32_t lower_activations(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens,
-                           uint32_t *scale, const char *name) {
+                           uint32_t *scale, const char *name)
+{
     uint32_t bytes = build_buffer(c, BUFFER_STRIPE, 1, tokens, "%s.bytes", name);
     lower_exponents(c, x, pieces, tokens, bytes, 0, name);
     uint32_t exponents = lower_max_bytes(c, bytes, tokens, false, name);

@@ -3,11 +3,13 @@
 
 #define UPDATES_MAX (1u << 22)
 
-struct place_mark place_mark(const struct place *p) {
+struct place_mark place_mark(const struct place *p)
+{
     return (struct place_mark){reserve_mark(p->reserve), p->push_count, p->update_count};
 }
 
-void place_rollback(struct place *p, struct place_mark mark) {
+void place_rollback(struct place *p, struct place_mark mark)
+{
     reserve_rollback(p->reserve, mark.reserve);
     while (p->push_count > mark.pushes) {
         p->c->queues[p->pushes[--p->push_count]].count--;
@@ -16,7 +18,8 @@ void place_rollback(struct place *p, struct place_mark mark) {
 }
 
 bool place_issue(struct place *p, uint32_t queue, int64_t cycle,
-                 const struct isa_instruction *instruction) {
+                 const struct isa_instruction *instruction)
+{
     if (!reserve_queue(p->reserve, queue, cycle)) {
         return false;
     }
@@ -36,14 +39,19 @@ bool place_issue(struct place *p, uint32_t queue, int64_t cycle,
     return true;
 }
 
-uint32_t place_distance(uint32_t a, uint32_t b) { return a > b ? a - b : b - a; }
+uint32_t place_distance(uint32_t a, uint32_t b)
+{
+    return a > b ? a - b : b - a;
+}
 
-static void update(struct place *p, uint32_t *cycle, int64_t value) {
+static void update(struct place *p, uint32_t *cycle, int64_t value)
+{
     BASE_ASSERT(p->update_count < UPDATES_MAX);
     p->updates[p->update_count++] = (struct place_update){cycle, (uint32_t)value};
 }
 
-static bool not_before(struct place *p, int64_t cycle, uint32_t earliest) {
+static bool not_before(struct place *p, int64_t cycle, uint32_t earliest)
+{
     if (cycle >= (int64_t)earliest) {
         return true;
     }
@@ -51,7 +59,8 @@ static bool not_before(struct place *p, int64_t cycle, uint32_t earliest) {
     return false;
 }
 
-bool place_may_read(struct place *p, struct buffer *buffer, uint32_t vector, int64_t cycle) {
+bool place_may_read(struct place *p, struct buffer *buffer, uint32_t vector, int64_t cycle)
+{
     uint32_t v = buffer->whole ? 0 : vector;
     BASE_ASSERT(buffer->whole || vector < buffer->count);
     if (!not_before(p, cycle, buffer->written[v]) || !not_before(p, cycle, 0)) {
@@ -61,7 +70,8 @@ bool place_may_read(struct place *p, struct buffer *buffer, uint32_t vector, int
     return true;
 }
 
-bool place_may_write(struct place *p, struct buffer *buffer, uint32_t vector, int64_t cycle) {
+bool place_may_write(struct place *p, struct buffer *buffer, uint32_t vector, int64_t cycle)
+{
     uint32_t v = buffer->whole ? 0 : vector;
     BASE_ASSERT(buffer->whole || vector < buffer->count);
     if (!not_before(p, cycle, buffer->read[v]) ||
@@ -72,23 +82,27 @@ bool place_may_write(struct place *p, struct buffer *buffer, uint32_t vector, in
     return true;
 }
 
-struct place_route place_route(const struct place *p, uint32_t buffer, uint32_t position) {
+struct place_route place_route(const struct place *p, uint32_t buffer, uint32_t position)
+{
     uint32_t from = slice_position(p->machine, p->c->buffers[buffer].slice);
     return (struct place_route){from > position, position};
 }
 
-/* The first cycle's issue at the slice of byte plane b of vector i, for values that are at the far end of
- * their way (`at` + i there) or start on it. */
+/* The first cycle's issue at the slice of byte plane b of vector i, for values that are at the far
+ * end of their way (`at` + i there) or start on it. */
 static int64_t slice_cycle(const struct place *p, const struct buffer *buffer, uint32_t vector,
-                           uint32_t plane, uint32_t far, bool write, int64_t at) {
+                           uint32_t plane, uint32_t far, bool write, int64_t at)
+{
     uint32_t slice = buffer_place(buffer, vector, plane).slice;
     int64_t hops = place_distance(slice_position(p->machine, slice), far);
     return write ? at + hops : at - hops - p->machine->mem_read_cycles;
 }
 
-/* How much later a burst must start: everything it depends on at once, and the slices' issue slots. */
+/* How much later a burst must start: everything it depends on at once, and the slices' issue slots.
+ */
 static int64_t burst_shift(const struct place *p, const struct access *access, uint32_t plane,
-                           uint32_t planes, uint32_t n, uint32_t far, bool write, int64_t start) {
+                           uint32_t planes, uint32_t n, uint32_t far, bool write, int64_t start)
+{
     const struct buffer *buffer = &p->c->buffers[access->buffer];
     bool one_slice = buffer->kind == BUFFER_LINEAR;
     int64_t shift = 0;
@@ -103,8 +117,8 @@ static int64_t burst_shift(const struct place *p, const struct access *access, u
             }
             shift = BASE_MAX(shift, BASE_MAX(ready, 0) - cycle);
             if (!one_slice || i == 0) {
-                int64_t free = reserve_queue_shift(p->reserve, slice_queue(p->machine, slice), cycle,
-                                                   one_slice ? n : 1);
+                int64_t free = reserve_queue_shift(p->reserve, slice_queue(p->machine, slice),
+                                                   cycle, one_slice ? n : 1);
                 shift = BASE_MAX(shift, one_slice ? free : free != 0);
             }
             if (one_slice && i > 0) {
@@ -116,18 +130,21 @@ static int64_t burst_shift(const struct place *p, const struct access *access, u
 }
 
 int64_t place_read_shift(const struct place *p, const struct access *access, uint32_t plane,
-                         uint32_t planes, uint32_t n, struct place_route route, int64_t start) {
+                         uint32_t planes, uint32_t n, struct place_route route, int64_t start)
+{
     return burst_shift(p, access, plane, planes, n, route.to, false, start);
 }
 
 int64_t place_store_shift(const struct place *p, const struct access *access, uint32_t plane,
-                          uint32_t planes, uint32_t n, uint32_t from, int64_t start) {
+                          uint32_t planes, uint32_t n, uint32_t from, int64_t start)
+{
     return burst_shift(p, access, plane, planes, n, from, true, start);
 }
 
 /* A slice that is taken is taken on every stream: the hint says that no other stream helps. */
 static bool issue_at_slice(struct place *p, uint32_t slice, int64_t cycle,
-                           const struct isa_instruction *instruction) {
+                           const struct isa_instruction *instruction)
+{
     if (place_issue(p, slice_queue(p->machine, slice), cycle, instruction)) {
         return true;
     }
@@ -136,7 +153,8 @@ static bool issue_at_slice(struct place *p, uint32_t slice, int64_t cycle,
 }
 
 bool place_read(struct place *p, const struct access *access, uint32_t plane, uint32_t planes,
-                uint32_t n, struct place_route route, uint32_t stream, int64_t start) {
+                uint32_t n, struct place_route route, uint32_t stream, int64_t start)
+{
     struct buffer *buffer = &p->c->buffers[access->buffer];
     for (uint32_t i = 0; i < n; i++) {
         uint32_t vector = access_vector(access, i);
@@ -145,9 +163,8 @@ bool place_read(struct place *p, const struct access *access, uint32_t plane, ui
             uint32_t from = slice_position(p->machine, place.slice);
             int64_t leaves = start + i - place_distance(from, route.to);
             int64_t issue = leaves - p->machine->mem_read_cycles;
-            struct isa_instruction read = {.op = ISA_READ,
-                                           .address = place.address,
-                                           .d = ISA_STREAM(route.west, stream + b)};
+            struct isa_instruction read = {
+                .op = ISA_READ, .address = place.address, .d = ISA_STREAM(route.west, stream + b)};
             if (!place_may_read(p, buffer, vector, issue) ||
                 !issue_at_slice(p, place.slice, issue, &read) ||
                 !reserve_stream(p->reserve, route.west, stream + b, 1, from, route.to, leaves)) {
@@ -159,7 +176,8 @@ bool place_read(struct place *p, const struct access *access, uint32_t plane, ui
 }
 
 bool place_read_any(struct place *p, const struct access *access, uint32_t plane, uint32_t planes,
-                    uint32_t n, struct place_route route, int64_t start, uint32_t *stream) {
+                    uint32_t n, struct place_route route, int64_t start, uint32_t *stream)
+{
     struct place_mark mark = place_mark(p);
     p->hint = BASE_MAX(p->hint, place_read_shift(p, access, plane, planes, n, route, start));
     if (p->hint > 0) {
@@ -179,7 +197,8 @@ bool place_read_any(struct place *p, const struct access *access, uint32_t plane
 }
 
 bool place_store(struct place *p, const struct access *access, uint32_t plane, uint32_t planes,
-                 uint32_t n, uint32_t from, bool west, uint32_t stream, int64_t start) {
+                 uint32_t n, uint32_t from, bool west, uint32_t stream, int64_t start)
+{
     struct buffer *buffer = &p->c->buffers[access->buffer];
     for (uint32_t i = 0; i < n; i++) {
         uint32_t vector = access_vector(access, i);
@@ -188,9 +207,8 @@ bool place_store(struct place *p, const struct access *access, uint32_t plane, u
             uint32_t to = slice_position(p->machine, place.slice);
             BASE_ASSERT(west ? to <= from : to >= from);
             int64_t issue = start + i + place_distance(from, to);
-            struct isa_instruction write = {.op = ISA_WRITE,
-                                            .address = place.address,
-                                            .a = ISA_STREAM(west, stream + b)};
+            struct isa_instruction write = {
+                .op = ISA_WRITE, .address = place.address, .a = ISA_STREAM(west, stream + b)};
             if (!place_may_write(p, buffer, vector, issue) ||
                 !issue_at_slice(p, place.slice, issue, &write)) {
                 return false;
@@ -202,7 +220,8 @@ bool place_store(struct place *p, const struct access *access, uint32_t plane, u
 
 bool place_write(struct place *p, const struct access *access, uint32_t plane, uint32_t planes,
                  uint32_t n, uint32_t from, bool west, uint32_t stream, uint32_t at_least,
-                 int64_t start) {
+                 int64_t start)
+{
     const struct buffer *buffer = &p->c->buffers[access->buffer];
     for (uint32_t i = 0; i < n; i++) {
         for (uint32_t b = 0; b < planes; b++) {
@@ -218,7 +237,8 @@ bool place_write(struct place *p, const struct access *access, uint32_t plane, u
 }
 
 bool place_write_any(struct place *p, const struct access *access, uint32_t plane, uint32_t planes,
-                     uint32_t n, uint32_t from, bool west, int64_t start, uint32_t *stream) {
+                     uint32_t n, uint32_t from, bool west, int64_t start, uint32_t *stream)
+{
     struct place_mark mark = place_mark(p);
     p->hint = BASE_MAX(p->hint, place_store_shift(p, access, plane, planes, n, from, start));
     if (p->hint > 0) {

@@ -54,7 +54,8 @@ bool place_distribute(struct place *p, const struct task *task, int64_t start);
 bool place_scatter(struct place *p, const struct task *task, int64_t start);
 bool place_gather(struct place *p, const struct task *task, int64_t start);
 
-/* ---- the pieces (place.c) -------------------------------------------------------------------------- */
+/* ---- the pieces (place.c)
+ * -------------------------------------------------------------------------- */
 
 struct place_mark place_mark(const struct place *p);
 void place_rollback(struct place *p, struct place_mark mark);
@@ -70,15 +71,16 @@ struct place_route {
 /* To a unit at a fixed position. */
 struct place_route place_route(const struct place *p, uint32_t buffer, uint32_t position);
 
-/* Reads byte planes plane .. plane + planes - 1 of vectors i = 0 .. n-1 of the access so that vector i
- * is at route.to in cycle start + i, on streams stream .. */
+/* Reads byte planes plane .. plane + planes - 1 of vectors i = 0 .. n-1 of the access so that
+ * vector i is at route.to in cycle start + i, on streams stream .. */
 bool place_read(struct place *p, const struct access *access, uint32_t plane, uint32_t planes,
                 uint32_t n, struct place_route route, uint32_t stream, int64_t start);
 /* The same on the first aligned streams that are free; *stream says which. */
 bool place_read_any(struct place *p, const struct access *access, uint32_t plane, uint32_t planes,
                     uint32_t n, struct place_route route, int64_t start, uint32_t *stream);
-/* Books the slots of results that land at position from in cycle start + i on streams stream .. + planes-1
- * and stores them at the access (byte planes plane ..). at_least: a position they must reach anyway. */
+/* Books the slots of results that land at position from in cycle start + i on streams stream .. +
+ * planes-1 and stores them at the access (byte planes plane ..). at_least: a position they must
+ * reach anyway. */
 bool place_write(struct place *p, const struct access *access, uint32_t plane, uint32_t planes,
                  uint32_t n, uint32_t from, bool west, uint32_t stream, uint32_t at_least,
                  int64_t start);
@@ -88,8 +90,8 @@ bool place_write_any(struct place *p, const struct access *access, uint32_t plan
 bool place_store(struct place *p, const struct access *access, uint32_t plane, uint32_t planes,
                  uint32_t n, uint32_t from, bool west, uint32_t stream, int64_t start);
 
-/* How much later the burst must start for its dependencies and its slices' issue slots as booked now; 0:
- * these do not stand in the way. Nothing is booked. */
+/* How much later the burst must start for its dependencies and its slices' issue slots as booked
+ * now; 0: these do not stand in the way. Nothing is booked. */
 int64_t place_read_shift(const struct place *p, const struct access *access, uint32_t plane,
                          uint32_t planes, uint32_t n, struct place_route route, int64_t start);
 int64_t place_store_shift(const struct place *p, const struct access *access, uint32_t plane,

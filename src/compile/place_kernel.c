@@ -1,8 +1,8 @@
 /*
  * Placing a VXM kernel: ALUs, streams of operands and results, reads and writes of memory.
  *
- * Requires: buffers with slices. Level n of the kernel issues n * (vxm_cycles + 1) cycles after start:
- * one operation and one hop to the next column's read stage.
+ * Requires: buffers with slices. Level n of the kernel issues n * (vxm_cycles + 1) cycles after
+ * start: one operation and one hop to the next column's read stage.
  */
 #include "compile/place.h"
 
@@ -19,17 +19,21 @@ struct choice {
     uint8_t a[KERNEL_OPS_MAX], b[KERNEL_OPS_MAX], d[KERNEL_OPS_MAX];
 };
 
-static bool reaches(const struct kernel_op *op, uint32_t stream) {
+static bool reaches(const struct kernel_op *op, uint32_t stream)
+{
     return machine_vxm_row_reaches(op->row, stream);
 }
 
-static bool same_cycle_user(const struct kernel *k, uint32_t level, uint16_t ref, uint32_t j) {
+static bool same_cycle_user(const struct kernel *k, uint32_t level, uint16_t ref, uint32_t j)
+{
     return k->ops[j].level == level && (k->ops[j].a == ref || k->ops[j].b == ref);
 }
 
 /* One read of memory serves every op of the level that takes this input. */
-static bool try_input(struct place *p, const struct task *task, const struct kernel *k, uint16_t ref,
-                      uint32_t level, uint32_t column, int64_t cycle, struct choice *choice) {
+static bool try_input(struct place *p, const struct task *task, const struct kernel *k,
+                      uint16_t ref, uint32_t level, uint32_t column, int64_t cycle,
+                      struct choice *choice)
+{
     const struct kernel_input *input = &k->inputs[REF_INDEX(ref)];
     bool west = p->c->buffers[input->access.buffer].slice >= p->machine->mem_slices;
     struct place_route route = {west, machine_vxm_read_position(p->machine, column, west)};
@@ -59,7 +63,8 @@ static bool try_input(struct place *p, const struct task *task, const struct ker
     return false;
 }
 
-static bool first_user(const struct kernel *k, uint32_t i, uint16_t ref) {
+static bool first_user(const struct kernel *k, uint32_t i, uint16_t ref)
+{
     for (uint32_t j = 0; j < i; j++) {
         if (same_cycle_user(k, k->ops[i].level, ref, j)) {
             return false;
@@ -69,7 +74,8 @@ static bool first_user(const struct kernel *k, uint32_t i, uint16_t ref) {
 }
 
 static bool try_inputs(struct place *p, const struct task *task, const struct kernel *k,
-                       int64_t start, struct choice *choice) {
+                       int64_t start, struct choice *choice)
+{
     for (uint32_t i = 0; i < k->op_count; i++) {
         const struct kernel_op *op = &k->ops[i];
         const uint16_t operands[2] = {op->a, op->b};
@@ -93,8 +99,9 @@ struct destination {
     uint32_t far; /* the furthest position anyone needs it at */
 };
 
-static struct destination find_destination(const struct place *p, const struct kernel *k, uint32_t i,
-                                           uint32_t phase) {
+static struct destination find_destination(const struct place *p, const struct kernel *k,
+                                           uint32_t i, uint32_t phase)
+{
     const struct kernel_op *op = &k->ops[i];
     struct destination to = {.far = machine_vxm_write_position(p->machine, op->column)};
     for (uint32_t j = i + 1; j < k->op_count; j++) {
@@ -118,8 +125,9 @@ static struct destination find_destination(const struct place *p, const struct k
 }
 
 /* Books the slots of op i's results and stores them; a buffer of fewer bytes takes the low ones. */
-static bool try_result_on(struct place *p, const struct task *task, const struct kernel *k, uint32_t i,
-                          const struct destination *to, uint32_t stream, int64_t lands) {
+static bool try_result_on(struct place *p, const struct task *task, const struct kernel *k,
+                          uint32_t i, const struct destination *to, uint32_t stream, int64_t lands)
+{
     uint32_t planes = kernel_result_planes((enum isa_op)k->ops[i].op);
     uint32_t from = machine_vxm_write_position(p->machine, k->ops[i].column);
     for (uint32_t v = 0; v < task->n; v++) {
@@ -139,11 +147,13 @@ static bool try_result_on(struct place *p, const struct task *task, const struct
 }
 
 static bool try_result(struct place *p, const struct task *task, const struct kernel *k, uint32_t i,
-                       uint32_t phase, int64_t start, struct choice *choice) {
+                       uint32_t phase, int64_t start, struct choice *choice)
+{
     const struct kernel_op *op = &k->ops[i];
     struct destination to = find_destination(p, k, i, phase);
     uint32_t planes = kernel_result_planes((enum isa_op)op->op);
-    int64_t lands = start + (int64_t)op->level * (p->machine->vxm_cycles + 1) + p->machine->vxm_cycles;
+    int64_t lands =
+        start + (int64_t)op->level * (p->machine->vxm_cycles + 1) + p->machine->vxm_cycles;
     struct place_mark mark = place_mark(p);
     for (uint32_t s = 0; s + planes <= ISA_STREAMS; s += planes) {
         bool reached = reaches(op, s);
@@ -170,7 +180,8 @@ static bool try_result(struct place *p, const struct task *task, const struct ke
 }
 
 static bool try_variant(struct place *p, const struct task *task, const struct variant *variant,
-                        int64_t start) {
+                        int64_t start)
+{
     const struct kernel *k = &variant->kernel;
     struct choice choice;
     if (!try_inputs(p, task, k, start, &choice)) {
@@ -199,10 +210,11 @@ static bool try_variant(struct place *p, const struct task *task, const struct v
     return true;
 }
 
-/* How much later the variant must start, as far as ALUs, slices and dependencies tell: quick, for most
- * starts are too early. */
+/* How much later the variant must start, as far as ALUs, slices and dependencies tell: quick, for
+ * most starts are too early. */
 static int64_t variant_shift(const struct place *p, const struct task *task,
-                             const struct variant *variant, int64_t start) {
+                             const struct variant *variant, int64_t start)
+{
     const struct kernel *k = &variant->kernel;
     uint32_t level_cycles = p->machine->vxm_cycles + 1;
     int64_t shift = 0;
@@ -236,7 +248,8 @@ static int64_t variant_shift(const struct place *p, const struct task *task,
     return shift;
 }
 
-static void find_variants(struct place *p, const struct task *task) {
+static void find_variants(struct place *p, const struct task *task)
+{
     struct variant *variants = BASE_NEW(&p->c->arena, struct variant, VARIANTS_MAX);
     uint32_t count = 0;
     for (uint32_t turn = 0; turn < MACHINE_VXM_ROWS; turn++) {
@@ -252,7 +265,8 @@ static void find_variants(struct place *p, const struct task *task) {
     p->variant_count = count;
 }
 
-bool place_kernel(struct place *p, const struct task *task, int64_t start) {
+bool place_kernel(struct place *p, const struct task *task, int64_t start)
+{
     if (p->kernel_task != task) {
         find_variants(p, task);
     }

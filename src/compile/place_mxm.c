@@ -1,17 +1,19 @@
 /*
  * Placing work of the matrix units: loading a tile of weights, passing vectors through it.
  *
- * Requires: tasks of a plane in the order in which they are to happen. start is the first LW, or the
- * first ABC.
+ * Requires: tasks of a plane in the order in which they are to happen. start is the first LW, or
+ * the first ABC.
  */
 #include "compile/place.h"
 
 static uint32_t mxm_queue(const struct place *p, uint32_t hemisphere, uint32_t plane,
-                          enum isa_unit unit) {
+                          enum isa_unit unit)
+{
     return machine_queue_mxm(p->machine, hemisphere, plane, unit);
 }
 
-static bool not_before(struct place *p, int64_t cycle, int64_t earliest) {
+static bool not_before(struct place *p, int64_t cycle, int64_t earliest)
+{
     if (cycle >= earliest) {
         return true;
     }
@@ -19,7 +21,8 @@ static bool not_before(struct place *p, int64_t cycle, int64_t earliest) {
     return false;
 }
 
-static bool load_rows(struct place *p, const struct tile *tile, uint32_t base, int64_t start) {
+static bool load_rows(struct place *p, const struct tile *tile, uint32_t base, int64_t start)
+{
     uint32_t to = machine_mxm_position(p->machine, tile->hemisphere);
     bool west = tile->hemisphere == MACHINE_WEST;
     uint32_t queue = mxm_queue(p, tile->hemisphere, tile->plane, ISA_UNIT_MXM_WEIGHTS);
@@ -34,10 +37,10 @@ static bool load_rows(struct place *p, const struct tile *tile, uint32_t base, i
             uint32_t from = slice_position(p->machine, tile->slice + j);
             int64_t leaves = start + i - place_distance(from, to);
             int64_t issue = leaves - p->machine->mem_read_cycles;
-            struct isa_instruction read = {
-                .op = ISA_READ,
-                .address = (uint16_t)(tile->address + i * tile->address_step),
-                .d = ISA_STREAM(west, base + j)};
+            struct isa_instruction read = {.op = ISA_READ,
+                                           .address =
+                                               (uint16_t)(tile->address + i * tile->address_step),
+                                           .d = ISA_STREAM(west, base + j)};
             if (!not_before(p, issue, 0) ||
                 (tile->buffer != NONE &&
                  !place_may_read(p, &p->c->buffers[tile->buffer], 0, issue)) ||
@@ -50,7 +53,8 @@ static bool load_rows(struct place *p, const struct tile *tile, uint32_t base, i
     return true;
 }
 
-bool place_load(struct place *p, const struct task *task, int64_t start) {
+bool place_load(struct place *p, const struct task *task, int64_t start)
+{
     const struct tile *tile = &task->tile;
     const struct plane_state *state = &p->planes[tile->hemisphere][tile->plane];
     if (!not_before(p, start, state->buffer_free)) {
@@ -77,8 +81,10 @@ bool place_load(struct place *p, const struct task *task, int64_t start) {
     return true;
 }
 
-static bool issue_results(struct place *p, const struct pass *pass, const struct pass_segment *segment,
-                          uint32_t slot, uint32_t stream, int64_t cycle) {
+static bool issue_results(struct place *p, const struct pass *pass,
+                          const struct pass_segment *segment, uint32_t slot, uint32_t stream,
+                          int64_t cycle)
+{
     bool west = pass->hemisphere == MACHINE_EAST;
     uint32_t queue = mxm_queue(p, pass->hemisphere, pass->plane, ISA_UNIT_MXM_RESULTS);
     for (uint32_t i = 0; i < pass->vectors; i++) {
@@ -97,9 +103,11 @@ static bool issue_results(struct place *p, const struct pass *pass, const struct
     return true;
 }
 
-/* The sums of one segment: onto a group of four streams and to memory (as many bytes as the buffer has). */
-static bool place_results(struct place *p, const struct pass *pass, const struct pass_segment *segment,
-                          uint32_t slot, int64_t cycle) {
+/* The sums of one segment: onto a group of four streams and to memory (as many bytes as the buffer
+ * has). */
+static bool place_results(struct place *p, const struct pass *pass,
+                          const struct pass_segment *segment, uint32_t slot, int64_t cycle)
+{
     if (segment->output.buffer == NONE) {
         return issue_results(p, pass, segment, slot, 0, cycle);
     }
@@ -109,7 +117,8 @@ static bool place_results(struct place *p, const struct pass *pass, const struct
     int64_t lands = cycle + p->machine->mxm_emit_cycles;
     struct place_mark mark = place_mark(p);
     for (uint32_t s = 0; s < ISA_STREAMS && p->hint == 0; s += 4) {
-        bool ok = place_write(p, &segment->output, 0, planes, pass->vectors, from, west, s, from, lands);
+        bool ok =
+            place_write(p, &segment->output, 0, planes, pass->vectors, from, west, s, from, lands);
         /* Bytes nobody stores still land: their slots must be free where they do. */
         for (uint32_t i = 0; ok && planes < 4 && i < pass->vectors; i++) {
             ok = reserve_stream(p->reserve, west, s + planes, 4 - planes, from, from, lands + i);
@@ -122,7 +131,8 @@ static bool place_results(struct place *p, const struct pass *pass, const struct
     return false;
 }
 
-bool place_pass(struct place *p, const struct task *task, int64_t start) {
+bool place_pass(struct place *p, const struct task *task, int64_t start)
+{
     const struct pass *pass = task->pass;
     const struct plane_state *state = &p->planes[pass->hemisphere][pass->plane];
     if (!not_before(p, start, BASE_MAX(state->installed, state->abc_free))) {
@@ -147,7 +157,8 @@ bool place_pass(struct place *p, const struct task *task, int64_t start) {
                 return false;
             }
         }
-        if (!place_results(p, pass, segment, s * pass->vectors, cycle + p->machine->mxm_result_cycles)) {
+        uint32_t slot = s * pass->slots + pass->first_slot;
+        if (!place_results(p, pass, segment, slot, cycle + p->machine->mxm_result_cycles)) {
             return false;
         }
     }

@@ -1,21 +1,24 @@
 /*
  * Placing work of the switch units, and of memory moved by addresses that are data.
  *
- * Requires: buffers with slices. start is the cycle of the unit's first issue; for scatter and gather
- * the first issue at the slices.
+ * Requires: buffers with slices. start is the cycle of the unit's first issue; for scatter and
+ * gather the first issue at the slices.
  */
 #include "compile/place.h"
 
 /* The word address that step i adds to a buffer's own. */
-static uint16_t offset_address(const struct buffer *buffer, const struct access *offset, uint32_t i) {
+static uint16_t offset_address(const struct buffer *buffer, const struct access *offset, uint32_t i)
+{
     return (uint16_t)(buffer->address + access_vector(offset, i));
 }
 
-/* ---- transpose --------------------------------------------------------------------------------------- */
+/* ---- transpose
+ * --------------------------------------------------------------------------------------- */
 
 /* Sixteen streams from a stripe or skew buffer, step by step. */
 static bool read_stripes(struct place *p, const struct task *task, struct place_route route,
-                         uint32_t base, int64_t start) {
+                         uint32_t base, int64_t start)
+{
     struct buffer *buffer = &p->c->buffers[task->in.buffer];
     for (uint32_t i = 0; i < task->n; i++) {
         uint32_t first = access_vector(&task->in, i) * STRIPES;
@@ -33,10 +36,11 @@ static bool read_stripes(struct place *p, const struct task *task, struct place_
     return true;
 }
 
-/* The same with Gather. The map flows the way the data does, so one read of it serves every slice it
- * passes: it comes from nearer the VXM than they are. */
+/* The same with Gather. The map flows the way the data does, so one read of it serves every slice
+ * it passes: it comes from nearer the VXM than they are. */
 static bool gather_stripes(struct place *p, const struct task *task, struct place_route route,
-                           uint32_t base, int64_t start) {
+                           uint32_t base, int64_t start)
+{
     struct buffer *buffer = &p->c->buffers[task->in.buffer];
     uint32_t nearest = slice_position(p->machine, buffer->slice);
     uint32_t furthest = slice_position(p->machine, buffer->slice + STRIPES - 1);
@@ -68,12 +72,14 @@ static bool gather_stripes(struct place *p, const struct task *task, struct plac
 }
 
 static bool write_stripes(struct place *p, const struct task *task, uint32_t from, bool west,
-                          uint32_t base, int64_t lands) {
+                          uint32_t base, int64_t lands)
+{
     for (uint32_t i = 0; i < task->n; i++) {
         for (uint32_t j = 0; j < STRIPES; j++) {
             struct access one =
                 access_constant(task->out.buffer, access_vector(&task->out, i) * STRIPES + j);
-            if (!place_write(p, &one, task->out_plane, 1, 1, from, west, base + j, from, lands + i)) {
+            if (!place_write(p, &one, task->out_plane, 1, 1, from, west, base + j, from,
+                             lands + i)) {
                 return false;
             }
         }
@@ -81,10 +87,12 @@ static bool write_stripes(struct place *p, const struct task *task, uint32_t fro
     return true;
 }
 
-bool place_transpose(struct place *p, const struct task *task, int64_t start) {
+bool place_transpose(struct place *p, const struct task *task, int64_t start)
+{
     uint32_t position = machine_sxm_position(p->machine, task->hemisphere);
     struct place_route route = place_route(p, task->in.buffer, position);
-    uint32_t queue = machine_queue_sxm(p->machine, task->hemisphere, ISA_UNIT_SXM_TRANSPOSE, task->unit);
+    uint32_t queue =
+        machine_queue_sxm(p->machine, task->hemisphere, ISA_UNIT_SXM_TRANSPOSE, task->unit);
     struct place_mark mark = place_mark(p);
     for (uint32_t in = 0; in < ISA_STREAMS && p->hint == 0; in += STRIPES) {
         bool got = task->offset.buffer == NONE ? read_stripes(p, task, route, in, start)
@@ -110,9 +118,11 @@ bool place_transpose(struct place *p, const struct task *task, int64_t start) {
     return false;
 }
 
-/* ---- permute, distribute -------------------------------------------------------------------------------- */
+/* ---- permute, distribute
+ * -------------------------------------------------------------------------------- */
 
-bool place_permute(struct place *p, const struct task *task, int64_t start) {
+bool place_permute(struct place *p, const struct task *task, int64_t start)
+{
     uint32_t position = machine_sxm_position(p->machine, task->hemisphere);
     uint32_t queue = machine_queue_sxm(p->machine, task->hemisphere, ISA_UNIT_SXM_PERMUTE, 0);
     struct place_route route = place_route(p, task->in.buffer, position);
@@ -136,15 +146,16 @@ bool place_permute(struct place *p, const struct task *task, int64_t start) {
     return true;
 }
 
-bool place_distribute(struct place *p, const struct task *task, int64_t start) {
+bool place_distribute(struct place *p, const struct task *task, int64_t start)
+{
     uint32_t position = machine_sxm_position(p->machine, task->hemisphere);
     struct place_route route = place_route(p, task->in.buffer, position);
     struct place_route map_route = place_route(p, task->map.buffer, position);
     uint32_t in, map, out;
     if (!place_read_any(p, &task->map, 0, 1, task->n, map_route, start, &map) ||
         !place_read_any(p, &task->in, task->plane, task->planes, task->n, route, start, &in) ||
-        !place_write_any(p, &task->out, task->out_plane, task->planes, task->n, position, !route.west,
-                         start + p->machine->sxm_distribute_cycles, &out)) {
+        !place_write_any(p, &task->out, task->out_plane, task->planes, task->n, position,
+                         !route.west, start + p->machine->sxm_distribute_cycles, &out)) {
         return false;
     }
     for (uint32_t b = 0; b < task->planes; b++) {
@@ -163,11 +174,13 @@ bool place_distribute(struct place *p, const struct task *task, int64_t start) {
     return true;
 }
 
-/* ---- scatter, gather ----------------------------------------------------------------------------------------- */
+/* ---- scatter, gather
+ * ----------------------------------------------------------------------------------------- */
 
 /* One stream for the position, or one for each of its four slices (vector + 0..3). */
 static bool read_shared(struct place *p, const struct access *access, bool shared, uint32_t n,
-                        uint32_t position, int64_t start, uint8_t streams[4]) {
+                        uint32_t position, int64_t start, uint8_t streams[4])
+{
     struct place_route route = place_route(p, access->buffer, position);
     for (uint32_t k = 0; k < MACHINE_SLICES_PER_POSITION; k++) {
         struct access one = *access;
@@ -181,7 +194,8 @@ static bool read_shared(struct place *p, const struct access *access, bool share
     return true;
 }
 
-bool place_scatter(struct place *p, const struct task *task, int64_t start) {
+bool place_scatter(struct place *p, const struct task *task, int64_t start)
+{
     struct buffer *target = &p->c->buffers[task->target_buffer];
     uint32_t slice = target->slice + task->target_slice;
     uint32_t position = slice_position(p->machine, slice);
@@ -193,7 +207,8 @@ bool place_scatter(struct place *p, const struct task *task, int64_t start) {
     for (uint32_t k = 0; k < MACHINE_SLICES_PER_POSITION; k++) {
         for (uint32_t i = 0; i < task->n; i++) {
             struct isa_instruction scatter = {.op = ISA_SCATTER,
-                                              .address = offset_address(target, &task->target_address, i),
+                                              .address =
+                                                  offset_address(target, &task->target_address, i),
                                               .a = values[k],
                                               .map = maps[k]};
             if (!place_may_write(p, target, 0, start + i) ||
@@ -206,7 +221,8 @@ bool place_scatter(struct place *p, const struct task *task, int64_t start) {
 }
 
 /* Vector task->in(i) + map of a LINEAR buffer goes to vector task->out(i) of another. */
-bool place_gather(struct place *p, const struct task *task, int64_t start) {
+bool place_gather(struct place *p, const struct task *task, int64_t start)
+{
     struct buffer *source = &p->c->buffers[task->in.buffer];
     uint32_t position = slice_position(p->machine, source->slice);
     uint32_t target = slice_position(p->machine, p->c->buffers[task->out.buffer].slice);

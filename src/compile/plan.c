@@ -1,20 +1,23 @@
 /*
  * Plan: where everything that outlives a step lies.
  *
- * Requires: a graph and a machine. Fills in: layouts, products with their weight tiles, constants, the
- * KV cache, the image. All programs of a model share one plan, so that they share one memory.
+ * Requires: a graph and a machine. Fills in: layouts, products with their weight tiles, constants,
+ * the KV cache, the image. All programs of a model share one plan, so that they share one memory.
  *
- * A hemisphere's outer slices hold weights: sixteen for each plane of the MXM next to them (sixteen for
- * both on a machine with few slices), row r of a tile in slice r % 16, so that one LW takes a word from
- * each. The inner slices hold constants; what is left anywhere serves temporaries (allocate.c).
+ * A hemisphere's outer slices hold weights: sixteen for each plane of the MXM next to them (sixteen
+ * for both on a machine with few slices), row r of a tile in slice r % 16, so that one LW takes a
+ * word from each. The inner slices hold constants; what is left anywhere serves temporaries
+ * (allocate.c).
  */
 #include "compile/plan.h"
 
 #include <string.h>
 
-/* ---- layouts ------------------------------------------------------------------------------------------ */
+/* ---- layouts
+ * ------------------------------------------------------------------------------------------ */
 
-static void layout_create(struct compile_plan *plan, struct layout *layout, uint32_t pieces) {
+static void layout_create(struct compile_plan *plan, struct layout *layout, uint32_t pieces)
+{
     layout->pieces = pieces;
     layout->source = BASE_NEW(&plan->arena, int32_t, (size_t)pieces * plan->lanes);
     for (size_t i = 0; i < (size_t)pieces * plan->lanes; i++) {
@@ -22,7 +25,9 @@ static void layout_create(struct compile_plan *plan, struct layout *layout, uint
     }
 }
 
-static void layout_split(struct compile_plan *plan, struct layout *layout, uint32_t width, bool even) {
+static void layout_split(struct compile_plan *plan, struct layout *layout, uint32_t width,
+                         bool even)
+{
     uint32_t pieces = (width + plan->lanes - 1) / plan->lanes;
     uint32_t size = even ? (width + pieces - 1) / pieces : plan->lanes;
     layout_create(plan, layout, pieces);
@@ -31,9 +36,11 @@ static void layout_split(struct compile_plan *plan, struct layout *layout, uint3
     }
 }
 
-/* Heads side by side, each beginning at a superlane; q's pieces hold, for each word of KV heads, one
- * query head of every KV head, in the lanes of that KV head: q, K and V then meet lane by lane. */
-static void layout_heads(struct compile_plan *plan, struct layout *layout, uint32_t groups) {
+/* Heads side by side, each beginning at a superlane; q's pieces hold, for each word of KV heads,
+ * one query head of every KV head, in the lanes of that KV head: q, K and V then meet lane by lane.
+ */
+static void layout_heads(struct compile_plan *plan, struct layout *layout, uint32_t groups)
+{
     const struct graph *g = plan->graph;
     layout_create(plan, layout, plan->kv_words * groups);
     for (uint32_t kv = 0; kv < g->kv_heads; kv++) {
@@ -47,7 +54,8 @@ static void layout_heads(struct compile_plan *plan, struct layout *layout, uint3
     }
 }
 
-uint32_t layout_groups(const struct compile_plan *plan, const struct layout *layout, uint32_t piece) {
+uint32_t layout_groups(const struct compile_plan *plan, const struct layout *layout, uint32_t piece)
+{
     uint32_t used = 0;
     for (uint32_t l = 0; l < plan->lanes; l++) {
         used = layout->source[piece * plan->lanes + l] >= 0 ? l + 1 : used;
@@ -55,15 +63,17 @@ uint32_t layout_groups(const struct compile_plan *plan, const struct layout *lay
     return (used + MACHINE_WEIGHT_ROWS - 1) / MACHINE_WEIGHT_ROWS;
 }
 
-static enum takt_status plan_heads(struct compile_plan *plan, struct takt_error *error) {
+static enum takt_status plan_heads(struct compile_plan *plan, struct takt_error *error)
+{
     const struct graph *g = plan->graph;
     plan->group_heads = g->heads / g->kv_heads;
     plan->head_superlanes = (g->head_dim + STRIPES - 1) / STRIPES;
     if (plan->head_superlanes > plan->superlanes || g->head_dim % 2 != 0) {
-        return base_fail(error, TAKT_UNSUPPORTED,
-                         "compile: heads of %u elements; this version needs an even number of at most "
-                         "%u on machine \"%s\"; use --target reference",
-                         g->head_dim, plan->lanes, plan->machine.name);
+        return base_fail(
+            error, TAKT_UNSUPPORTED,
+            "compile: heads of %u elements; this version needs an even number of at most "
+            "%u on machine \"%s\"; use --target reference",
+            g->head_dim, plan->lanes, plan->machine.name);
     }
     /* Two scale codes a head share the sixteen lanes of one superlane: eight heads a word. */
     plan->heads_word = BASE_MIN(g->kv_heads, plan->superlanes / plan->head_superlanes);
@@ -79,10 +89,12 @@ static enum takt_status plan_heads(struct compile_plan *plan, struct takt_error 
     return TAKT_OK;
 }
 
-/* ---- addresses ------------------------------------------------------------------------------------------- */
+/* ---- addresses
+ * ------------------------------------------------------------------------------------------- */
 
 /* `words` words in sixteen slices from `slice` on; all at one address. */
-static uint32_t take_group(struct compile_plan *plan, uint32_t slice, uint32_t words) {
+static uint32_t take_group(struct compile_plan *plan, uint32_t slice, uint32_t words)
+{
     uint32_t *used = &plan->quad_used[slice / MACHINE_SLICES_PER_POSITION];
     uint32_t address = 0;
     for (uint32_t i = 0; i < 4; i++) {
@@ -95,17 +107,23 @@ static uint32_t take_group(struct compile_plan *plan, uint32_t slice, uint32_t w
 }
 
 static uint32_t add_buffer(struct compile_plan *plan, const char *name, enum buffer_kind kind,
-                           uint32_t planes, uint32_t count, uint32_t slice, uint32_t address) {
+                           uint32_t planes, uint32_t count, uint32_t slice, uint32_t address)
+{
     struct buffer *b = &plan->buffers[plan->buffer_count];
-    *b = (struct buffer){.kind = kind, .planes = planes, .count = count, .slice = slice,
-                         .address = address, .fixed = true};
+    *b = (struct buffer){.kind = kind,
+                         .planes = planes,
+                         .count = count,
+                         .slice = slice,
+                         .address = address,
+                         .fixed = true};
     snprintf(b->name, sizeof b->name, "%s", name);
     return plan->buffer_count++;
 }
 
 /* A constant in the inner slices, hemispheres in turn. */
 static uint32_t take_constant(struct compile_plan *plan, const char *name, uint32_t planes,
-                              uint32_t count) {
+                              uint32_t count)
+{
     uint32_t inner = plan->group_slice[0][0] / MACHINE_SLICES_PER_POSITION;
     uint32_t best = NONE;
     for (uint32_t i = 0; i < 2 * inner; i++) {
@@ -121,9 +139,10 @@ static uint32_t take_constant(struct compile_plan *plan, const char *name, uint3
                       address);
 }
 
-/* The four planes, emptiest first: successive columns of a product go to different planes, and over all
- * products the memory beside each fills evenly. */
-static void order_planes(const struct compile_plan *plan, uint32_t order[4]) {
+/* The four planes, emptiest first: successive columns of a product go to different planes, and over
+ * all products the memory beside each fills evenly. */
+static void order_planes(const struct compile_plan *plan, uint32_t order[4])
+{
     uint32_t used[4];
     for (uint32_t i = 0; i < 4; i++) {
         uint32_t slice = plan->group_slice[i % 2][i / 2];
@@ -141,7 +160,8 @@ static void order_planes(const struct compile_plan *plan, uint32_t order[4]) {
 
 static void plan_product(struct compile_plan *plan, struct product *product,
                          const struct graph_matrix *matrix, const struct layout *in,
-                         const struct layout *out) {
+                         const struct layout *out)
+{
     product->matrix = matrix;
     product->in = in;
     product->out = out;
@@ -165,8 +185,9 @@ static void plan_product(struct compile_plan *plan, struct product *product,
     }
 }
 
-static const struct graph_op *find_op(const struct graph *g, uint32_t layer, enum graph_op_kind kind,
-                                      uint32_t nth) {
+static const struct graph_op *find_op(const struct graph *g, uint32_t layer,
+                                      enum graph_op_kind kind, uint32_t nth)
+{
     for (uint32_t i = 0; i < g->op_count; i++) {
         if (g->ops[i].layer == layer && g->ops[i].kind == kind && nth-- == 0) {
             return &g->ops[i];
@@ -175,7 +196,8 @@ static const struct graph_op *find_op(const struct graph *g, uint32_t layer, enu
     return NULL;
 }
 
-static void plan_products(struct compile_plan *plan) {
+static void plan_products(struct compile_plan *plan)
+{
     const struct graph *g = plan->graph;
     for (uint32_t l = 0; l < g->layers; l++) {
         struct plan_layer *layer = &plan->layers[l];
@@ -203,7 +225,8 @@ static void plan_products(struct compile_plan *plan) {
     }
 }
 
-static void plan_constants(struct compile_plan *plan) {
+static void plan_constants(struct compile_plan *plan)
+{
     struct plan_constants *k = &plan->constants;
     for (uint32_t h = 0; h < 2; h++) {
         uint32_t slice = plan->group_slice[h][0];
@@ -232,21 +255,25 @@ static void plan_constants(struct compile_plan *plan) {
     plan->output.scale = take_constant(plan, "scale", 4, plan->output.out->pieces);
 }
 
-void plan_layer_products(struct plan_layer *layer, struct product *products[7]) {
+void plan_layer_products(struct plan_layer *layer, struct product *products[7])
+{
     struct product *all[7] = {&layer->q,    &layer->k,  &layer->v,   &layer->o,
                               &layer->gate, &layer->up, &layer->down};
     memcpy(products, all, sizeof all);
 }
 
 /* Which of a hemisphere's two groups of slices is the emptier. */
-static uint32_t emptier(const struct compile_plan *plan, uint32_t hemisphere) {
+static uint32_t emptier(const struct compile_plan *plan, uint32_t hemisphere)
+{
     const uint32_t *slices = plan->group_slice[hemisphere];
     return plan->quad_used[slices[1] / MACHINE_SLICES_PER_POSITION] <
            plan->quad_used[slices[0] / MACHINE_SLICES_PER_POSITION];
 }
 
-/* V and K transposed beside the two planes of a hemisphere, K's newest rows across: layers in turn. */
-static void plan_cache(struct compile_plan *plan) {
+/* V and K transposed beside the two planes of a hemisphere, K's newest rows across: layers in turn.
+ */
+static void plan_cache(struct compile_plan *plan)
+{
     for (uint32_t l = 0; l < plan->graph->layers; l++) {
         struct plan_layer *layer = &plan->layers[l];
         layer->key_rows = BASE_NEW(&plan->arena, uint32_t, plan->kv_words);
@@ -263,8 +290,8 @@ static void plan_cache(struct compile_plan *plan) {
             const char *names[3] = {"key_rows", "key_tiles", "values"};
             for (uint32_t i = 0; i < 3; i++) {
                 uint32_t address = take_group(plan, slices[i], words[i]);
-                *buffers[i] = add_buffer(plan, names[i], BUFFER_STRIPE, 1, words[i] * STRIPES, slices[i],
-                                         address);
+                *buffers[i] = add_buffer(plan, names[i], BUFFER_STRIPE, 1, words[i] * STRIPES,
+                                         slices[i], address);
                 plan->buffers[*buffers[i]].whole = true;
                 plan->bytes_kv += (uint64_t)words[i] * STRIPES * plan->lanes;
             }
@@ -272,7 +299,8 @@ static void plan_cache(struct compile_plan *plan) {
     }
 }
 
-static enum takt_status plan_capacity(const struct compile_plan *plan, struct takt_error *error) {
+static enum takt_status plan_capacity(const struct compile_plan *plan, struct takt_error *error)
+{
     uint32_t most = 0;
     for (uint32_t i = 0; i < plan->quads; i++) {
         most = BASE_MAX(most, plan->quad_used[i]);
@@ -282,18 +310,20 @@ static enum takt_status plan_capacity(const struct compile_plan *plan, struct ta
     }
     uint64_t needed = plan->bytes_weights + plan->bytes_kv + plan->bytes_constants;
     uint64_t available = 2ull * plan->machine.mem_slices * plan->machine.mem_words * plan->lanes;
-    return base_fail(error, TAKT_CAPACITY,
-                     "compile: the model needs %llu bytes of chip memory (weights %llu, KV cache of %u "
-                     "positions %llu, constants %llu); one \"%s\" has %llu, and its fullest slices would "
-                     "hold %u of %u words; %u chips would do, which this version cannot join: use a "
-                     "smaller model or --ctx",
-                     (unsigned long long)needed, (unsigned long long)plan->bytes_weights, plan->context,
-                     (unsigned long long)plan->bytes_kv, (unsigned long long)plan->bytes_constants,
-                     plan->machine.name, (unsigned long long)available, most, plan->machine.mem_words,
-                     most / plan->machine.mem_words + 1);
+    return base_fail(
+        error, TAKT_CAPACITY,
+        "compile: the model needs %llu bytes of chip memory (weights %llu, KV cache of %u "
+        "positions %llu, constants %llu); one \"%s\" has %llu, and its fullest slices would "
+        "hold %u of %u words; %u chips would do, which this version cannot join: use a "
+        "smaller model or --ctx",
+        (unsigned long long)needed, (unsigned long long)plan->bytes_weights, plan->context,
+        (unsigned long long)plan->bytes_kv, (unsigned long long)plan->bytes_constants,
+        plan->machine.name, (unsigned long long)available, most, plan->machine.mem_words,
+        most / plan->machine.mem_words + 1);
 }
 
-static void plan_slices(struct compile_plan *plan) {
+static void plan_slices(struct compile_plan *plan)
+{
     uint32_t slices = plan->machine.mem_slices;
     bool shared = slices < 2 * STRIPES + 2 * MACHINE_SLICES_PER_POSITION;
     for (uint32_t h = 0; h < 2; h++) {
@@ -305,7 +335,8 @@ static void plan_slices(struct compile_plan *plan) {
 }
 
 /* Buffers of the plan lie above the weights, inside the machine, and apart. */
-void plan_check(const struct compile_plan *plan) {
+void plan_check(const struct compile_plan *plan)
+{
     for (uint32_t i = 0; i < plan->buffer_count; i++) {
         const struct buffer *x = &plan->buffers[i];
         BASE_ASSERT(x->slice + buffer_slices(x) <= 2 * plan->machine.mem_slices);
@@ -329,16 +360,17 @@ void plan_check(const struct compile_plan *plan) {
 }
 
 /* A reduction over pieces, or over tiles of positions, is one kernel: it takes so many inputs. */
-static enum takt_status plan_limits(const struct compile_plan *plan, struct takt_error *error) {
+static enum takt_status plan_limits(const struct compile_plan *plan, struct takt_error *error)
+{
     const struct layout *inputs[] = {&plan->width_layout, &plan->ffn_layout, &plan->q_layout};
     const char *names[] = {"the width", "the feed-forward width", "the query heads"};
     for (uint32_t i = 0; i < BASE_COUNT(inputs); i++) {
         if (inputs[i]->pieces > KERNEL_INPUTS_MAX) {
-            return base_fail(error, TAKT_UNSUPPORTED,
-                             "compile: %s in %u vectors of %u lanes on \"%s\"; this version joins at "
-                             "most %u; use --target reference",
-                             names[i], inputs[i]->pieces, plan->lanes, plan->machine.name,
-                             KERNEL_INPUTS_MAX);
+            return base_fail(
+                error, TAKT_UNSUPPORTED,
+                "compile: %s in %u vectors of %u lanes on \"%s\"; this version joins at "
+                "most %u; use --target reference",
+                names[i], inputs[i]->pieces, plan->lanes, plan->machine.name, KERNEL_INPUTS_MAX);
         }
     }
     if (plan->context_tiles > KERNEL_INPUTS_MAX) {
@@ -350,7 +382,8 @@ static enum takt_status plan_limits(const struct compile_plan *plan, struct takt
     return TAKT_OK;
 }
 
-enum takt_status plan_build(struct compile_plan *plan, struct takt_error *error) {
+enum takt_status plan_build(struct compile_plan *plan, struct takt_error *error)
+{
     plan->lanes = machine_lanes(&plan->machine);
     plan->superlanes = plan->machine.superlanes;
     plan->context_tiles = (plan->context + plan->lanes - 1) / plan->lanes;

@@ -5,7 +5,8 @@
 #include "compile/internal.h"
 
 /* Groups of sixteen rows that hold an element of the piece. */
-uint32_t layout_groups(const struct compile_plan *plan, const struct layout *layout, uint32_t piece);
+uint32_t layout_groups(const struct compile_plan *plan, const struct layout *layout,
+                       uint32_t piece);
 void plan_layer_products(struct plan_layer *layer, struct product *products[7]);
 /* Most blocks of sixteen positions that `chunk` successive positions touch. */
 uint32_t compile_blocks(uint32_t chunk);

@@ -1,11 +1,11 @@
 /*
  * Reservation tables: who uses which queue in which cycle, and which stream slots carry a value.
  *
- * Requires: nothing. Fills in: nothing; the schedule asks and books. A stream slot is indexed by its
- * diagonal (cycle - position eastward, cycle + position westward); a word of 64 bits a diagonal and
- * stream says at which positions a value that somebody still needs is passing. Two values may share a
- * diagonal when their intervals of positions do not meet. Every booking is logged, so that a placement
- * that fails half way can be undone.
+ * Requires: nothing. Fills in: nothing; the schedule asks and books. A stream slot is indexed by
+ * its diagonal (cycle - position eastward, cycle + position westward); a word of 64 bits a diagonal
+ * and stream says at which positions a value that somebody still needs is passing. Two values may
+ * share a diagonal when their intervals of positions do not meet. Every booking is logged, so that
+ * a placement that fails half way can be undone.
  */
 #include "compile/internal.h"
 
@@ -28,7 +28,8 @@ struct reserve {
 
 #define LOG_MAX (1u << 22)
 
-struct reserve *reserve_create(struct compiler *c) {
+struct reserve *reserve_create(struct compiler *c)
+{
     struct reserve *r = BASE_NEW(&c->arena, struct reserve, 1);
     r->queue_words = CYCLES_MAX / 64;
     r->streams = BASE_NEW(&c->arena, uint64_t, (size_t)(CYCLES_MAX + 128) * STREAM_SLOTS);
@@ -37,9 +38,13 @@ struct reserve *reserve_create(struct compiler *c) {
     return r;
 }
 
-uint32_t reserve_mark(const struct reserve *r) { return r->log_count; }
+uint32_t reserve_mark(const struct reserve *r)
+{
+    return r->log_count;
+}
 
-void reserve_rollback(struct reserve *r, uint32_t mark) {
+void reserve_rollback(struct reserve *r, uint32_t mark)
+{
     while (r->log_count > mark) {
         const struct booking *booking = &r->log[--r->log_count];
         *booking->word &= ~booking->mask;
@@ -47,9 +52,13 @@ void reserve_rollback(struct reserve *r, uint32_t mark) {
 }
 
 /* What is placed stays placed: the log starts anew. */
-void reserve_commit(struct reserve *r) { r->log_count = 0; }
+void reserve_commit(struct reserve *r)
+{
+    r->log_count = 0;
+}
 
-static bool book(struct reserve *r, uint64_t *word, uint64_t mask) {
+static bool book(struct reserve *r, uint64_t *word, uint64_t mask)
+{
     if ((*word & mask) != 0) {
         return false;
     }
@@ -60,12 +69,14 @@ static bool book(struct reserve *r, uint64_t *word, uint64_t mask) {
 }
 
 /* Bits low .. high, whichever of the two is which. */
-static uint64_t interval(uint32_t from, uint32_t to) {
+static uint64_t interval(uint32_t from, uint32_t to)
+{
     uint32_t low = BASE_MIN(from, to), high = BASE_MAX(from, to);
     return (high == 63 ? ~0ull : (1ull << (high + 1)) - 1) & ~((1ull << low) - 1);
 }
 
-bool reserve_queue(struct reserve *r, uint32_t queue, int64_t cycle) {
+bool reserve_queue(struct reserve *r, uint32_t queue, int64_t cycle)
+{
     if (cycle < 0 || cycle >= (int64_t)CYCLES_MAX) {
         return false;
     }
@@ -73,7 +84,8 @@ bool reserve_queue(struct reserve *r, uint32_t queue, int64_t cycle) {
     return book(r, word, 1ull << ((uint64_t)cycle % 64));
 }
 
-uint32_t reserve_queue_shift(const struct reserve *r, uint32_t queue, int64_t cycle, uint32_t n) {
+uint32_t reserve_queue_shift(const struct reserve *r, uint32_t queue, int64_t cycle, uint32_t n)
+{
     const uint64_t *words = &r->queues[queue * r->queue_words];
     if (cycle < 0) {
         return (uint32_t)-cycle;
@@ -94,12 +106,14 @@ uint32_t reserve_queue_shift(const struct reserve *r, uint32_t queue, int64_t cy
 }
 
 bool reserve_stream(struct reserve *r, bool west, uint32_t stream, uint32_t width, uint32_t from,
-                    uint32_t to, int64_t cycle) {
+                    uint32_t to, int64_t cycle)
+{
     int64_t diagonal = west ? cycle + from : cycle - (int64_t)from + DIAGONAL_OFFSET;
     if (diagonal < 0 || diagonal >= (int64_t)CYCLES_MAX) {
         return false;
     }
-    uint64_t *slot = &r->streams[(uint64_t)diagonal * STREAM_SLOTS + (west ? ISA_STREAMS : 0) + stream];
+    uint64_t *slot =
+        &r->streams[(uint64_t)diagonal * STREAM_SLOTS + (west ? ISA_STREAMS : 0) + stream];
     uint64_t mask = interval(from, to);
     for (uint32_t i = 0; i < width; i++) {
         if (!book(r, slot + i, mask)) {

@@ -12,7 +12,8 @@
 #define FAMILIES 1024u
 #define BURST_ATTEMPTS 2000 /* then a burst is halved */
 
-static bool place_task(struct place *p, const struct task *task, int64_t start) {
+static bool place_task(struct place *p, const struct task *task, int64_t start)
+{
     p->hint = 0;
     switch (task->kind) {
     case TASK_KERNEL: return place_kernel(p, task, start);
@@ -27,7 +28,8 @@ static bool place_task(struct place *p, const struct task *task, int64_t start) 
     return false;
 }
 
-static void commit(struct place *p, const struct task *task) {
+static void commit(struct place *p, const struct task *task)
+{
     for (uint32_t i = 0; i < p->update_count; i++) {
         uint32_t *cycle = p->updates[i].cycle;
         *cycle = BASE_MAX(*cycle, p->updates[i].value);
@@ -42,7 +44,8 @@ static void commit(struct place *p, const struct task *task) {
     reserve_commit(p->reserve);
 }
 
-static void prepare(struct compiler *c, struct place *p) {
+static void prepare(struct compiler *c, struct place *p)
+{
     c->queues = BASE_NEW(&c->arena, struct queue_issues, machine_queue_count(c->machine));
     for (uint32_t i = 0; i < c->buffer_count; i++) {
         struct buffer *b = &c->buffers[i];
@@ -56,9 +59,10 @@ static void prepare(struct compiler *c, struct place *p) {
     p->updates = BASE_NEW(&c->arena, struct place_update, 1u << 22);
 }
 
-/* Tasks that do the same to other vectors of the same buffers stand in each other's way: the next one
- * looks from where the last one went. Where that was; 0 for a task of another sort. */
-static uint64_t *family_start(struct place *p, const struct task *task) {
+/* Tasks that do the same to other vectors of the same buffers stand in each other's way: the next
+ * one looks from where the last one went. Where that was; 0 for a task of another sort. */
+static uint64_t *family_start(struct place *p, const struct task *task)
+{
     uint32_t in = task->in.buffer, out = task->out.buffer;
     if (task->kind == TASK_KERNEL) {
         in = task->kernel->inputs[0].access.buffer;
@@ -76,7 +80,8 @@ static uint64_t *family_start(struct place *p, const struct task *task) {
 }
 
 /* Tries cycle after cycle; false when nothing is found in `attempts`. */
-static bool find_start(struct place *p, struct task *task, uint32_t attempts) {
+static bool find_start(struct place *p, struct task *task, uint32_t attempts)
+{
     const struct place_mark empty = {0, 0, 0};
     uint64_t *family = family_start(p, task);
     int64_t first = family == NULL ? 0 : (int64_t)*family;
@@ -95,26 +100,57 @@ static bool find_start(struct place *p, struct task *task, uint32_t attempts) {
     return false;
 }
 
-/* The task with vectors first .. first + n - 1 only. */
-static struct task part_of(struct compiler *c, const struct task *task, uint32_t first, uint32_t n) {
-    struct task part = *task;
+static struct kernel *part_of_kernel(struct compiler *c, const struct kernel *whole, uint32_t first)
+{
     struct kernel *k = BASE_NEW(&c->arena, struct kernel, 1);
-    *k = *task->kernel;
+    *k = *whole;
     for (uint32_t i = 0; i < k->input_count; i++) {
         k->inputs[i].access.first += first;
     }
     for (uint32_t i = 0; i < k->output_count; i++) {
         k->outputs[i].access.first += first;
     }
-    part.kernel = k;
+    return k;
+}
+
+static struct pass *part_of_pass(struct compiler *c, const struct pass *whole, uint32_t first,
+                                 uint32_t n)
+{
+    struct pass *pass = BASE_NEW(&c->arena, struct pass, 1);
+    *pass = *whole;
+    pass->vectors = n;
+    pass->first_slot += first;
+    for (uint32_t i = 0; i < pass->segment_count; i++) {
+        pass->segments[i].input.first += first;
+        pass->segments[i].output.first += first;
+    }
+    return pass;
+}
+
+/* The task with vectors first .. first + n - 1 only. */
+static struct task part_of(struct compiler *c, const struct task *task, uint32_t first, uint32_t n)
+{
+    struct task part = *task;
     part.n = n;
+    part.in.first += first;
+    part.out.first += first;
+    part.map.first += first;
+    part.offset.first += first;
+    part.target_address.first += first;
+    if (task->kernel != NULL) {
+        part.kernel = part_of_kernel(c, task->kernel, first);
+    }
+    if (task->pass != NULL) {
+        part.pass = part_of_pass(c, task->pass, first, n);
+    }
     return part;
 }
 
-/* A kernel whose burst stands in its own way (an ALU or a slice wanted again before the burst is over)
- * runs as shorter bursts. */
-static bool place_in_parts(struct compiler *c, struct place *p, struct task *task) {
-    bool divisible = task->kind == TASK_KERNEL && task->n > 1;
+/* A burst that stands in its own way (an ALU or a slice wanted again before it is over) runs as
+ * shorter ones. */
+static bool place_in_parts(struct compiler *c, struct place *p, struct task *task)
+{
+    bool divisible = task->kind != TASK_LOAD && task->n > 1;
     if (find_start(p, task, divisible ? BURST_ATTEMPTS : ATTEMPTS_MAX)) {
         return true;
     }
@@ -128,7 +164,8 @@ static bool place_in_parts(struct compiler *c, struct place *p, struct task *tas
     return placed;
 }
 
-enum takt_status schedule(struct compiler *c) {
+enum takt_status schedule(struct compiler *c)
+{
     struct place p;
     prepare(c, &p);
     for (uint32_t i = 0; i < c->task_count; i++) {
@@ -137,22 +174,25 @@ enum takt_status schedule(struct compiler *c) {
             task->hemisphere = c->buffers[task->in.buffer].slice / c->machine->mem_slices;
         }
         if (!place_in_parts(c, &p, task)) {
-            return base_fail(c->error, TAKT_LIMIT,
-                             "compile: step of layer %u, \"%s\": no place in the schedule; a smaller "
-                             "--chunk needs less of the machine at once",
-                             task->layer, task->name);
+            return base_fail(
+                c->error, TAKT_LIMIT,
+                "compile: step of layer %u, \"%s\": no place in the schedule; a smaller "
+                "--chunk needs less of the machine at once",
+                task->layer, task->name);
         }
     }
     return TAKT_OK;
 }
 
-static int by_cycle(const void *a, const void *b) {
+static int by_cycle(const void *a, const void *b)
+{
     const struct issue *x = a, *y = b;
     return x->cycle < y->cycle ? -1 : x->cycle > y->cycle;
 }
 
 /* Each queue issues at most one instruction a cycle, in order. */
-enum takt_status schedule_check(struct compiler *c) {
+enum takt_status schedule_check(struct compiler *c)
+{
     for (uint32_t q = 0; q < machine_queue_count(c->machine); q++) {
         struct queue_issues *queue = &c->queues[q];
         if (queue->count == 0) {

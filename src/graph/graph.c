@@ -8,7 +8,7 @@
 
 #include "num/num.h"
 
-enum { OPS_A_LAYER = 10, TENSORS_A_LAYER = 13, MATRICES_A_LAYER = 7 };
+enum { OPS_A_LAYER = 10, TENSORS_A_LAYER = 14, MATRICES_A_LAYER = 7 };
 
 /* The longest contraction whose int32 sums cannot overflow: |weight| <= 127, byte <= 255. */
 #define CONTRACTION_MAX (INT32_MAX / (127 * 255))
@@ -227,10 +227,12 @@ static enum takt_status add_attention_block(struct builder *b, uint32_t layer, u
     add_input(op, k);
     add_input(op, made[2]);
     uint32_t attention = add_output(b, op, "attention", graph->heads * graph->head_dim);
+    uint32_t bound = add_output(b, op, "attention_exponent", 1);
     const struct model_tensor *matrix = &weights->o;
     const char *const name = "o";
     uint32_t o;
     status = add_product(b, layer, attention, NULL, 1, &matrix, &name, &o);
+    add_input(&b->graph->ops[b->graph->op_count - 1], bound);
     if (status == TAKT_OK)
         *x = add_sum(b, layer, *x, o, "attention_sum");
     return status;

@@ -27,9 +27,10 @@ struct graph_matrix {
 #define GRAPH_OPS(X)                                                                               \
     X(INPUT, "input", "out = the embedding rows of the tokens")                                    \
     X(NORM_LINEAR, "norm_linear", "out[i] = matrix[i] . (in * gain) / rms(in)")                    \
-    X(LINEAR, "linear", "out = matrix . in")                                                       \
+    X(LINEAR, "linear", "out = matrix . in[0]; in[1], if there, holds the exponent to quantise with")    \
     X(ROPE, "rope", "rotary embedding of each head, adjacent pairs")                               \
-    X(ATTENTION, "attention", "append k, v to the cache of `layer`; out = attention of q over it") \
+    X(ATTENTION, "attention", "append k, v to the cache of `layer`; out[0] = attention of q over it, "   \
+                              "out[1] = an exponent that bounds it, known before it")              \
     X(SWIGLU, "swiglu", "out = in[0] / (1 + exp(-in[0])) * in[1]")                                 \
     X(ADD, "add", "out = in[0] + in[1]")
 

@@ -121,11 +121,16 @@ static uint8_t group_exponent(const float *x, uint32_t n)
     return exponent;
 }
 
+static void quantise(const float *x, uint32_t n, uint8_t exponent, int16_t *a16)
+{
+    for (uint32_t i = 0; i < n; i++)
+        a16[i] = num_quantise_i16(x[i], exponent);
+}
+
 static uint8_t group_quantise(const float *x, uint32_t n, int16_t *a16)
 {
     uint8_t exponent = group_exponent(x, n);
-    for (uint32_t i = 0; i < n; i++)
-        a16[i] = num_quantise_i16(x[i], exponent);
+    quantise(x, n, exponent, a16);
     return exponent;
 }
 
@@ -265,10 +270,19 @@ static float exponentials(float *score, uint32_t n)
     return byte_sum(sums, 3) * 0x1p-23f;
 }
 
+/* The largest scale code of a head's values at positions 0..n-1. */
+static uint8_t largest_code(const struct cache *cache, uint32_t kv_heads, uint32_t kv_head, uint32_t n)
+{
+    uint8_t code = 0;
+    for (uint32_t p = 0; p < n; p++)
+        code = BASE_MAX(code, cache->v_code[(size_t)p * kv_heads + kv_head]);
+    return code;
+}
+
 /* One query head over positions 0..n-1. q16: the head's part of the token's query; q_down: the
- * token's scale; out[head_dim]. */
+ * token's scale; v_code: the head's largest; out[head_dim]. */
 static void attend(struct reference *r, const struct cache *cache, uint32_t kv_head, uint32_t n,
-                   const int16_t *q16, float q_down, float *out)
+                   const int16_t *q16, float q_down, uint8_t v_code, float *out)
 {
     const struct graph *graph = r->graph;
     uint32_t head_dim = graph->head_dim;
@@ -285,23 +299,31 @@ static void attend(struct reference *r, const struct cache *cache, uint32_t kv_h
     for (uint32_t p = 0; p < n; p++)
         r->score[p] =
             r->score[p] * num_code_scale(cache->v_code[(size_t)p * graph->kv_heads + kv_head]);
-    float down = num_scale_down(group_quantise(r->score, n, r->u16));
-    float factor = down / denominator;
+    /* No exponential is above 1, so no weight is above the largest scale. */
+    uint8_t exponent = BASE_MAX(num_exponent(num_code_scale(v_code)), NUM_EXPONENT_MIN);
+    quantise(r->score, n, exponent, r->u16);
+    float factor = num_scale_down(exponent) / denominator;
     for (uint32_t d = 0; d < head_dim; d++)
         out[d] = product(r->u16, cache->v + (size_t)kv_head * head_dim + d, stride, n) * factor;
 }
 
 static void attention(struct reference *r, const struct graph_op *op, uint32_t position,
-                      const float *q, float *out)
+                      const float *q, float *out, float *bound)
 {
     const struct graph *graph = r->graph;
+    const struct cache *cache = &r->cache[op->layer];
     uint32_t queries_a_kv_head = op->heads / graph->kv_heads;
     float q_down = num_scale_down(group_quantise(q, op->heads * graph->head_dim, r->a16));
+    uint8_t largest = 0;
     for (uint32_t head = 0; head < op->heads; head++) {
         size_t from = (size_t)head * graph->head_dim;
-        attend(r, &r->cache[op->layer], head / queries_a_kv_head, position + 1, r->a16 + from,
-               q_down, out + from);
+        uint32_t kv_head = head / queries_a_kv_head;
+        uint8_t code = largest_code(cache, graph->kv_heads, kv_head, position + 1);
+        largest = BASE_MAX(largest, code);
+        attend(r, cache, kv_head, position + 1, r->a16 + from, q_down, code, out + from);
     }
+    /* A weighted mean of values is not above their bound. */
+    *bound = BASE_MAX(num_exponent(num_code_bound(largest)), NUM_EXPONENT_MIN);
 }
 
 /* ---- a step
@@ -328,12 +350,14 @@ static void run_op(struct reference *r, const struct graph_op *op, uint32_t m, u
     case GRAPH_INPUT: model_row(&graph->model->embedding, id, out[0]); break;
     case GRAPH_NORM_LINEAR: norm_linear(r, op, in[0], out); break;
     case GRAPH_LINEAR: {
-        float down = num_scale_down(group_quantise(in[0], op->matrices[0]->inputs, r->a16));
-        linear(op->matrices[0], r->a16, down, out[0]);
+        uint32_t n = op->matrices[0]->inputs;
+        uint8_t exponent = in[1] != NULL ? (uint8_t)*in[1] : group_exponent(in[0], n);
+        quantise(in[0], n, exponent, r->a16);
+        linear(op->matrices[0], r->a16, num_scale_down(exponent), out[0]);
         break;
     }
     case GRAPH_ROPE: rope(graph, op->heads, position, in[0], out[0]); break;
-    case GRAPH_ATTENTION: attention(r, op, position, in[0], out[0]); break;
+    case GRAPH_ATTENTION: attention(r, op, position, in[0], out[0], out[1]); break;
     case GRAPH_SWIGLU: swiglu(in[0], in[1], width, out[0]); break;
     case GRAPH_ADD:
         for (uint32_t i = 0; i < width; i++)
