@@ -4,7 +4,7 @@
 # there it names the packages and stops. Costs a few hundredths of a second when nothing is missing.
 set -u
 
-BUILD_PACKAGES="gcc libc6-dev make pkg-config libpcre2-dev libjansson-dev libssl-dev libcmocka-dev"
+BUILD_PACKAGES="gcc libc6-dev make libpcre2-dev libjansson-dev libssl-dev libcmocka-dev"
 CHECK_PACKAGES="clang libclang-rt-14-dev clang-format"
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -19,7 +19,7 @@ header() {
 
 present() {
     case $1 in
-    gcc | make | pkg-config | clang | clang-format) has "$1" ;;
+    gcc | make | clang | clang-format) has "$1" ;;
     libc6-dev) header stdio.h ;;
     libpcre2-dev) header pcre2.h ;;
     libjansson-dev) header jansson.h ;;
@@ -59,12 +59,16 @@ elif [ "$(id -u)" -ne 0 ]; then
 fi
 
 echo "setup: installing$packages" >&2
+log=$(mktemp /tmp/takt-setup-XXXXXX)
+trap 'rm -f "$log"' EXIT
 # shellcheck disable=SC2086 # word splitting is meant: lists of packages, a prefix of two words
 install_packages() {
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
-        $packages >/dev/null </dev/null
+    $as_root apt-get update -qq &&
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+            $packages
 }
-if ! { $as_root apt-get update -qq </dev/null && install_packages; }; then
+if ! install_packages >"$log" 2>&1 </dev/null; then
+    cat "$log" >&2
     echo "setup: apt-get could not install$packages; its message is above" >&2
     exit 1
 fi
