@@ -16,7 +16,7 @@
 
 #include "takt_status.h"
 
-/* ---- errors ------------------------------------------------------------------------------ */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 /* Sets *error (which may be NULL) to status and the formatted message, and returns status. */
 enum takt_status base_fail(struct takt_error *error, enum takt_status status, const char *format,
@@ -29,7 +29,7 @@ _Noreturn void base_assert_failed(const char *condition, const char *file, int l
 #define BASE_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define BASE_MAX(a, b) ((a) > (b) ? (a) : (b))
 
-/* ---- arenas ------------------------------------------------------------------------------ */
+/* ---- arenas ---------------------------------------------------------------------------------- */
 
 /*
  * A bump allocator over one reserved range of addresses: pages are taken from the system when
@@ -50,7 +50,7 @@ void *base_arena_alloc(struct base_arena *arena, size_t count, size_t size_bytes
 char *base_arena_text(struct base_arena *arena, const char *text, size_t length); /* copy + NUL */
 void base_arena_destroy(struct base_arena *arena); /* safe on a zeroed struct and twice */
 
-/* ---- files ------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 /* A whole file, mapped read-only. */
 struct base_file {
@@ -64,7 +64,7 @@ void base_file_unmap(struct base_file *file); /* safe on a zeroed struct and twi
 enum takt_status base_file_write(const char *path, const void *data, size_t size_bytes,
                                  struct takt_error *error);
 
-/* ---- text -------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 /* A growing byte string on the heap; always NUL-terminated after the first append. Failed growth
  * aborts the process (a text of the size of memory is not a case takt has). */
@@ -92,14 +92,14 @@ bool base_utf8_valid(const char *bytes, size_t length);
 bool base_parse_i64(const char *text, int64_t minimum, int64_t maximum, int64_t *value);
 bool base_parse_f64(const char *text, double minimum, double maximum, double *value);
 
-/* ---- pseudo-random numbers --------------------------------------------------------------- */
+/* ---- pseudo-random numbers ------------------------------------------------------------------- */
 
 /* Counter-based: a pure function of (seed, stream, counter), the same everywhere. */
 uint64_t base_random_u64(uint64_t seed, uint64_t stream, uint64_t counter);
 /* Uniform in [0, 1) with 24 bits, of the same triple. */
 float base_random_f32(uint64_t seed, uint64_t stream, uint64_t counter);
 
-/* ---- digests (SHA-256) ------------------------------------------------------------------- */
+/* ---- digests (SHA-256) ----------------------------------------------------------------------- */
 
 struct base_digest;                           /* opaque, on the heap */
 struct base_digest *base_digest_create(void); /* NULL when memory is short */
@@ -108,7 +108,7 @@ void base_digest_update(struct base_digest *digest, const void *data, size_t siz
 void base_digest_hex(const struct base_digest *digest, char hex[65]);
 void base_digest_destroy(struct base_digest *digest);
 
-/* ---- time (for reports only; nothing below run/ may call it) ----------------------------- */
+/* ---- time (for reports only; nothing below run/ may call it) --------------------------------- */
 
 double base_seconds(void);
 

@@ -24,8 +24,7 @@ uint32_t compile_bucket(const struct compile_plan *plan, uint32_t length)
     return BASE_MIN(tiles, plan->context_tiles) * plan->lanes;
 }
 
-/* ---- one program
- * -------------------------------------------------------------------------------------- */
+/* ---- one program ----------------------------------------------------------------------------- */
 
 static enum takt_status compiler_open(struct compiler *c, const struct compile_plan *plan,
                                       uint32_t chunk, uint32_t bucket, bool all_logits,
@@ -126,8 +125,7 @@ void compile_program_destroy(struct program *program)
     }
 }
 
-/* ---- the plan
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the plan -------------------------------------------------------------------------------- */
 
 /* The largest steps must find room before the first one runs. */
 static enum takt_status check_room(const struct compile_plan *plan, uint32_t chunk,

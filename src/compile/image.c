@@ -17,8 +17,7 @@ static uint8_t *add_segment(struct compile_plan *plan, uint32_t slice, uint32_t 
     return data;
 }
 
-/* ---- weights
- * ---------------------------------------------------------------------------------------------- */
+/* ---- weights --------------------------------------------------------------------------------- */
 
 static void add_weight_segments(struct compile_plan *plan)
 {
@@ -59,8 +58,7 @@ static void fill_tile(struct compile_plan *plan, const struct product *product, 
     }
 }
 
-/* ---- constants: byte planes of a LINEAR buffer
- * ------------------------------------------------------------- */
+/* ---- constants: byte planes of a LINEAR buffer ----------------------------------------------- */
 
 static void put_constant(struct compile_plan *plan, uint32_t index, const uint32_t *values)
 {
@@ -93,8 +91,7 @@ static void put_product(struct compile_plan *plan, const struct product *product
     put_floats(plan, product->scale, product->out, product->matrix->scales, scratch);
 }
 
-/* ---- tiles and maps that every model needs
- * ------------------------------------------------------------------- */
+/* ---- tiles and maps that every model needs --------------------------------------------------- */
 
 static void put_constant_tiles(struct compile_plan *plan)
 {

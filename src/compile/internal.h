@@ -25,16 +25,15 @@ struct layout {
     int32_t *source; /* [pieces][lanes]: element, or -1 for a lane that holds zero */
 };
 
-/* ---- buffers: vectors in memory
- * ------------------------------------------------------------------ */
+/* ---- buffers: vectors in memory -------------------------------------------------------------- */
 
-enum buffer_kind {
-    BUFFER_LINEAR, /* byte plane b of vector v: slice + b, address + v */
-    BUFFER_STRIPE, /* one plane; vector v: slice + v % 16, address + v / 16 */
-    BUFFER_SKEW    /* four planes; slice + (v + 4 b) % 16, address + v / 16 * 4 + b: the sixteen
-                      vectors    of a plane lie in different slices, and so do the four planes of a vector
-                    */
-};
+/*
+ * LINEAR: byte plane b of vector v lies in slice + b, address + v.
+ * STRIPE: one plane; vector v lies in slice + v % 16, address + v / 16.
+ * SKEW:   four planes; slice + (v + 4 b) % 16, address + v / 16 * 4 + b: the sixteen vectors of a
+ * plane lie in different slices, and so do the four planes of a vector.
+ */
+enum buffer_kind { BUFFER_LINEAR, BUFFER_STRIPE, BUFFER_SKEW };
 
 struct buffer {
     char name[48];
@@ -59,8 +58,7 @@ struct access {
     uint32_t n0, s0, n1, s1, s2;
 };
 
-/* ---- tasks
- * ------------------------------------------------------------------------------------------ */
+/* ---- tasks ----------------------------------------------------------------------------------- */
 
 /* An operand or result of a VXM kernel. */
 #define KERNEL_OPS_MAX 40u
@@ -161,8 +159,7 @@ struct task {
     uint64_t start; /* where the schedule put it: cycle of the unit's first issue */
 };
 
-/* ---- the plan: what all programs of a model share
- * ------------------------------------------------------ */
+/* ---- the plan: what all programs of a model share -------------------------------------------- */
 
 struct weight_tile { /* of a product: column piece c, row piece k */
     uint32_t hemisphere, plane, slice, address, groups;
@@ -219,8 +216,7 @@ struct compile_plan {
     uint8_t **group_data[2][2]; /* [16] the words of each slice */
 };
 
-/* ---- one compilation
- * ------------------------------------------------------------------------------------- */
+/* ---- one compilation ------------------------------------------------------------------------- */
 
 struct issue { /* one instruction at its cycle */
     uint32_t cycle;
@@ -261,8 +257,7 @@ struct compiler {
     uint64_t end_cycle; /* first cycle after the last instruction */
 };
 
-/* ---- passes, in order; each has its checker
- * ----------------------------------------------------------------- */
+/* ---- passes, in order; each has its checker -------------------------------------------------- */
 
 enum takt_status plan_build(struct compile_plan *plan, struct takt_error *error);
 enum takt_status lower(struct compiler *c);
@@ -275,8 +270,7 @@ enum takt_status emit(struct compiler *c, struct program *program, struct base_a
 enum takt_status emit_check(struct compiler *c, const struct program *program);
 enum takt_status bind(struct compiler *c, struct program *program, struct base_arena *arena);
 
-/* ---- buffers (buffer.c)
- * ---------------------------------------------------------------------------------------- */
+/* ---- buffers (buffer.c) ---------------------------------------------------------------------- */
 
 struct program_place buffer_place(const struct buffer *buffer, uint32_t vector, uint32_t plane);
 uint32_t access_vector(const struct access *access, uint32_t i);
@@ -289,8 +283,7 @@ uint32_t slice_queue(const struct machine *machine, uint32_t slice);
 uint32_t buffer_words(const struct buffer *buffer); /* addresses it takes in each of its slices */
 uint32_t buffer_slices(const struct buffer *buffer);
 
-/* ---- building tasks (build.c)
- * -------------------------------------------------------------------------------------- */
+/* ---- building tasks (build.c) ---------------------------------------------------------------- */
 
 /* A temporary of this name: made when first asked for, the same one afterwards (layers reuse it).
  */
@@ -312,8 +305,7 @@ struct pass *build_pass(struct compiler *c, const struct tile *tile, uint32_t ve
 void build_segment(struct pass *pass, bool is_signed, uint32_t plane, struct access input,
                    struct access output);
 
-/* ---- cross-lane maxima (lower_max.c)
- * ---------------------------------------------------------------------------------- */
+/* ---- cross-lane maxima (lower_max.c) --------------------------------------------------------- */
 
 /* in: STRIPE, `items` byte vectors; returns a LINEAR byte buffer [items]: each vector's maximum
  * over all lanes (segments: over the lanes of each KV head) in every lane it was taken over. */
@@ -331,8 +323,7 @@ struct attention_result {
 void lower_attention(struct compiler *c, uint32_t q, uint32_t k, uint32_t v,
                      const struct attention_result *result);
 
-/* ---- products and quantisation (lower_product.c)
- * ---------------------------------------------------------------------- */
+/* ---- products and quantisation (lower_product.c) --------------------------------------------- */
 
 /* Largest exponent byte of each token over `pieces` pieces of x: vectors first .. of the STRIPE
  * buffer out. */
@@ -365,9 +356,7 @@ uint32_t lower_activations(struct compiler *c, uint32_t x, uint32_t pieces, uint
 void lower_product(struct compiler *c, const struct product *product, uint32_t q16, uint32_t tokens,
                    uint32_t scale, uint32_t residual, uint32_t out, const char *name);
 
-/* ---- VXM mapping (kernel.c)
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- VXM mapping (kernel.c) ------------------------------------------------------------------ */
 
 /* Assigns level, column and row to every op of a copy of `kernel`, starting the zigzag over columns
  * at `phase` (0..5) with rows turned by `turn`, for bursts of n vectors; false when this start has
@@ -378,9 +367,7 @@ bool kernel_eastward(const struct kernel_op *op, uint32_t phase); /* direction t
 uint32_t kernel_level_column(uint32_t phase, uint32_t level);
 uint32_t kernel_result_planes(enum isa_op op);
 
-/* ---- reservations (reserve.c)
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- reservations (reserve.c) ---------------------------------------------------------------- */
 
 struct reserve;
 struct reserve *reserve_create(struct compiler *c);

@@ -160,8 +160,7 @@ static bool split_directions(const struct compiler *c, struct kernel *k, uint32_
     return true;
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static bool rows_share(uint32_t a, uint32_t b)
 {

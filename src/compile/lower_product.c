@@ -224,8 +224,7 @@ static uint32_t lower_rms(struct compiler *c, uint32_t x, uint32_t pieces, uint3
     return scale;
 }
 
-/* ---- the product itself
- * ------------------------------------------------------------------------------------ */
+/* ---- the product itself ---------------------------------------------------------------------- */
 
 static void lower_column(struct compiler *c, const struct product *product, uint32_t column,
                          uint32_t q16, uint32_t tokens, uint32_t hi, uint32_t lo, const char *name)

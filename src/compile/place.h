@@ -54,8 +54,7 @@ bool place_distribute(struct place *p, const struct task *task, int64_t start);
 bool place_scatter(struct place *p, const struct task *task, int64_t start);
 bool place_gather(struct place *p, const struct task *task, int64_t start);
 
-/* ---- the pieces (place.c)
- * -------------------------------------------------------------------------- */
+/* ---- the pieces (place.c) -------------------------------------------------------------------- */
 
 struct place_mark place_mark(const struct place *p);
 void place_rollback(struct place *p, struct place_mark mark);

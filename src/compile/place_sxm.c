@@ -12,8 +12,7 @@ static uint16_t offset_address(const struct buffer *buffer, const struct access 
     return (uint16_t)(buffer->address + access_vector(offset, i));
 }
 
-/* ---- transpose
- * --------------------------------------------------------------------------------------- */
+/* ---- transpose ------------------------------------------------------------------------------- */
 
 /* Sixteen streams from a stripe or skew buffer, step by step. */
 static bool read_stripes(struct place *p, const struct task *task, struct place_route route,
@@ -118,8 +117,7 @@ bool place_transpose(struct place *p, const struct task *task, int64_t start)
     return false;
 }
 
-/* ---- permute, distribute
- * -------------------------------------------------------------------------------- */
+/* ---- permute, distribute --------------------------------------------------------------------- */
 
 bool place_permute(struct place *p, const struct task *task, int64_t start)
 {
@@ -174,8 +172,7 @@ bool place_distribute(struct place *p, const struct task *task, int64_t start)
     return true;
 }
 
-/* ---- scatter, gather
- * ----------------------------------------------------------------------------------------- */
+/* ---- scatter, gather ------------------------------------------------------------------------- */
 
 /* One stream for the position, or one for each of its four slices (vector + 0..3). */
 static bool read_shared(struct place *p, const struct access *access, bool shared, uint32_t n,

@@ -13,8 +13,7 @@
 
 #include <string.h>
 
-/* ---- layouts
- * ------------------------------------------------------------------------------------------ */
+/* ---- layouts --------------------------------------------------------------------------------- */
 
 static void layout_create(struct compile_plan *plan, struct layout *layout, uint32_t pieces)
 {
@@ -89,8 +88,7 @@ static enum takt_status plan_heads(struct compile_plan *plan, struct takt_error 
     return TAKT_OK;
 }
 
-/* ---- addresses
- * ------------------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------- */
 
 /* `words` words in sixteen slices from `slice` on; all at one address. */
 static uint32_t take_group(struct compile_plan *plan, uint32_t slice, uint32_t words)

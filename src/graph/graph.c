@@ -21,7 +21,7 @@ struct builder {
     float *row; /* one dequantised row, the widest tensor's */
 };
 
-/* ---- memory -------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static size_t aligned(size_t bytes)
 {

@@ -27,10 +27,10 @@ struct graph_matrix {
 #define GRAPH_OPS(X)                                                                               \
     X(INPUT, "input", "out = the embedding rows of the tokens")                                    \
     X(NORM_LINEAR, "norm_linear", "out[i] = matrix[i] . (in * gain) / rms(in)")                    \
-    X(LINEAR, "linear", "out = matrix . in[0]; in[1], if there, holds the exponent to quantise with")    \
+    X(LINEAR, "linear", "out = matrix . in[0]; in[1], if there: the exponent to quantise with")    \
     X(ROPE, "rope", "rotary embedding of each head, adjacent pairs")                               \
-    X(ATTENTION, "attention", "append k, v to the cache of `layer`; out[0] = attention of q over it, "   \
-                              "out[1] = an exponent that bounds it, known before it")              \
+    X(ATTENTION, "attention",                                                                      \
+      "append k, v to the cache; out[0]: of q over it, out[1]: exponent of a bound")               \
     X(SWIGLU, "swiglu", "out = in[0] / (1 + exp(-in[0])) * in[1]")                                 \
     X(ADD, "add", "out = in[0] + in[1]")
 

@@ -156,8 +156,7 @@ static float byte_sum(const int32_t *sums, uint32_t count)
     return t;
 }
 
-/* ---- operations, each on one token
- * --------------------------------------------------------------- */
+/* ---- operations, each on one token ----------------------------------------------------------- */
 
 static void linear(const struct graph_matrix *matrix, const int16_t *a16, float factor, float *y)
 {
@@ -228,8 +227,7 @@ static void swiglu(const float *gate, const float *up, uint32_t n, float *y)
     }
 }
 
-/* ---- attention
- * ----------------------------------------------------------------------------------- */
+/* ---- attention ------------------------------------------------------------------------------- */
 
 /* Stores one head's key or value of one position: int8 and the code of its scale. */
 static void store(const float *x, uint32_t n, int8_t *out, uint8_t *code)
@@ -271,7 +269,8 @@ static float exponentials(float *score, uint32_t n)
 }
 
 /* The largest scale code of a head's values at positions 0..n-1. */
-static uint8_t largest_code(const struct cache *cache, uint32_t kv_heads, uint32_t kv_head, uint32_t n)
+static uint8_t largest_code(const struct cache *cache, uint32_t kv_heads, uint32_t kv_head,
+                            uint32_t n)
 {
     uint8_t code = 0;
     for (uint32_t p = 0; p < n; p++)
@@ -326,8 +325,7 @@ static void attention(struct reference *r, const struct graph_op *op, uint32_t p
     *bound = BASE_MAX(num_exponent(num_code_bound(largest)), NUM_EXPONENT_MIN);
 }
 
-/* ---- a step
- * -------------------------------------------------------------------------------------- */
+/* ---- a step ---------------------------------------------------------------------------------- */
 
 static float *value(const struct reference *r, uint32_t tensor, uint32_t token)
 {

@@ -38,7 +38,7 @@ static const char *const unit_names[] = {
 };
 _Static_assert(BASE_COUNT(unit_names) == ISA_UNIT_COUNT, "a unit without a name");
 
-/* ---- proofs ---------------------------------------------------------------------------- */
+/* ---- proofs ---------------------------------------------------------------------------------- */
 
 enum {
 #define ISA_FIELD(name, member, lsb, bits, ...) LSB_##name = (lsb), BITS_##name = (bits),
@@ -83,7 +83,7 @@ bool isa_table_find_opcode(uint32_t opcode, enum isa_op *op)
     }
 }
 
-/* ---- access ---------------------------------------------------------------------------- */
+/* ---- access ---------------------------------------------------------------------------------- */
 
 const struct isa_op_info *isa_op_info(enum isa_op op)
 {

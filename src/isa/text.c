@@ -34,7 +34,7 @@ const char *isa_quote(const char *token, size_t length, char quoted[ISA_QUOTE_SI
     return quoted;
 }
 
-/* ---- print ----------------------------------------------------------------------------- */
+/* ---- print ----------------------------------------------------------------------------------- */
 
 static float float_of_bits(uint32_t bits)
 {
@@ -83,7 +83,7 @@ void isa_print(const struct isa_instruction *instruction, char *line, size_t siz
     }
 }
 
-/* ---- parse ----------------------------------------------------------------------------- */
+/* ---- parse ----------------------------------------------------------------------------------- */
 
 /* A piece of the line being parsed. */
 struct token {

@@ -19,7 +19,7 @@
 _Static_assert(FIRST_RESERVED <= MACHINE_SXM_QUEUES, "SXM units need more queues than there are");
 _Static_assert(MACHINE_VXM_STAGES == 2 * MACHINE_VXM_COLUMNS + 1, "two stages a column and one");
 
-/* ---- parameters ------------------------------------------------------------------------ */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 enum parameter_index {
 #define MACHINE_PARAM(member, ...) PARAMETER_##member,
@@ -99,7 +99,7 @@ void machine_tsp1(struct machine *machine)
     }
 }
 
-/* ---- check and hash -------------------------------------------------------------------- */
+/* ---- check and hash -------------------------------------------------------------------------- */
 
 static enum takt_status check_name(const struct machine *machine, struct takt_error *error)
 {
@@ -180,7 +180,7 @@ void machine_hash(const struct machine *machine, char hex[17])
     hex[16] = '\0';
 }
 
-/* ---- floor plan ------------------------------------------------------------------------ */
+/* ---- floor plan ------------------------------------------------------------------------------ */
 
 static uint32_t mem_positions(const struct machine *machine)
 {
@@ -250,7 +250,7 @@ bool machine_vxm_is_large(uint32_t alu)
     return (large >> alu & 1u) != 0;
 }
 
-/* ---- queues ---------------------------------------------------------------------------- */
+/* ---- queues ---------------------------------------------------------------------------------- */
 
 static uint32_t first_sxm_queue(const struct machine *machine)
 {

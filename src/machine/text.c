@@ -9,7 +9,7 @@
 #define LINE_MAX_BYTES 256u /* a limit of takt, with the terminator */
 #define NAME_MAX_BYTES 32u  /* of what the nearest name is sought for */
 
-/* ---- one setting ----------------------------------------------------------------------- */
+/* ---- one setting ----------------------------------------------------------------------------- */
 
 /* The least cost of turning a into b: one row of the usual table. Adding a letter costs half of
  * what dropping or replacing one does, since a name cut short is the likely mistake. */
@@ -96,7 +96,7 @@ enum takt_status machine_set(struct machine *machine, const char *name, const ch
     return TAKT_OK;
 }
 
-/* ---- files ----------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static bool is_space(char c)
 {

@@ -261,7 +261,7 @@ static enum takt_status read_tensor(struct reader *reader, struct gguf_tensor *t
     return TAKT_OK;
 }
 
-/* ---- order ------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 static int compare_strings(struct gguf_string a, struct gguf_string b)
 {
@@ -286,7 +286,7 @@ static int compare_offsets(const void *a, const void *b)
     return (left->offset > right->offset) - (left->offset < right->offset);
 }
 
-/* ---- sections ---------------------------------------------------------------------------- */
+/* ---- sections -------------------------------------------------------------------------------- */
 
 static enum takt_status read_header(struct reader *reader, struct gguf *gguf)
 {
@@ -432,7 +432,7 @@ void model_gguf_close(struct gguf *gguf)
     *gguf = (struct gguf){0};
 }
 
-/* ---- lookups ----------------------------------------------------------------------------- */
+/* ---- lookups --------------------------------------------------------------------------------- */
 
 const struct gguf_pair *model_gguf_find(const struct gguf *gguf, const char *key)
 {

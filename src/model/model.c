@@ -22,7 +22,7 @@ struct opening {
     struct takt_error *error;
 };
 
-/* ---- hyper-parameters -------------------------------------------------------------------- */
+/* ---- hyper-parameters ------------------------------------------------------------------------ */
 
 static enum takt_status read_u32(struct opening *opening, const char *key, bool required,
                                  uint32_t minimum, uint32_t *value)
@@ -182,7 +182,7 @@ static enum takt_status read_hyper_parameters(struct opening *opening)
     return TAKT_OK;
 }
 
-/* ---- tensors ----------------------------------------------------------------------------- */
+/* ---- tensors --------------------------------------------------------------------------------- */
 
 static enum takt_status bind(struct opening *opening, const char *name, uint64_t columns,
                              uint64_t rows, struct model_tensor *tensor)
@@ -320,7 +320,7 @@ static enum takt_status bind_tensors(struct opening *opening)
     return status;
 }
 
-/* ---- the rest ---------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 static enum takt_status read_name(struct opening *opening)
 {

@@ -120,7 +120,7 @@ bool tokenizer_split_whole_pieces(const struct tokenizer_split *split)
     return split->family->whole_pieces;
 }
 
-/* ---- running ----------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 struct run {
     const struct tokenizer_split *split;

@@ -49,7 +49,7 @@ uint32_t tokenizer_vocab(const struct tokenizer *tokenizer)
     return tokenizer->vocab;
 }
 
-/* ---- encoding ---------------------------------------------------------------------------- */
+/* ---- encoding -------------------------------------------------------------------------------- */
 
 void tokenizer_ids_append(struct tokenizer_ids *list, uint32_t id)
 {
@@ -160,7 +160,7 @@ enum takt_status tokenizer_encode(const struct tokenizer *tokenizer, const char 
     return TAKT_OK;
 }
 
-/* ---- decoding ---------------------------------------------------------------------------- */
+/* ---- decoding -------------------------------------------------------------------------------- */
 
 /* U+2581 becomes a space. */
 static void append_spm(const struct token *token, bool drop_space, struct base_text *out)

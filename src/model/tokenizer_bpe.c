@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* ---- the alphabet ------------------------------------------------------------------------ */
+/* ---- the alphabet ---------------------------------------------------------------------------- */
 
 /* Bytes that stand for the character of their own number; the others take U+0100 and on, in order.
  */
@@ -55,7 +55,7 @@ bool tokenizer_character_byte(const char *text, size_t size, unsigned char *byte
     return true;
 }
 
-/* ---- merges ------------------------------------------------------------------------------ */
+/* ---- merges ---------------------------------------------------------------------------------- */
 
 static uint32_t merge_slot(uint64_t pair, uint32_t mask)
 {
@@ -134,7 +134,7 @@ enum takt_status tokenizer_bpe_load(struct tokenizer *tokenizer, const struct gg
     return status;
 }
 
-/* ---- encoding ---------------------------------------------------------------------------- */
+/* ---- encoding -------------------------------------------------------------------------------- */
 
 struct encoding {
     const struct tokenizer *tokenizer;

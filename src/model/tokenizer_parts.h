@@ -57,7 +57,7 @@ struct tokenizer {
     struct base_arena arena;
 };
 
-/* ---- vocabulary.c ------------------------------------------------------------------------ */
+/* ---- vocabulary.c ---------------------------------------------------------------------------- */
 
 /* The file behind *gguf must outlive the tokenizer. */
 enum takt_status tokenizer_create(struct tokenizer **tokenizer, const struct gguf *gguf,
@@ -65,7 +65,7 @@ enum takt_status tokenizer_create(struct tokenizer **tokenizer, const struct ggu
 /* The id of a text of any type, or TOKENIZER_NONE. */
 uint32_t tokenizer_find(const struct tokenizer *tokenizer, const char *text, size_t length);
 
-/* ---- tokenizer_bpe.c: GPT-2's alphabet of bytes ------------------------------------------ */
+/* ---- tokenizer_bpe.c: GPT-2's alphabet of bytes ---------------------------------------------- */
 
 /* The UTF-8 form (1 or 2 bytes) of the character that stands for a byte. */
 size_t tokenizer_byte_character(unsigned char byte, char out[2]);
@@ -74,7 +74,7 @@ bool tokenizer_character_byte(const char *character, size_t size, unsigned char 
 enum takt_status tokenizer_bpe_load(struct tokenizer *tokenizer, const struct gguf *gguf,
                                     struct takt_error *error);
 
-/* ---- encoding ---------------------------------------------------------------------------- */
+/* ---- encoding -------------------------------------------------------------------------------- */
 
 /* A growing list of ids. After a failed growth it stays `failed` and takes no more. */
 struct tokenizer_ids {
@@ -123,7 +123,7 @@ enum takt_status tokenizer_bpe_encode(const struct tokenizer *tokenizer,
                                       struct tokenizer_work *work, const char *text, size_t length,
                                       struct tokenizer_ids *ids, struct takt_error *error);
 
-/* ---- pretokenize.c ----------------------------------------------------------------------- */
+/* ---- pretokenize.c --------------------------------------------------------------------------- */
 
 /* pre: the file's tokenizer.ggml.pre. UNSUPPORTED when it is not one of takt's. */
 enum takt_status tokenizer_split_create(struct tokenizer_split **split, const char *path,

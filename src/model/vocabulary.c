@@ -7,7 +7,7 @@
 #define VOCABULARY_MAX (1u << 24) /* tokens, and merges; files today have under 2^19 */
 #define TOKEN_BYTES_MAX 65535u
 
-/* ---- text to id -------------------------------------------------------------------------- */
+/* ---- text to id ------------------------------------------------------------------------------ */
 
 /* FNV-1a, with a finish that spreads it over the low bits. */
 static uint32_t hash_text(const char *text, size_t length)
@@ -40,7 +40,7 @@ uint32_t tokenizer_find(const struct tokenizer *tokenizer, const char *text, siz
     return *slot_of(tokenizer, text, length);
 }
 
-/* ---- the arrays of the file -------------------------------------------------------------- */
+/* ---- the arrays of the file ------------------------------------------------------------------ */
 
 struct arrays {
     const struct gguf_pair *tokens, *types, *scores, *merges;
@@ -147,7 +147,7 @@ static enum takt_status load_tokens(struct tokenizer *tokenizer, const struct gg
     return TAKT_OK;
 }
 
-/* ---- special ids ------------------------------------------------------------------------- */
+/* ---- special ids ----------------------------------------------------------------------------- */
 
 /* All ones means none in some files. */
 static enum takt_status read_id(const struct tokenizer *tokenizer, const struct gguf *gguf,
@@ -244,7 +244,7 @@ static enum takt_status read_special(struct tokenizer *tokenizer, const struct g
     return status;
 }
 
-/* ---- indices over the tokens ------------------------------------------------------------- */
+/* ---- indices over the tokens ----------------------------------------------------------------- */
 
 static void index_bytes(struct tokenizer *tokenizer, bool has_types)
 {
@@ -316,7 +316,7 @@ static enum takt_status index_specials(struct tokenizer *tokenizer, const struct
     return TAKT_OK;
 }
 
-/* ---- opening ----------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static enum takt_status read_kind(const struct gguf *gguf, enum tokenizer_kind *kind,
                                   struct takt_error *error)

@@ -15,7 +15,7 @@ enum takt_status program_assembler_no_room(const struct assembler *a)
                      a->source.path, a->source.line, a->arena->capacity_bytes);
 }
 
-/* ---- lines -------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static enum takt_status read_directive(struct assembler *a, struct program_token token)
 {
@@ -75,7 +75,7 @@ static enum takt_status read_lines(struct assembler *a)
     return status == TAKT_OK ? program_assembler_binding_end(a) : status;
 }
 
-/* ---- into the arena ------------------------------------------------------------------------ */
+/* ---- into the arena -------------------------------------------------------------------------- */
 
 static enum takt_status finish_text(struct assembler *a)
 {

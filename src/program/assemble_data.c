@@ -13,7 +13,7 @@ static void push(struct base_text *list, const void *item, size_t size_bytes)
     base_text_append(list, item, size_bytes);
 }
 
-/* ---- places, data, expectations ------------------------------------------------------------- */
+/* ---- places, data, expectations -------------------------------------------------------------- */
 
 /* A MEM queue's number is its slice's. */
 enum takt_status program_assembler_place(struct assembler *a, struct program_place *place)

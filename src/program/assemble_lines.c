@@ -14,7 +14,7 @@ static void push(struct base_text *list, const void *item, size_t size_bytes)
     base_text_append(list, item, size_bytes);
 }
 
-/* ---- machine, cycles, parameters ---------------------------------------------------------- */
+/* ---- machine, cycles, parameters ------------------------------------------------------------- */
 
 /* Called by every line that needs the machine: from here on it stands. */
 enum takt_status program_assembler_settle(struct assembler *a)
@@ -116,7 +116,7 @@ enum takt_status program_assembler_parameter(struct assembler *a)
     return program_source_end(&a->source);
 }
 
-/* ---- text --------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 enum takt_status program_assembler_queue(struct assembler *a, const char *what, uint32_t *queue)
 {
@@ -172,7 +172,7 @@ enum takt_status program_assembler_instruction(struct assembler *a)
     return TAKT_OK;
 }
 
-/* ---- bindings ----------------------------------------------------------------------------- */
+/* ---- bindings -------------------------------------------------------------------------------- */
 
 static struct program_binding last_binding(const struct assembler *a)
 {

@@ -29,7 +29,7 @@
 #define PARAMETER_NAME_BYTES sizeof(((struct program_parameter *)0)->name)
 #define ROW_NAME_BYTES 32u /* of a machine parameter */
 
-/* ---- writing ----------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* Bytes go to a text or a digest, through a buffer, since most pieces are small. */
 struct sink {
@@ -193,7 +193,7 @@ enum takt_status program_write(const struct program *program, const struct progr
     return status;
 }
 
-/* ---- reading ----------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* The first failure sticks: after it every get gives zeros, and loops end by their own checks. */
 struct source {

@@ -6,7 +6,7 @@
 
 #define ARENA_ALIGNMENT 64u
 
-/* ---- shared ---------------------------------------------------------------------------- */
+/* ---- shared ---------------------------------------------------------------------------------- */
 
 void *program_rules_take(struct base_arena *arena, uint64_t count, uint64_t size_bytes)
 {
@@ -44,7 +44,7 @@ bool program_rules_name(const char *name, size_t size)
     return length > 0 && length < size;
 }
 
-/* ---- one word --------------------------------------------------------------------------- */
+/* ---- one word -------------------------------------------------------------------------------- */
 
 static bool has_field(enum isa_op op, enum isa_field field)
 {
@@ -144,7 +144,7 @@ enum takt_status program_rules_word(const struct machine *machine, uint32_t queu
     return check_range(machine, instruction, 0, error);
 }
 
-/* ---- the whole --------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static enum takt_status check_queue(const struct program *program, uint32_t queue,
                                     struct takt_error *error)
@@ -279,7 +279,7 @@ enum takt_status program_image_check(const struct machine *machine,
     return TAKT_OK;
 }
 
-/* ---- look-up ----------------------------------------------------------------------------- */
+/* ---- look-up --------------------------------------------------------------------------------- */
 
 const struct program_binding *program_binding(const struct program *program, const char *name)
 {

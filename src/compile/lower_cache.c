@@ -1,0 +1,284 @@
+/*
+ * Lowering attention, first half: the KV cache.
+ *
+ * Requires: k (after rotary embedding) and v in the head layouts. Fills in: tasks.
+ *
+ * The cache holds K transposed: weights whose columns are positions, so that one activation vector
+ * a head scores a tile of positions; and V as it comes: weights whose rows are positions. Sixteen
+ * rows of K, each superlane's bytes repeated in every superlane, go through the transposer, and the
+ * superlane of their block of sixteen positions is stored. The scales' codes travel as one more
+ * group of rows.
+ */
+#include "compile/lower_attention.h"
+
+uint32_t attention_word_heads(const struct attention *a, uint32_t word)
+{
+    return BASE_MIN(a->plan->heads_word, a->c->graph->kv_heads - word * a->plan->heads_word);
+}
+
+uint32_t attention_floats(const struct attention *a, uint32_t count, const char *name, uint32_t i)
+{
+    return build_buffer(a->c, BUFFER_LINEAR, 4, count, "attention.%s.%u", name, i);
+}
+
+uint32_t attention_map(struct compiler *c, const char *name, bool striped, uint32_t count)
+{
+    uint32_t buffer =
+        build_buffer(c, striped ? BUFFER_STRIPE : BUFFER_LINEAR, 1, count, "%s", name);
+    c->buffers[buffer].inner = !striped;
+    return buffer;
+}
+
+struct access attention_by_token(uint32_t buffer, uint32_t base, uint32_t chunk)
+{
+    return (struct access){.buffer = buffer, .base = base, .n0 = chunk, .s0 = 1, .n1 = 1};
+}
+
+/* ---- K and V: codes, bytes, appends ---------------------------------------------------------- */
+
+/* The scale code of each lane, and its maximum over the lanes of a head. */
+static uint32_t lower_codes(struct attention *a)
+{
+    struct compiler *c = a->c;
+    uint32_t n = a->plan->kv_words * a->chunk;
+    uint32_t bytes = build_buffer(c, BUFFER_STRIPE, 1, 2 * n, "attention.codes");
+    const uint32_t tensors[2] = {a->k, a->v};
+    for (uint32_t i = 0; i < 2; i++) {
+        build_kernel(c, n, "code");
+        uint16_t x = build_input(c, access_linear(tensors[i], 0), 4);
+        x = build_op(c, ISA_SHR_B32_IMM, x, REF_NONE, 20);
+        x = build_op(c, ISA_AND_B32_IMM, x, REF_NONE, 0x7FF);
+        x = build_op(c, ISA_ADD_I32_IMM, x, REF_NONE, 0u - NUM_CODE_BASE);
+        x = build_op(c, ISA_CVT_I32_U8, x, REF_NONE, 0);
+        build_output(c, x, access_linear(bytes, i * n));
+    }
+    return lower_max_bytes(c, bytes, 2 * n, true, "attention.code");
+}
+
+/* U: the bound of a code, as ops. */
+static uint16_t lower_bound(struct compiler *c, uint16_t code)
+{
+    uint16_t u = build_op(c, ISA_CVT_U8_I32, code, REF_NONE, 0);
+    u = build_op(c, ISA_ADD_I32_IMM, u, REF_NONE, NUM_CODE_BASE + 1);
+    return build_op(c, ISA_SHL_B32_IMM, u, REF_NONE, 20);
+}
+
+static uint32_t lower_bytes(struct attention *a, uint32_t tensor, uint32_t codes, uint32_t first,
+                            const char *name)
+{
+    struct compiler *c = a->c;
+    uint32_t n = a->plan->kv_words * a->chunk;
+    uint32_t bytes = build_buffer(c, BUFFER_LINEAR, 1, n, "attention.%s8", name);
+    build_kernel(c, n, "quantise");
+    uint16_t u = lower_bound(c, build_input(c, access_linear(codes, first), 1));
+    u = build_op(c, ISA_RDIV_F32_IMM, u, REF_NONE, num_bits(127.0f));
+    u = build_op(c, ISA_MUL_F32, build_input(c, access_linear(tensor, 0), 4), u, 0);
+    build_output(c, build_op(c, ISA_CVT_F32_I8, u, REF_NONE, 0), access_linear(bytes, 0));
+    return bytes;
+}
+
+/* One vector a token, stored in the slice and at the address its position says. */
+static void lower_append(struct attention *a, uint32_t in, uint32_t base, const char *map_name,
+                         uint32_t target, uint32_t address)
+{
+    struct compiler *c = a->c;
+    uint32_t map = attention_map(c, map_name, true, a->chunk * STRIPES);
+    for (uint32_t j = 0; j < STRIPES; j += MACHINE_SLICES_PER_POSITION) {
+        struct task *task = build_task(c, TASK_SCATTER, a->chunk, "append");
+        task->in = access_linear(in, base);
+        task->shared_value = true;
+        task->map = access_linear(map, j);
+        task->map.s0 = STRIPES;
+        task->target_buffer = target;
+        task->target_slice = j;
+        task->target_address = access_constant(target, address);
+    }
+}
+
+/* The codes of K and V of all heads of a word, to the lanes of their rows, in every superlane. */
+static void lower_code_rows(struct attention *a, uint32_t word, uint32_t codes, uint32_t out,
+                            uint32_t base)
+{
+    struct compiler *c = a->c;
+    const struct compile_plan *plan = a->plan;
+    uint32_t h = (c->layer + word + 1) % 2;
+    const uint32_t addresses[2] = {plan->constants.select_k[h], plan->constants.select_v[h]};
+    for (uint32_t i = 0; i < 2; i++) {
+        struct tile tile = {.hemisphere = h,
+                            .plane = 1,
+                            .slice = plan->group_slice[h][0],
+                            .address = addresses[i],
+                            .address_step = 1,
+                            .index_step = plan->head_superlanes,
+                            .count = plan->heads_word,
+                            .buffer = NONE};
+        build_load(c, &tile, "codes");
+        struct pass *pass = build_pass(c, &tile, a->chunk, i == 0, i == 1, "codes");
+        build_segment(pass, false, 0, access_linear(codes, (i * plan->kv_words + word) * a->chunk),
+                      i == 1 ? access_linear(out, base) : access_none());
+    }
+}
+
+static void lower_key_rows(struct attention *a, uint32_t word, uint32_t k8, uint32_t codes)
+{
+    struct compiler *c = a->c;
+    const struct compile_plan *plan = a->plan;
+    uint32_t h = (c->layer + word + 1) % 2;
+    uint32_t groups = attention_word_heads(a, word) * plan->head_superlanes;
+    uint32_t rows = build_buffer(c, BUFFER_LINEAR, 1, plan->key_groups * a->chunk,
+                                 "attention.rows.%u", word % 2);
+    for (uint32_t s = 0; s < groups; s++) {
+        struct tile tile = {.hemisphere = h,
+                            .plane = 1,
+                            .slice = plan->group_slice[h][0],
+                            .address = plan->constants.replicate[h],
+                            .index = s,
+                            .count = 1,
+                            .buffer = NONE};
+        build_load(c, &tile, "replicate");
+        struct pass *pass = build_pass(c, &tile, a->chunk, true, true, "replicate");
+        build_segment(pass, true, 0, access_linear(k8, word * a->chunk),
+                      access_linear(rows, s * a->chunk));
+        lower_append(a, rows, s * a->chunk, "k_map", a->layer->key_rows[word], s);
+    }
+    uint32_t last = plan->key_groups - 1;
+    lower_code_rows(a, word, codes, rows, last * a->chunk);
+    lower_append(a, rows, last * a->chunk, "k_map", a->layer->key_rows[word], last);
+}
+
+/* Blocks of sixteen positions that the step touches: transposed, into the tiles. */
+static void lower_key_tiles(struct attention *a, uint32_t word)
+{
+    struct compiler *c = a->c;
+    uint32_t groups = a->plan->key_groups;
+    uint32_t read_map = attention_map(c, "k_read_map", false, c->blocks);
+    uint32_t write_map = attention_map(c, "k_write_map", false, c->blocks);
+    for (uint32_t b = 0; b < c->blocks; b++) {
+        /* One for each home of tiles: the allocator then keeps it out of their slices. */
+        uint32_t home = a->plan->buffers[a->layer->key_tiles[word]].slice;
+        uint32_t block = build_buffer(c, BUFFER_STRIPE, 1, groups * STRIPES,
+                                      "attention.block.%u.%u", home, b % 2);
+        struct task *task = build_task(c, TASK_TRANSPOSE, groups, "transpose K");
+        task->hemisphere = NONE;
+        task->unit = b % MACHINE_TRANSPOSERS;
+        task->rows = 0xFFFF;
+        task->in = access_linear(a->layer->key_rows[word], 0);
+        task->offset = access_linear(a->layer->key_rows[word], 0);
+        task->map = access_constant(read_map, b);
+        task->out = access_linear(block, 0);
+        for (uint32_t j = 0; j < STRIPES; j += MACHINE_SLICES_PER_POSITION) {
+            task = build_task(c, TASK_SCATTER, groups, "store K");
+            task->in = access_linear(block, j);
+            task->in.s0 = STRIPES;
+            task->map = access_constant(write_map, b);
+            task->shared_map = true;
+            task->target_buffer = a->layer->key_tiles[word];
+            task->target_slice = j;
+            task->target_address = access_linear(a->layer->key_tiles[word], 0);
+        }
+    }
+}
+
+void attention_scales(struct attention *a, uint32_t scales[2])
+{
+    struct compiler *c = a->c;
+    const struct compile_plan *plan = a->plan;
+    uint32_t kv_heads = c->graph->kv_heads;
+    for (uint32_t i = 0; i < 2; i++) {
+        scales[i] = attention_floats(a, a->tiles * kv_heads, "scales", i);
+        for (uint32_t kv = 0; kv < kv_heads; kv++) {
+            uint32_t row = kv % plan->heads_word * 2 + i;
+            struct access codes = access_linear(a->layer->key_tiles[kv / plan->heads_word],
+                                                (plan->key_groups - 1) * STRIPES + row);
+            codes.s0 = plan->key_groups * STRIPES;
+            struct access out = access_linear(scales[i], kv);
+            out.s0 = kv_heads;
+            build_kernel(c, a->tiles, "scale");
+            uint16_t u = lower_bound(c, build_input(c, codes, 1));
+            u = build_op(c, ISA_MUL_F32_IMM, u, REF_NONE, num_bits(1.0f / 127.0f));
+            if (i == 0) {
+                float factor = num_rsqrt((float)c->graph->head_dim);
+                u = build_op(c, ISA_MUL_F32_IMM, u, REF_NONE, num_bits(factor));
+            }
+            build_output(c, u, out);
+        }
+    }
+}
+
+void attention_append(struct attention *a)
+{
+    uint32_t words = a->plan->kv_words;
+    uint32_t codes = lower_codes(a);
+    uint32_t k8 = lower_bytes(a, a->k, codes, 0, "k");
+    uint32_t v8 = lower_bytes(a, a->v, codes, words * a->chunk, "v");
+    for (uint32_t w = 0; w < words; w++) {
+        lower_append(a, v8, w * a->chunk, "v_map", a->layer->values[w], 0);
+        lower_key_rows(a, w, k8, codes);
+        lower_key_tiles(a, w);
+    }
+}
+
+/* ---- bounds from the values' codes: known before any score ----------------------------------- */
+
+/* The codes of one KV head at the positions of tile t that each token may see, else 0. */
+static uint32_t lower_seen_codes(struct attention *a, uint32_t t, uint32_t kv, uint32_t spread)
+{
+    struct compiler *c = a->c;
+    const struct compile_plan *plan = a->plan;
+    uint32_t seen = build_buffer(c, BUFFER_LINEAR, 1, a->chunk, "attention.seen.%u.%u", t, kv);
+    uint32_t vector = (t + 1) * plan->key_groups - 1;
+    struct access row = access_constant(a->layer->key_tiles[kv / plan->heads_word],
+                                        vector * STRIPES + kv % plan->heads_word * 2 + 1);
+    uint32_t mask = attention_map(c, "mask", false, a->tiles * a->chunk);
+    build_kernel(c, a->chunk, "seen codes");
+    uint16_t code = build_op(c, ISA_CVT_U8_I32, build_input(c, row, 1), REF_NONE, 0);
+    uint16_t allowed = build_input(c, access_linear(mask, t * a->chunk), 1);
+    code = build_op(c, ISA_SELECT_F32_IMM, allowed, code, 0);
+    build_output(c, code, access_linear(seen, 0));
+    if (a->tiles == 1) {
+        build_output(c, code, access_linear(spread, kv * a->chunk));
+    }
+    return seen;
+}
+
+/* 2^(141-E) and 2^(E-141) of the exponent of a code's bound, times `factor`. */
+static void lower_bound_scales(struct compiler *c, struct access codes, uint32_t n, float factor,
+                               uint32_t up, uint32_t down)
+{
+    build_kernel(c, n, "bound");
+    uint16_t u = lower_bound(c, build_input(c, codes, 1));
+    u = build_op(c, ISA_MUL_F32_IMM, u, REF_NONE, num_bits(factor));
+    u = build_op(c, ISA_AND_B32_IMM, u, REF_NONE, 0x7F800000u);
+    build_output(c, build_op(c, ISA_RSUB_I32_IMM, u, REF_NONE, 268u << 23), access_linear(up, 0));
+    build_output(c, build_op(c, ISA_ADD_I32_IMM, u, REF_NONE, 0u - (14u << 23)),
+                 access_linear(down, 0));
+}
+
+void attention_bounds(struct attention *a)
+{
+    struct compiler *c = a->c;
+    uint32_t kv_heads = c->graph->kv_heads, n = kv_heads * a->chunk;
+    uint32_t items = n + (kv_heads > 1 ? a->chunk : 0), count = 0;
+    uint32_t spread = build_buffer(c, BUFFER_STRIPE, 1, items, "attention.seen_codes");
+    struct access *seen = BASE_NEW(&c->arena, struct access, (size_t)kv_heads * a->tiles);
+    for (uint32_t kv = 0; kv < kv_heads; kv++) {
+        for (uint32_t t = 0; t < a->tiles; t++) {
+            seen[count++] = access_linear(lower_seen_codes(a, t, kv, spread), 0);
+        }
+        if (a->tiles > 1) {
+            lower_reduce_burst(c, ISA_MAX_U8, &seen[kv * a->tiles], a->tiles, 1, a->chunk,
+                               access_linear(spread, kv * a->chunk), "largest code");
+        }
+    }
+    if (kv_heads > 1) {
+        lower_reduce_burst(c, ISA_MAX_U8, seen, count, 1, a->chunk, access_linear(spread, n),
+                           "largest code");
+    }
+    uint32_t codes = lower_max_bytes(c, spread, items, false, "attention.value");
+    a->weight_up = attention_floats(a, n, "weight.up", 0);
+    a->weight_down = attention_floats(a, n, "weight.down", 0);
+    a->output_up = attention_floats(a, a->chunk, "output.up", 0);
+    lower_bound_scales(c, access_linear(codes, 0), n, 1.0f / 127.0f, a->weight_up, a->weight_down);
+    lower_bound_scales(c, access_linear(codes, items - a->chunk), a->chunk, 1.0f, a->output_up,
+                       a->result->down);
+}
