@@ -34,7 +34,7 @@ FUZZERS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
 FORMATTED := $(wildcard src/*/*.[ch] include/*.h tests/*.[ch] tools/*.c fuzz/*.c)
 
 # Groups of the test binary: these in this order, then any other that a test file defines.
-GROUP_ORDER := base model tokenizer isa machine program chip num reference compile run cli
+GROUP_ORDER := base model tokenizer isa machine program chip num reference compile run cli golden
 GROUP_PATTERN := s/^TEST_GROUP(\([a-z0-9_]*\).*/\1/p
 GROUPS := $(shell sed -n '$(GROUP_PATTERN)' $(wildcard tests/test_*.c) /dev/null)
 GROUPS := $(filter $(GROUPS),$(GROUP_ORDER)) $(filter-out $(GROUP_ORDER),$(GROUPS))
@@ -47,6 +47,7 @@ help:
 	@echo 'make test           install what is missing, build, run the suite (TESTS="run cli/help*")'
 	@echo 'make check          sanitizers, compilers, include law, generated docs, formatting, fuzz replay'
 	@echo 'make fuzz           run the fuzzers (FUZZ_SECONDS=60 each)'
+	@echo 'make golden         write bench/cycles.golden again'
 	@echo 'make docs           write the generated manuals again'
 	@echo 'make format         clang-format every source'
 	@echo 'make install        into DESTDIR/PREFIX (PREFIX=/usr/local)'
@@ -106,6 +107,9 @@ fuzz-replay: $(FUZZERS:%=$(BUILD)/fuzz/%)
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/fuzz_%.o $(BUILD)/fuzz/replay.o $(LIB_OBJECTS)
 	$(LINK) -o $@ $^ $(LDLIBS) $(TAKT_LDLIBS)
 
+golden:
+	@$(MAKE) --no-print-directory -s -j2 all $(BUILD)/takt-tests
+	@TAKT_UPDATE_GOLDEN=1 $(BUILD)/takt-tests golden
 docs: $(BUILD)/takt
 	$(BUILD)/takt isa > docs/ISA.md
 	$(BUILD)/takt machine > docs/MACHINE.md
@@ -124,5 +128,5 @@ clean:
 	rm -rf build build-*
 
 -include $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(TOOLS:=.d)
-.PHONY: all help run test check fuzz fuzz-objects fuzz-replay docs format format-check install clean FORCE
+.PHONY: all help run test check fuzz fuzz-objects fuzz-replay golden docs format format-check install clean FORCE
 .SECONDARY:

@@ -357,7 +357,7 @@ void plan_check(const struct compile_plan *plan)
     }
 }
 
-/* A reduction over pieces, or over tiles of positions, is one kernel: it takes so many inputs. */
+/* Lowering keeps lists of the pieces of an input and of the tiles of positions: so many at most. */
 static enum takt_status plan_limits(const struct compile_plan *plan, struct takt_error *error)
 {
     const struct layout *inputs[] = {&plan->width_layout, &plan->ffn_layout, &plan->q_layout};
