@@ -6,6 +6,7 @@
 
 #include "gguf_writer.h"
 #include "num/num.h"
+#include "runs.h"
 #include "takt.h"
 
 #include <stdio.h>
@@ -52,14 +53,8 @@ static const struct gguf_random tied_shape = {.seed = 4,
 static struct takt_engine *open_engine(const char *path, enum takt_target target, uint32_t context,
                                        uint32_t chunk)
 {
-    const struct takt_engine_options options = {
-        .model_path = path, .target = target, .context = context, .chunk = chunk};
-    struct takt_engine *engine;
-    struct takt_error error = {0};
-    if (takt_engine_open(&engine, &options, &error) != TAKT_OK) {
-        fail_msg("%s", error.message);
-    }
-    return engine;
+    return runs_open(
+        &(struct run_case){.model = path, .target = target, .context = context, .chunk = chunk});
 }
 
 static bool have_fable(void)
@@ -69,37 +64,16 @@ static bool have_fable(void)
 
 /* ---- generation ------------------------------------------------------------------------------ */
 
-static void check_steps(const struct takt_result *result, enum takt_target target)
-{
-    size_t prefilled = 0, decoded = 0;
-    for (size_t i = 0; i < result->step_count; i++) {
-        const struct takt_step *step = &result->steps[i];
-        assert_true(step->cycles_executed == step->cycles_compiled);
-        assert_int_equal(step->cycles_executed > 0, target == TAKT_TARGET_CHIP);
-        *(step->prefill ? &prefilled : &decoded) += step->tokens;
-    }
-    assert_int_equal(prefilled, result->prompt_count);
-    assert_int_equal(decoded, result->token_count > 0 ? result->token_count - 1 : 0);
-}
-
-/* Runs one request and returns its digest, checking what every result must satisfy. */
 static void digest_of(const char *path, enum takt_target target, uint32_t context, uint32_t chunk,
                       const char *prompt, uint32_t tokens, char digest[65])
 {
-    struct takt_engine *engine = open_engine(path, target, context, chunk);
-    const struct takt_request request = {
-        .prompt = prompt, .max_tokens = tokens, .sampling = {.top_p = 1.0f}, .all_logits = true};
-    struct takt_result result;
-    struct takt_error error = {0};
-    if (takt_generate(engine, &request, &result, &error) != TAKT_OK) {
-        fail_msg("%s", error.message);
-    }
-    check_steps(&result, target);
-    assert_int_equal(strlen(result.program_hash), target == TAKT_TARGET_CHIP ? 64 : 0);
-    memcpy(digest, result.logits_digest, 65);
-    takt_result_free(&result);
-    takt_result_free(&result);
-    takt_engine_close(engine);
+    runs_digest(&(struct run_case){.model = path,
+                                   .target = target,
+                                   .context = context,
+                                   .chunk = chunk,
+                                   .prompt = prompt,
+                                   .tokens = tokens},
+                digest);
 }
 
 /* The reference one token at a time against a target with every chunk size. */
@@ -199,16 +173,6 @@ static void chip_equals_reference_over_border(void **state)
     free(prompt);
 }
 
-static void chip_equals_reference_fable(void **state)
-{
-    (void)state;
-    if (!have_fable()) {
-        print_message("no %s\n", FABLE);
-        skip();
-    }
-    compare_chunks(FABLE, TAKT_TARGET_CHIP, 512, prompt_short, 8);
-}
-
 /* ---- sessions -------------------------------------------------------------------------------- */
 
 static void session_logits_agree(enum takt_target target)
@@ -296,7 +260,7 @@ static void finish_of(struct takt_engine *engine, const struct takt_request *req
     }
     assert_string_equal(result.finish, finish);
     assert_int_equal(result.token_count, tokens);
-    check_steps(&result, TAKT_TARGET_REFERENCE);
+    assert_null(runs_check_steps(&result, TAKT_TARGET_REFERENCE));
     takt_result_free(&result);
 }
 
@@ -469,5 +433,4 @@ TEST_GROUP(run, cmocka_unit_test(sample_greedy), cmocka_unit_test(sample_frequen
            cmocka_unit_test(session_pieces_chip), cmocka_unit_test(chip_equals_reference_odd),
            cmocka_unit_test(chip_equals_reference_tied),
            cmocka_unit_test(chip_equals_reference_second_bucket),
-           cmocka_unit_test(chip_equals_reference_over_border),
-           cmocka_unit_test(chip_equals_reference_fable));
+           cmocka_unit_test(chip_equals_reference_over_border));
