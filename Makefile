@@ -56,7 +56,8 @@ help:
 run:
 	@sh tools/setup.sh
 	@$(MAKE) --no-print-directory -s -j2 all
-	$(BUILD)/takt run $(MODEL) $(RUN_FLAGS) -p "$$PROMPT"
+	@printf '%s run %s %s -p "%s"\n' $(BUILD)/takt '$(MODEL)' '$(RUN_FLAGS)' "$$PROMPT"
+	@$(BUILD)/takt run $(MODEL) $(RUN_FLAGS) -p "$$PROMPT"
 
 test:
 	@sh tools/setup.sh

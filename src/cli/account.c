@@ -172,8 +172,8 @@ void cli_print_account(const struct takt_model_info *info, const struct takt_res
     char least[32], median[32], most[32];
     if (on_chip(result)) {
         print_programs(result);
-        fprintf(stderr, "  every step took %s cycles it was compiled to",
-                cycles.as_compiled ? "exactly the" : "other than the");
+        fprintf(stderr, "  executed %s compiled in every step",
+                cycles.as_compiled ? "=" : "is not what was");
         if (cycles.decodes > 0) {
             fprintf(stderr, "; a new token: least %s, median %s, most %s",
                     cli_grouped(cycles.least, least), cli_grouped(cycles.median, median),
