@@ -12,28 +12,47 @@ struct allocation {
     struct compiler *c;
     uint32_t first;      /* the first temporary */
     uint32_t *floor;     /* [slices] words the plan has taken */
-    uint8_t *neighbours; /* [temporaries][buffers] */
+    uint8_t *neighbours; /* [temporaries][buffers] how much it costs if they share a slice */
 };
 
-static void meet(struct allocation *a, uint32_t x, uint32_t y)
+/* Two that one unit reads in the same cycle can never share a slice; others only wait. */
+enum { SAME_TASK = 1, SAME_CYCLE = 16 };
+
+static void meet_one(struct allocation *a, uint32_t x, uint32_t y, uint8_t cost)
 {
-    if (x == NONE || y == NONE || x == y) {
-        return;
-    }
     if (x >= a->first) {
-        a->neighbours[(size_t)(x - a->first) * a->c->buffer_count + y] = 1;
-    }
-    if (y >= a->first) {
-        a->neighbours[(size_t)(y - a->first) * a->c->buffer_count + x] = 1;
+        uint8_t *entry = &a->neighbours[(size_t)(x - a->first) * a->c->buffer_count + y];
+        *entry = BASE_MAX(*entry, cost);
     }
 }
 
-static uint32_t task_buffers(const struct task *task, uint32_t *list)
+static void meet(struct allocation *a, uint32_t x, uint32_t y, uint8_t cost)
 {
-    uint32_t n = 0;
+    if (x != NONE && y != NONE && x != y) {
+        meet_one(a, x, y, cost);
+        meet_one(a, y, x, cost);
+    }
+}
+
+static void meet_all(struct allocation *a, const uint32_t *list, uint32_t n, uint8_t cost)
+{
+    for (uint32_t x = 0; x < n; x++) {
+        for (uint32_t y = 0; y < x; y++) {
+            meet(a, list[x], list[y], cost);
+        }
+    }
+}
+
+/* What the task reads on its way into one unit, then what it stores. */
+static void find_neighbours(struct allocation *a, const struct task *task)
+{
+    uint32_t list[KERNEL_INPUTS_MAX + KERNEL_OUTPUTS_MAX + 16], n = 0;
     for (uint32_t i = 0; task->kernel != NULL && i < task->kernel->input_count; i++) {
         list[n++] = task->kernel->inputs[i].access.buffer;
     }
+    list[n++] = task->in.buffer;
+    list[n++] = task->map.buffer;
+    meet_all(a, list, n, SAME_CYCLE);
     for (uint32_t i = 0; task->kernel != NULL && i < task->kernel->output_count; i++) {
         list[n++] = task->kernel->outputs[i].access.buffer;
     }
@@ -41,26 +60,11 @@ static uint32_t task_buffers(const struct task *task, uint32_t *list)
         list[n++] = task->pass->segments[i].input.buffer;
         list[n++] = task->pass->segments[i].output.buffer;
     }
-    list[n++] = task->in.buffer;
     list[n++] = task->out.buffer;
-    list[n++] = task->map.buffer;
     if (task->kind == TASK_SCATTER) {
         list[n++] = task->target_buffer;
     }
-    return n;
-}
-
-static void find_neighbours(struct allocation *a)
-{
-    uint32_t list[KERNEL_INPUTS_MAX + KERNEL_OUTPUTS_MAX + 16];
-    for (uint32_t i = 0; i < a->c->task_count; i++) {
-        uint32_t n = task_buffers(&a->c->tasks[i], list);
-        for (uint32_t x = 0; x < n; x++) {
-            for (uint32_t y = 0; y < x; y++) {
-                meet(a, list[x], list[y]);
-            }
-        }
-    }
+    meet_all(a, list, n, SAME_TASK);
 }
 
 static bool overlaps(const struct buffer *b, uint32_t slice, uint32_t slices)
@@ -103,7 +107,7 @@ static uint64_t cost_of(const struct allocation *a, uint32_t index, uint32_t sli
     }
     const uint8_t *neighbours = &a->neighbours[(size_t)(index - a->first) * c->buffer_count];
     for (uint32_t i = 0; i < c->buffer_count; i++) {
-        clashes += neighbours[i] != 0 && overlaps(&c->buffers[i], slice, slices);
+        clashes += overlaps(&c->buffers[i], slice, slices) ? neighbours[i] : 0;
     }
     return (uint64_t)clashes << 32 | (uint64_t)weights << 31 | *address;
 }
@@ -148,7 +152,9 @@ enum takt_status allocate(struct compiler *c)
     }
     a.neighbours =
         BASE_NEW(&c->arena, uint8_t, (size_t)(c->buffer_count - a.first) * c->buffer_count);
-    find_neighbours(&a);
+    for (uint32_t i = 0; i < c->task_count; i++) {
+        find_neighbours(&a, &c->tasks[i]);
+    }
     for (uint32_t i = a.first; i < c->buffer_count; i++) {
         enum takt_status status = place_buffer(&a, i);
         if (status != TAKT_OK) {

@@ -89,6 +89,15 @@ void build_output(struct compiler *c, uint16_t ref, struct access access)
     k->outputs[k->output_count++] = (struct kernel_output){ref, access};
 }
 
+uint32_t build_width(const struct compiler *c, uint32_t planes)
+{
+    if (planes == 1) {
+        return 4;
+    }
+    /* With a latency of one cycle the operands of all levels lie on one diagonal. */
+    return c->machine->vxm_cycles == 1 ? 1 : 2;
+}
+
 uint16_t build_reduce(struct compiler *c, enum isa_op op, const uint16_t *refs, uint32_t count,
                       uint32_t width)
 {

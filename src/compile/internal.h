@@ -296,6 +296,8 @@ uint16_t build_input(struct compiler *c, struct access access, uint32_t planes);
 uint16_t build_input_plane(struct compiler *c, struct access access, uint32_t plane);
 uint16_t build_op(struct compiler *c, enum isa_op op, uint16_t a, uint16_t b, uint32_t imm);
 void build_output(struct compiler *c, uint16_t ref, struct access access);
+/* Operations of a tree that the streams allow side by side, on operands of so many bytes. */
+uint32_t build_width(const struct compiler *c, uint32_t planes);
 /* Tree over `count` inputs with a binary operation, at most `width` operations side by side. */
 uint16_t build_reduce(struct compiler *c, enum isa_op op, const uint16_t *refs, uint32_t count,
                       uint32_t width);

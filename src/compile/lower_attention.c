@@ -218,7 +218,7 @@ static void lower_outputs(struct attention *a, uint32_t word, uint32_t hi, uint3
     for (uint32_t i = 0; i < heads; i++) {
         refs[i] = build_input(c, parts[i], 4);
     }
-    end_output(a, build_reduce(c, ISA_OR_B32, refs, heads, 2), word);
+    end_output(a, build_reduce(c, ISA_OR_B32, refs, heads, build_width(c, 4)), word);
 }
 
 static void lower_weighted_sum(struct attention *a, const uint32_t *p16, uint32_t ratio)

@@ -18,11 +18,10 @@ struct shape { /* bytes or binary32 */
     uint32_t planes;
     enum buffer_kind kind;
     enum isa_op op;
-    uint32_t width; /* operations side by side: streams allow four of bytes, two of binary32 */
 };
 
-static const struct shape BYTES = {1, BUFFER_STRIPE, ISA_MAX_U8, 4};
-static const struct shape FLOATS = {4, BUFFER_SKEW, ISA_MAX_F32, 2};
+static const struct shape BYTES = {1, BUFFER_STRIPE, ISA_MAX_U8};
+static const struct shape FLOATS = {4, BUFFER_SKEW, ISA_MAX_F32};
 
 /* Vectors base .. base + count - 1 of a spread buffer into one vector. */
 static void reduce(struct compiler *c, const struct shape *shape, uint32_t buffer, uint32_t base,
@@ -45,7 +44,7 @@ static void reduce(struct compiler *c, const struct shape *shape, uint32_t buffe
     for (uint32_t i = 0; i < count; i++) {
         refs[i] = build_input(c, access_constant(buffer, base + i), shape->planes);
     }
-    uint16_t result = build_reduce(c, shape->op, refs, count, shape->width);
+    uint16_t result = build_reduce(c, shape->op, refs, count, build_width(c, shape->planes));
     if (REF_IS_INPUT(result)) {
         result = build_op(c, shape->planes == 1 ? ISA_COPY_B8 : ISA_COPY_B32, result, REF_NONE, 0);
     }

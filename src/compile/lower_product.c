@@ -61,7 +61,7 @@ void lower_reduce_burst(struct compiler *c, enum isa_op op, const struct access 
         }
         struct access to = out;
         to.first += first;
-        uint16_t result = build_reduce(c, op, refs, count, planes == 1 ? 4 : 2);
+        uint16_t result = build_reduce(c, op, refs, count, build_width(c, planes));
         if (REF_IS_INPUT(result)) { /* of one */
             result = build_op(c, planes == 1 ? ISA_COPY_B8 : ISA_COPY_B32, result, REF_NONE, 0);
         }
