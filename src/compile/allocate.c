@@ -54,7 +54,14 @@ static void find_neighbours(struct allocation *a, const struct task *task)
     list[n++] = task->map.buffer;
     meet_all(a, list, n, SAME_CYCLE);
     for (uint32_t i = 0; task->kernel != NULL && i < task->kernel->output_count; i++) {
-        list[n++] = task->kernel->outputs[i].access.buffer;
+        const struct kernel_output *output = &task->kernel->outputs[i];
+        list[n++] = output->access.buffer;
+        for (uint32_t j = 0; j < i; j++) { /* one result stored twice passes a slice once */
+            const struct kernel_output *other = &task->kernel->outputs[j];
+            if (other->op == output->op) {
+                meet(a, other->access.buffer, output->access.buffer, SAME_CYCLE);
+            }
+        }
     }
     for (uint32_t i = 0; task->pass != NULL && i < task->pass->segment_count; i++) {
         list[n++] = task->pass->segments[i].input.buffer;
