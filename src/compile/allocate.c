@@ -15,7 +15,8 @@ struct allocation {
     uint8_t *neighbours; /* [temporaries][buffers] how much it costs if they share a slice */
 };
 
-/* Two that one unit reads in the same cycle can never share a slice; others only wait. */
+/* Two that a unit reads, or stores to, in the same cycle can never share a slice; others only wait.
+ */
 enum { SAME_TASK = 1, SAME_CYCLE = 16 };
 
 static void meet_one(struct allocation *a, uint32_t x, uint32_t y, uint8_t cost)
