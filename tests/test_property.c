@@ -125,6 +125,9 @@ static struct property draw_property(uint64_t seed)
     p.prompt_length = draw(&d, 1, one_in(&d, 3) ? 200 : 30);
     p.tokens = draw(&d, 0, 6);
     p.context = p.prompt_length + p.tokens + 8 + (one_in(&d, 2) ? 0 : draw(&d, 0, 400));
+    if (one_in(&d, 8)) { /* hardly any memory: many of these are refused */
+        p.machine.mem_words = 2 * draw(&d, 32, 400);
+    }
     return p;
 }
 
