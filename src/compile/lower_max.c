@@ -13,9 +13,6 @@
 #include "compile/internal.h"
 
 #define REDUCE_MAX 20u
-/* Where an operation and its hop take as long as the data's way past two columns, the operands of
- * four levels travel together: of binary32, eight streams' groups hold no more than this many. */
-#define REDUCE_TOGETHER_MAX 8u
 
 struct shape { /* bytes or binary32 */
     uint32_t planes;
@@ -30,14 +27,12 @@ static const struct shape FLOATS = {4, BUFFER_SKEW, ISA_MAX_F32};
 static void reduce(struct compiler *c, const struct shape *shape, uint32_t buffer, uint32_t base,
                    uint32_t count, struct access out, const char *name)
 {
-    bool together = shape->planes == 4 && c->machine->vxm_cycles == 1;
-    uint32_t most = together ? REDUCE_TOGETHER_MAX : REDUCE_MAX;
-    if (count > most) {
-        uint32_t size = BASE_MIN(STRIPES, most), parts = (count + size - 1) / size;
-        uint32_t part = build_buffer(c, shape->kind, shape->planes, parts, "%s.part%u.%u", name,
-                                     shape->planes, parts);
+    if (count > REDUCE_MAX) {
+        uint32_t parts = (count + STRIPES - 1) / STRIPES;
+        uint32_t part =
+            build_buffer(c, shape->kind, shape->planes, parts, "%s.part%u", name, shape->planes);
         for (uint32_t i = 0; i < parts; i++) {
-            reduce(c, shape, buffer, base + i * size, BASE_MIN(size, count - i * size),
+            reduce(c, shape, buffer, base + i * STRIPES, BASE_MIN(STRIPES, count - i * STRIPES),
                    access_constant(part, i), name);
         }
         buffer = part;
