@@ -348,15 +348,40 @@ uint32_t lower_quantise(struct compiler *c, uint32_t x, uint32_t pieces, uint32_
 void lower_ones(struct compiler *c, const uint32_t *in, uint32_t pieces, uint32_t stride,
                 uint32_t n, const uint32_t *planes, const uint32_t *outputs, uint32_t segments,
                 const char *name);
-/* Both give 16-bit activations and, per token, the scale of the epilogue: x * gain with 1 / rms in
- * the scale; x as it is. */
-uint32_t lower_normalise(struct compiler *c, uint32_t x, uint32_t gain, uint32_t tokens,
-                         uint32_t *scale, const char *name);
-uint32_t lower_activations(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens,
-                           uint32_t *scale, const char *name);
-/* out = [residual +] product of the activations; residual NONE for none. */
+/* What a product's last kernel does with y, column piece by column piece. */
+typedef void (*lower_epilogue)(struct compiler *c, uint16_t y, uint32_t column,
+                               const void *context);
+/* y = [residual +] product of the activations; residual NONE for none. */
 void lower_product(struct compiler *c, const struct product *product, uint32_t q16, uint32_t tokens,
-                   uint32_t scale, uint32_t residual, uint32_t out, const char *name);
+                   uint32_t scale, uint32_t residual, lower_epilogue epilogue, const void *context,
+                   const char *name);
+
+struct stored { /* just stored */
+    uint32_t out, tokens;
+};
+void epilogue_store(struct compiler *c, uint16_t y, uint32_t column, const void *context);
+
+/* The input of a normalised product on its way: x (stored), x * gain, the exponents of both. */
+struct normalised {
+    uint32_t x, gain, xg, bytes, pieces, tokens;
+    const char *name;
+};
+struct normalised lower_normalised(struct compiler *c, uint32_t x, uint32_t gain, uint32_t tokens,
+                                   const char *name);
+/* From x in memory, or as the epilogue of the product that makes x. */
+void lower_gain(struct compiler *c, const struct normalised *n);
+void epilogue_normalised(struct compiler *c, uint16_t y, uint32_t column, const void *context);
+/* 16-bit activations of x * gain and, per token, the epilogue's scale with 1 / rms in it. */
+uint32_t lower_normalise(struct compiler *c, const struct normalised *n, uint32_t *scale);
+
+/* swiglu(gate, up) as the epilogue of the product that makes up, with its exponents. */
+struct gated {
+    uint32_t gate, out, bytes, pieces, tokens;
+    const char *name;
+};
+void epilogue_swiglu(struct compiler *c, uint16_t y, uint32_t column, const void *context);
+/* 16-bit activations of the result and, per token, the epilogue's scale. */
+uint32_t lower_gated(struct compiler *c, const struct gated *g, uint32_t *scale);
 
 /* ---- VXM mapping (kernel.c) ------------------------------------------------------------------ */
 

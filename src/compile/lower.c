@@ -12,6 +12,9 @@
 struct lowering {
     struct compiler *c;
     uint32_t *tensors; /* [tensor_count] buffers */
+    /* What an epilogue has already made for an operation further on; x or out is NONE otherwise. */
+    struct normalised normalised;
+    struct gated gated;
 };
 
 static void request(struct compiler *c, const char *name, bool output, uint32_t buffer,
@@ -128,28 +131,6 @@ static void lower_attention_op(struct lowering *w, const struct graph_op *op)
     w->tensors[op->outputs[1]] = result.down;
 }
 
-static void lower_swiglu(struct lowering *w, const struct graph_op *op)
-{
-    struct compiler *c = w->c;
-    const struct layout *layout = &c->plan->ffn_layout;
-    uint32_t gate = w->tensors[op->inputs[0]], up = w->tensors[op->inputs[1]];
-    uint32_t out = make_tensor(w, op->outputs[0], layout, c->chunk);
-    for (uint32_t p = 0; p < layout->pieces; p++) {
-        uint32_t first = p * c->chunk;
-        build_kernel(c, c->chunk, "swiglu");
-        uint16_t g = build_input(c, access_linear(gate, first), 4), later = g;
-        for (uint32_t i = 0; i < 3; i++) { /* g again, when its exponential is there */
-            later = build_op(c, ISA_COPY_B32, later, REF_NONE, 0);
-        }
-        uint16_t t = build_op(c, ISA_MUL_F32_IMM, g, REF_NONE, num_bits(-1.0f));
-        t = build_op(c, ISA_EXP_F32, t, REF_NONE, 0);
-        t = build_op(c, ISA_ADD_F32_IMM, t, REF_NONE, num_bits(1.0f));
-        t = build_op(c, ISA_DIV_F32, later, t, 0);
-        t = build_op(c, ISA_MUL_F32, t, build_input(c, access_linear(up, first), 4), 0);
-        build_output(c, t, access_linear(out, first));
-    }
-}
-
 static const struct product *find_product(const struct compile_plan *plan,
                                           const struct graph_matrix *matrix, uint32_t layer)
 {
@@ -180,83 +161,146 @@ static uint32_t lower_choose_row(struct compiler *c, uint32_t x)
     return chosen;
 }
 
-static void lower_norm_linear(struct lowering *w, const struct graph_op *op)
+static const char *norm_name(const struct compiler *c, const struct graph_op *op)
+{
+    if (op->layer == c->graph->layers) {
+        return "logits";
+    }
+    return op->matrices[2] != NULL ? "qkv" : "ffn";
+}
+
+static uint32_t norm_gain(const struct compiler *c, const struct graph_op *op)
+{
+    if (op->layer == c->graph->layers) {
+        return c->plan->gain_output;
+    }
+    const struct plan_layer *layer = &c->plan->layers[op->layer];
+    return op->matrices[2] != NULL ? layer->gain_attention : layer->gain_ffn;
+}
+
+/* A prefill step whose logits are wanted for one token computes them for that one. */
+static bool chooses_row(const struct compiler *c, const struct graph_op *op)
+{
+    return op->layer == c->graph->layers && c->chunk > 1 && !c->all_logits;
+}
+
+/* The SWIGLU that takes both outputs, if it comes next. */
+static const struct graph_op *find_swiglu(const struct graph *g, uint32_t index)
+{
+    const struct graph_op *op = &g->ops[index], *next = op + 1;
+    bool fits = index + 1 < g->op_count && next->kind == GRAPH_SWIGLU && op->output_count == 2 &&
+                next->inputs[0] == op->outputs[0] && next->inputs[1] == op->outputs[1];
+    return fits ? next : NULL;
+}
+
+static void lower_ffn(struct lowering *w, const struct graph_op *op, const struct graph_op *swiglu,
+                      uint32_t q16, uint32_t scale)
 {
     struct compiler *c = w->c;
     const struct compile_plan *plan = c->plan;
-    bool logits = op->layer == c->graph->layers;
-    uint32_t x = w->tensors[op->inputs[0]], tokens = c->chunk, gain = plan->gain_output, scale;
-    if (!logits) {
-        const struct plan_layer *layer = &plan->layers[op->layer];
-        gain = op->matrices[2] != NULL ? layer->gain_attention : layer->gain_ffn;
-    } else if (c->chunk > 1 && !c->all_logits) {
+    const struct product *gate = find_product(plan, op->matrices[0], op->layer);
+    const struct product *up = find_product(plan, op->matrices[1], op->layer);
+    struct stored stored = {make_tensor(w, op->outputs[0], gate->out, c->chunk), c->chunk};
+    lower_product(c, gate, q16, c->chunk, scale, NONE, epilogue_store, &stored, "gate");
+    w->gated = (struct gated){
+        .gate = stored.out,
+        .out = make_tensor(w, swiglu->outputs[0], up->out, c->chunk),
+        .bytes = build_buffer(c, BUFFER_STRIPE, 1, c->chunk, "down.bytes"),
+        .pieces = up->out->pieces,
+        .tokens = c->chunk,
+        .name = "down",
+    };
+    lower_product(c, up, q16, c->chunk, scale, NONE, epilogue_swiglu, &w->gated, "up");
+}
+
+/* Returns how many operations it did: a SWIGLU may be part of it. */
+static uint32_t lower_norm_linear(struct lowering *w, uint32_t index)
+{
+    struct compiler *c = w->c;
+    const struct graph_op *op = &c->graph->ops[index], *swiglu = find_swiglu(c->graph, index);
+    uint32_t x = w->tensors[op->inputs[0]], tokens = c->chunk, scale;
+    if (chooses_row(c, op)) {
         x = lower_choose_row(c, x);
         tokens = 1;
     }
-    const char *name = logits ? "logits" : op->matrices[2] != NULL ? "qkv" : "ffn";
-    uint32_t q16 = lower_normalise(c, x, gain, tokens, &scale, name);
+    if (w->normalised.x != x) {
+        w->normalised = lower_normalised(c, x, norm_gain(c, op), tokens, norm_name(c, op));
+        lower_gain(c, &w->normalised);
+    }
+    uint32_t q16 = lower_normalise(c, &w->normalised, &scale);
+    w->normalised.x = NONE;
+    if (swiglu != NULL) {
+        lower_ffn(w, op, swiglu, q16, scale);
+        return 2;
+    }
     for (uint32_t i = 0; i < op->output_count; i++) {
-        const struct product *product = find_product(plan, op->matrices[i], op->layer);
-        uint32_t out = make_tensor(w, op->outputs[i], product->out, tokens);
-        lower_product(c, product, q16, tokens, scale, NONE, out, name);
-        if (logits) {
-            request(c, "logits", true, out, tokens, product->out->pieces, c->graph->vocab,
+        const struct product *product = find_product(c->plan, op->matrices[i], op->layer);
+        struct stored stored = {make_tensor(w, op->outputs[i], product->out, tokens), tokens};
+        lower_product(c, product, q16, tokens, scale, NONE, epilogue_store, &stored,
+                      norm_name(c, op));
+        if (op->layer == c->graph->layers) {
+            request(c, "logits", true, stored.out, tokens, product->out->pieces, c->graph->vocab,
                     product->out->source, false);
         }
     }
+    return 1;
 }
 
-/* A product of plain activations; `sum` is the ADD that takes its result, or NULL. */
-static void lower_linear(struct lowering *w, const struct graph_op *op, const struct graph_op *sum)
+/* A product of activations that are there already, and the sum that takes its result. */
+static uint32_t lower_linear(struct lowering *w, uint32_t index)
 {
     struct compiler *c = w->c;
-    const struct product *product = find_product(c->plan, op->matrices[0], op->layer);
-    uint32_t residual = NONE, result = op->outputs[0], scale;
-    if (sum != NULL) {
-        residual = w->tensors[sum->inputs[sum->inputs[0] == result ? 1 : 0]];
-        result = sum->outputs[0];
-    }
-    const char *name = product == &c->plan->layers[op->layer].o ? "o" : "down";
-    uint32_t q16 = w->tensors[op->inputs[0]];
+    const struct graph_op *op = &c->graph->ops[index], *sum = op + 1, *norm = op + 2;
+    uint32_t result = op->outputs[0], scale, q16;
+    BASE_ASSERT(index + 2 < c->graph->op_count && sum->kind == GRAPH_ADD &&
+                (sum->inputs[0] == result || sum->inputs[1] == result));
     if (op->input_count == 2) { /* attention has made the activations and their scale */
+        q16 = w->tensors[op->inputs[0]];
         scale = w->tensors[op->inputs[1]];
     } else {
-        q16 = lower_activations(c, q16, product->in->pieces, c->chunk, &scale, name);
+        BASE_ASSERT(w->tensors[op->inputs[0]] == w->gated.out);
+        q16 = lower_gated(c, &w->gated, &scale);
     }
-    uint32_t out = make_tensor(w, result, product->out, c->chunk);
-    lower_product(c, product, q16, c->chunk, scale, residual, out, name);
+    const struct product *product = find_product(c->plan, op->matrices[0], op->layer);
+    uint32_t residual = w->tensors[sum->inputs[sum->inputs[0] == result ? 1 : 0]];
+    struct stored stored = {make_tensor(w, sum->outputs[0], product->out, c->chunk), c->chunk};
+    const char *name = op->input_count == 2 ? "o" : "down";
+    bool normalised = norm->kind == GRAPH_NORM_LINEAR && norm->inputs[0] == sum->outputs[0];
+    if (normalised && !chooses_row(c, norm)) {
+        w->normalised =
+            lower_normalised(c, stored.out, norm_gain(c, norm), c->chunk, norm_name(c, norm));
+        lower_product(c, product, q16, c->chunk, scale, residual, epilogue_normalised,
+                      &w->normalised, name);
+    } else {
+        lower_product(c, product, q16, c->chunk, scale, residual, epilogue_store, &stored, name);
+    }
+    return 2;
 }
 
-static void lower_op(struct lowering *w, uint32_t *index)
+/* Lowers the operation at index, and those that are part of it; returns how many. */
+static uint32_t lower_op(struct lowering *w, uint32_t index)
 {
-    struct compiler *c = w->c;
-    const struct graph_op *op = &c->graph->ops[*index];
-    const struct graph_op *next = *index + 1 < c->graph->op_count ? op + 1 : NULL;
-    c->layer = op->layer;
+    const struct graph_op *op = &w->c->graph->ops[index];
+    w->c->layer = op->layer;
     switch (op->kind) {
     case GRAPH_INPUT: lower_input(w, op); break;
-    case GRAPH_NORM_LINEAR: lower_norm_linear(w, op); break;
-    case GRAPH_LINEAR:
-        if (next == NULL || next->kind != GRAPH_ADD ||
-            (next->inputs[0] != op->outputs[0] && next->inputs[1] != op->outputs[0])) {
-            next = NULL;
-        }
-        lower_linear(w, op, next);
-        *index += next != NULL;
-        break;
+    case GRAPH_NORM_LINEAR: return lower_norm_linear(w, index);
+    case GRAPH_LINEAR: return lower_linear(w, index);
     case GRAPH_ROPE: lower_rope(w, op); break;
     case GRAPH_ATTENTION: lower_attention_op(w, op); break;
-    case GRAPH_SWIGLU: lower_swiglu(w, op); break;
-    case GRAPH_ADD: base_assert_failed("a sum without a product before it", __FILE__, __LINE__);
+    case GRAPH_SWIGLU: BASE_ASSERT(!"a gate without its products before it"); break;
+    case GRAPH_ADD: BASE_ASSERT(!"a sum without a product before it"); break;
     }
+    return 1;
 }
 
 enum takt_status lower(struct compiler *c)
 {
-    struct lowering w = {c, BASE_NEW(&c->arena, uint32_t, c->graph->tensor_count)};
+    struct lowering w = {.c = c, .tensors = BASE_NEW(&c->arena, uint32_t, c->graph->tensor_count)};
+    w.normalised.x = w.gated.out = NONE;
     request_inputs(c);
-    for (uint32_t i = 0; i < c->graph->op_count; i++) {
-        lower_op(&w, &i);
+    for (uint32_t i = 0; i < c->graph->op_count;) {
+        i += lower_op(&w, i);
     }
     return TAKT_OK;
 }

@@ -110,27 +110,6 @@ void lower_exponents(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t t
     reduce_exponents(c, pieces, tokens, out, first, name);
 }
 
-/* x * gain, the exponents of it (vectors 0 .. tokens-1 of out) and those of x (the next ones). */
-static void lower_gain(struct compiler *c, uint32_t x, uint32_t gain, uint32_t xg, uint32_t pieces,
-                       uint32_t tokens, uint32_t out, const char *name)
-{
-    for (uint32_t p = 0; p < pieces; p++) {
-        build_kernel(c, tokens, name);
-        uint16_t value = build_input(c, access_linear(x, p * tokens), 4);
-        uint16_t scaled =
-            build_op(c, ISA_MUL_F32, value, build_input(c, access_constant(gain, p), 4), 0);
-        uint16_t e = build_op(c, ISA_SHR_B32_IMM, scaled, REF_NONE, EXPONENT_SHIFT);
-        build_output(c, scaled, access_linear(xg, p * tokens));
-        build_output(c, e, exponent_target(c, pieces, p, tokens, out, 0, name));
-        build_kernel(c, tokens, name);
-        value = build_input(c, access_linear(x, p * tokens), 4);
-        e = build_op(c, ISA_SHR_B32_IMM, value, REF_NONE, EXPONENT_SHIFT);
-        build_output(c, e, exponent_target(c, pieces, p, tokens, out, tokens, name));
-    }
-    reduce_exponents(c, pieces, tokens, out, 0, name);
-    reduce_exponents(c, pieces, tokens, out, tokens, name);
-}
-
 uint32_t lower_quantise(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens,
                         uint32_t exponents, const char *name)
 {
@@ -254,7 +233,8 @@ static void lower_column(struct compiler *c, const struct product *product, uint
 }
 
 void lower_product(struct compiler *c, const struct product *product, uint32_t q16, uint32_t tokens,
-                   uint32_t scale, uint32_t residual, uint32_t out, const char *name)
+                   uint32_t scale, uint32_t residual, lower_epilogue epilogue, const void *context,
+                   const char *name)
 {
     for (uint32_t column = 0; column < product->out->pieces; column++) {
         uint32_t hi =
@@ -272,31 +252,98 @@ void lower_product(struct compiler *c, const struct product *product, uint32_t q
             uint16_t x = build_input(c, access_linear(residual, column * tokens), 4);
             y = build_op(c, ISA_ADD_F32, x, y, 0);
         }
-        build_output(c, y, access_linear(out, column * tokens));
+        epilogue(c, y, column, context);
     }
 }
 
-uint32_t lower_normalise(struct compiler *c, uint32_t x, uint32_t gain, uint32_t tokens,
-                         uint32_t *scale, const char *name)
+void epilogue_store(struct compiler *c, uint16_t y, uint32_t column, const void *context)
+{
+    const struct stored *s = context;
+    build_output(c, y, access_linear(s->out, column * s->tokens));
+}
+
+/* ---- what products take ---------------------------------------------------------------------- */
+
+struct normalised lower_normalised(struct compiler *c, uint32_t x, uint32_t gain, uint32_t tokens,
+                                   const char *name)
 {
     uint32_t pieces = c->plan->width_layout.pieces;
-    uint32_t bytes = build_buffer(c, BUFFER_STRIPE, 1, 2 * tokens, "%s.bytes", name);
-    uint32_t xg = build_buffer(c, BUFFER_LINEAR, 4, pieces * tokens, "%s.xg", name);
-    lower_gain(c, x, gain, xg, pieces, tokens, bytes, name);
-    uint32_t exponents = lower_max_bytes(c, bytes, 2 * tokens, false, name);
-    uint32_t q16 = lower_quantise(c, xg, pieces, tokens, exponents, name);
-    *scale = lower_rms(c, x, pieces, tokens, exponents, name);
+    return (struct normalised){
+        .x = x,
+        .gain = gain,
+        .xg = build_buffer(c, BUFFER_LINEAR, 4, pieces * tokens, "%s.xg", name),
+        .bytes = build_buffer(c, BUFFER_STRIPE, 1, 2 * tokens, "%s.bytes", name),
+        .pieces = pieces,
+        .tokens = tokens,
+        .name = name,
+    };
+}
+
+/* In the open kernel: x * gain of piece p, its exponents (vectors 0 .. tokens-1 of the bytes) and
+ * those of x (the next ones). */
+static void gain_and_exponents(struct compiler *c, const struct normalised *n, uint16_t x,
+                               uint32_t p)
+{
+    uint16_t gain = build_input(c, access_constant(n->gain, p), 4);
+    uint16_t xg = build_op(c, ISA_MUL_F32, x, gain, 0);
+    build_output(c, xg, access_linear(n->xg, p * n->tokens));
+    for (uint32_t i = 0; i < 2; i++) {
+        uint16_t e = build_op(c, ISA_SHR_B32_IMM, i == 0 ? xg : x, REF_NONE, EXPONENT_SHIFT);
+        build_output(c, e,
+                     exponent_target(c, n->pieces, p, n->tokens, n->bytes, i * n->tokens, n->name));
+    }
+}
+
+void lower_gain(struct compiler *c, const struct normalised *n)
+{
+    for (uint32_t p = 0; p < n->pieces; p++) {
+        build_kernel(c, n->tokens, n->name);
+        struct access x = access_linear(n->x, p * n->tokens);
+        gain_and_exponents(c, n, build_op(c, ISA_COPY_B32, build_input(c, x, 4), REF_NONE, 0), p);
+    }
+}
+
+void epilogue_normalised(struct compiler *c, uint16_t y, uint32_t column, const void *context)
+{
+    const struct normalised *n = context;
+    build_output(c, y, access_linear(n->x, column * n->tokens));
+    gain_and_exponents(c, n, y, column);
+}
+
+uint32_t lower_normalise(struct compiler *c, const struct normalised *n, uint32_t *scale)
+{
+    reduce_exponents(c, n->pieces, n->tokens, n->bytes, 0, n->name);
+    reduce_exponents(c, n->pieces, n->tokens, n->bytes, n->tokens, n->name);
+    uint32_t exponents = lower_max_bytes(c, n->bytes, 2 * n->tokens, false, n->name);
+    uint32_t q16 = lower_quantise(c, n->xg, n->pieces, n->tokens, exponents, n->name);
+    *scale = lower_rms(c, n->x, n->pieces, n->tokens, exponents, n->name);
     return q16;
 }
 
-uint32_t lower_activations(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens,
-                           uint32_t *scale, const char *name)
+/* In the open kernel, where y is `up`: y * gate / (1 + exp(-gate)), with its exponents. */
+void epilogue_swiglu(struct compiler *c, uint16_t y, uint32_t column, const void *context)
 {
-    uint32_t bytes = build_buffer(c, BUFFER_STRIPE, 1, tokens, "%s.bytes", name);
-    lower_exponents(c, x, pieces, tokens, bytes, 0, name);
-    uint32_t exponents = lower_max_bytes(c, bytes, tokens, false, name);
-    *scale = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.down", name);
-    build_kernel(c, tokens, name);
+    const struct gated *g = context;
+    uint16_t gate = build_input(c, access_linear(g->gate, column * g->tokens), 4), later = gate;
+    for (uint32_t i = 0; i < 3; i++) { /* the gate again, when its exponential is there */
+        later = build_op(c, ISA_COPY_B32, later, REF_NONE, 0);
+    }
+    uint16_t t = build_op(c, ISA_MUL_F32_IMM, gate, REF_NONE, num_bits(-1.0f));
+    t = build_op(c, ISA_EXP_F32, t, REF_NONE, 0);
+    t = build_op(c, ISA_ADD_F32_IMM, t, REF_NONE, num_bits(1.0f));
+    t = build_op(c, ISA_DIV_F32, later, t, 0);
+    t = build_op(c, ISA_MUL_F32, t, y, 0);
+    build_output(c, t, access_linear(g->out, column * g->tokens));
+    uint16_t e = build_op(c, ISA_SHR_B32_IMM, t, REF_NONE, EXPONENT_SHIFT);
+    build_output(c, e, exponent_target(c, g->pieces, column, g->tokens, g->bytes, 0, g->name));
+}
+
+uint32_t lower_gated(struct compiler *c, const struct gated *g, uint32_t *scale)
+{
+    reduce_exponents(c, g->pieces, g->tokens, g->bytes, 0, g->name);
+    uint32_t exponents = lower_max_bytes(c, g->bytes, g->tokens, false, g->name);
+    *scale = build_buffer(c, BUFFER_LINEAR, 4, g->tokens, "%s.down", g->name);
+    build_kernel(c, g->tokens, g->name);
     build_output(c, lower_scale_down(c, access_linear(exponents, 0)), access_linear(*scale, 0));
-    return lower_quantise(c, x, pieces, tokens, exponents, name);
+    return lower_quantise(c, g->out, g->pieces, g->tokens, exponents, g->name);
 }
