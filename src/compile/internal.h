@@ -15,7 +15,8 @@
 #include "num/num.h"
 
 #define NONE 0xFFFFFFFFu
-#define STRIPES 16u /* a superlane's lanes, a transposer's streams, the rows of one LW */
+#define OPPOSITE 0xFFFFFFFEu /* of hemispheres: not the one where the data lies */
+#define STRIPES 16u          /* a superlane's lanes, a transposer's streams, the rows of one LW */
 
 /* ---- layouts: which element of a tensor lies in which lane of which piece ----------------------
  */
@@ -251,6 +252,7 @@ struct compiler {
     struct binding_request requests[16];
     struct kernel *open; /* the kernel being built by lower */
     uint32_t layer;
+    bool write_maps_made; /* the copies of k_write_map of this step */
     uint32_t turn; /* spreads work over hemispheres */
     struct reserve *reserve;
     struct queue_issues *queues;
@@ -327,10 +329,13 @@ void lower_attention(struct compiler *c, uint32_t q, uint32_t k, uint32_t v,
 
 /* ---- products and quantisation (lower_product.c) --------------------------------------------- */
 
-/* Largest exponent byte of each token over `pieces` pieces of x: vectors first .. of the STRIPE
- * buffer out. */
-void lower_exponents(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens, uint32_t out,
-                     uint32_t first, const char *name);
+/* Exponent bytes of a tensor of `pieces` pieces, on their way to the STRIPE buffer `out`: where the
+ * kernel that makes the tensor (vector = piece * tokens + token) puts them, and the largest of each
+ * token's into vectors first .. of out. With one piece they go there at once. */
+struct access exponent_targets(struct compiler *c, uint32_t pieces, uint32_t tokens, uint32_t out,
+                               const char *name);
+void reduce_exponents(struct compiler *c, uint32_t pieces, uint32_t tokens, uint32_t out,
+                      uint32_t first, const char *name);
 /* Ops that turn the broadcast exponent byte into 2^(141-E) or 2^(E-141). */
 uint16_t lower_scale_up(struct compiler *c, struct access exponent);
 uint16_t lower_scale_down(struct compiler *c, struct access exponent);

@@ -91,7 +91,18 @@ static void lower_input(struct lowering *w, const struct graph_op *op)
             false);
 }
 
-/* y = x * cos + swapped * sin: neighbours exchanged by the distributors. */
+/* Does the next attention take the operation's output as queries? */
+static bool is_query(const struct graph *g, const struct graph_op *op)
+{
+    const struct graph_op *next = op;
+    while (next < g->ops + g->op_count && next->kind != GRAPH_ATTENTION) {
+        next++;
+    }
+    return next < g->ops + g->op_count && next->inputs[0] == op->outputs[0];
+}
+
+/* y = x * cos + swapped * sin: neighbours exchanged by the distributors; of queries also the
+ * exponents, with which attention quantises them. */
 static void lower_rope(struct lowering *w, const struct graph_op *op)
 {
     struct compiler *c = w->c;
@@ -116,7 +127,13 @@ static void lower_rope(struct lowering *w, const struct graph_op *op)
         uint16_t value = build_input(c, access_linear(i == 0 ? x : swapped, 0), 4);
         products[i] = build_op(c, ISA_MUL_F32, value, build_input(c, angle, 4), 0);
     }
-    build_output(c, build_op(c, ISA_ADD_F32, products[0], products[1], 0), access_linear(y, 0));
+    uint16_t sum = build_op(c, ISA_ADD_F32, products[0], products[1], 0);
+    build_output(c, sum, access_linear(y, 0));
+    if (is_query(c->graph, op)) {
+        uint32_t bytes = build_buffer(c, BUFFER_STRIPE, 1, c->chunk, "attention.q.bytes");
+        build_output(c, build_op(c, ISA_SHR_B32_IMM, sum, REF_NONE, 23),
+                     exponent_targets(c, layout->pieces, c->chunk, bytes, "attention.q"));
+    }
 }
 
 static void lower_attention_op(struct lowering *w, const struct graph_op *op)

@@ -16,7 +16,7 @@ static uint32_t lower_queries(struct attention *a, uint32_t *down)
     struct compiler *c = a->c;
     uint32_t pieces = a->plan->kv_words * a->groups;
     uint32_t bytes = build_buffer(c, BUFFER_STRIPE, 1, a->chunk, "attention.q.bytes");
-    lower_exponents(c, a->q, pieces, a->chunk, bytes, 0, "attention.q");
+    reduce_exponents(c, pieces, a->chunk, bytes, 0, "attention.q");
     uint32_t exponents = lower_max_bytes(c, bytes, a->chunk, false, "attention.q");
     *down = attention_floats(a, a->chunk, "q.down", 0);
     build_kernel(c, a->chunk, "q scale");

@@ -146,13 +146,35 @@ static void lower_key_rows(struct attention *a, uint32_t word, uint32_t k8, uint
     lower_append(a, rows, last * a->chunk, "k_map", a->layer->key_rows[word], last);
 }
 
+/* A copy of the host's map for each position of slices, so that all sixteen can store at once. Made
+ * where they are first needed: nothing waits for it. */
+static void lower_write_maps(struct compiler *c, uint32_t maps[4])
+{
+    uint32_t source = attention_map(c, "k_write_map", false, c->blocks);
+    bool made = c->write_maps_made;
+    c->write_maps_made = true;
+    if (!made) {
+        build_kernel(c, c->blocks, "k_write_map");
+    }
+    uint16_t copy =
+        made ? REF_NONE
+             : build_op(c, ISA_COPY_B8, build_input(c, access_linear(source, 0), 1), REF_NONE, 0);
+    for (uint32_t i = 0; i < 4; i++) {
+        maps[i] = build_buffer(c, BUFFER_LINEAR, 1, c->blocks, "k_write_map.%u", i);
+        if (!made) {
+            build_output(c, copy, access_linear(maps[i], 0));
+        }
+    }
+}
+
 /* Blocks of sixteen positions that the step touches: transposed, into the tiles. */
 static void lower_key_tiles(struct attention *a, uint32_t word)
 {
     struct compiler *c = a->c;
     uint32_t groups = a->plan->key_groups;
     uint32_t read_map = attention_map(c, "k_read_map", false, c->blocks);
-    uint32_t write_map = attention_map(c, "k_write_map", false, c->blocks);
+    uint32_t write_maps[STRIPES / MACHINE_SLICES_PER_POSITION];
+    lower_write_maps(c, write_maps);
     for (uint32_t b = 0; b < c->blocks; b++) {
         /* One for each home of tiles: the allocator then keeps it out of their slices. */
         uint32_t home = a->plan->buffers[a->layer->key_tiles[word]].slice;
@@ -170,7 +192,7 @@ static void lower_key_tiles(struct attention *a, uint32_t word)
             task = build_task(c, TASK_SCATTER, groups, "store K");
             task->in = access_linear(block, j);
             task->in.s0 = STRIPES;
-            task->map = access_constant(write_map, b);
+            task->map = access_constant(write_maps[j / MACHINE_SLICES_PER_POSITION], b);
             task->shared_map = true;
             task->target_buffer = a->layer->key_tiles[word];
             task->target_slice = j;

@@ -76,7 +76,7 @@ static void lower_superlanes(struct compiler *c, const struct shape *shape, uint
     uint32_t stride = (rotations + STRIPES - 1) / STRIPES * STRIPES;
     for (uint32_t b = 0; b < shape->planes; b++) {
         struct task *task = build_task(c, TASK_PERMUTE, rotations, "%s.superlanes", name);
-        task->hemisphere = NONE;
+        task->hemisphere = b % 2 == 0 ? NONE : OPPOSITE; /* each has one permuter */
         task->plane = task->out_plane = b;
         task->in = access_constant(in, group);
         task->map = access_linear(map, 0);

@@ -6,6 +6,8 @@
 #include "compile/internal.h"
 
 #define EXPONENT_SHIFT 23u
+#define SHORT_BURST                                                                                \
+    4u /* vectors: a kernel that comes back to its columns is done with them by then */
 
 uint16_t lower_scale_up(struct compiler *c, struct access exponent)
 {
@@ -37,7 +39,7 @@ void lower_reduce_burst(struct compiler *c, enum isa_op op, const struct access 
                         const char *name)
 {
     /* A wide tree comes back to its columns: bursts must be over by then. */
-    uint32_t burst = count <= 8 ? n : BASE_MIN(n, 4);
+    uint32_t burst = count <= 8 ? n : BASE_MIN(n, SHORT_BURST);
     if (count > STRIPES) {
         uint32_t parts = (count + STRIPES - 1) / STRIPES;
         struct access part[KERNEL_INPUTS_MAX];
@@ -84,8 +86,20 @@ static struct access exponent_target(struct compiler *c, uint32_t pieces, uint32
     return access;
 }
 
-static void reduce_exponents(struct compiler *c, uint32_t pieces, uint32_t tokens, uint32_t out,
-                             uint32_t first, const char *name)
+struct access exponent_targets(struct compiler *c, uint32_t pieces, uint32_t tokens, uint32_t out,
+                               const char *name)
+{
+    struct access access = exponent_target(c, pieces, 0, tokens, out, 0, name);
+    if (pieces > 1) {
+        access.n0 = tokens;
+        access.n1 = pieces;
+        access.s1 = 1;
+    }
+    return access;
+}
+
+void reduce_exponents(struct compiler *c, uint32_t pieces, uint32_t tokens, uint32_t out,
+                      uint32_t first, const char *name)
 {
     struct access inputs[KERNEL_INPUTS_MAX];
     if (pieces == 1) {
@@ -96,18 +110,6 @@ static void reduce_exponents(struct compiler *c, uint32_t pieces, uint32_t token
         inputs[p] = exponent_target(c, pieces, p, tokens, out, first, name);
     }
     lower_reduce_burst(c, ISA_MAX_U8, inputs, pieces, 1, tokens, access_linear(out, first), name);
-}
-
-void lower_exponents(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens, uint32_t out,
-                     uint32_t first, const char *name)
-{
-    for (uint32_t p = 0; p < pieces; p++) {
-        build_kernel(c, tokens, name);
-        uint16_t value = build_input(c, access_linear(x, p * tokens), 4);
-        uint16_t e = build_op(c, ISA_SHR_B32_IMM, value, REF_NONE, EXPONENT_SHIFT);
-        build_output(c, e, exponent_target(c, pieces, p, tokens, out, first, name));
-    }
-    reduce_exponents(c, pieces, tokens, out, first, name);
 }
 
 uint32_t lower_quantise(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens,
@@ -174,7 +176,6 @@ static uint32_t lower_rms(struct compiler *c, uint32_t x, uint32_t pieces, uint3
         sums[s] = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.square_sum%u", name, s);
     }
     lower_ones(c, in, pieces, tokens, tokens, planes, sums, 4, name);
-    uint32_t total = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.total", name);
     uint32_t down[2], scale = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.scale", name);
     for (uint32_t i = 0; i < 2; i++) { /* of x * gain, of x */
         down[i] = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.down%u", name, i);
@@ -189,11 +190,15 @@ static uint32_t lower_rms(struct compiler *c, uint32_t x, uint32_t pieces, uint3
             build_op(c, ISA_CVT_I32_F32, build_input(c, access_linear(sums[s], 0), 4), REF_NONE, 0);
         t = build_op(c, ISA_FMA_F32_IMM, t, low, num_bits(256.0f));
     }
-    build_output(c, t, access_linear(total, 0));
-    build_kernel(c, tokens, name);
+    if (tokens > SHORT_BURST) { /* one kernel has not enough operations for the burst */
+        uint32_t total = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.total", name);
+        build_output(c, t, access_linear(total, 0));
+        build_kernel(c, tokens, name);
+        t = build_input(c, access_linear(total, 0), 4);
+    }
     uint16_t dx = build_input(c, access_linear(down[1], 0), 4);
     uint16_t again = build_op(c, ISA_COPY_B32, dx, REF_NONE, 0); /* a slice is read once a cycle */
-    t = build_op(c, ISA_MUL_F32, build_input(c, access_linear(total, 0), 4), dx, 0);
+    t = build_op(c, ISA_MUL_F32, t, dx, 0);
     t = build_op(c, ISA_MUL_F32, t, again, 0);
     t = build_op(c, ISA_MUL_F32_IMM, t, REF_NONE, num_bits(1.0f / (float)c->graph->width));
     t = build_op(c, ISA_ADD_F32_IMM, t, REF_NONE, num_bits(c->graph->norm_epsilon));

@@ -170,8 +170,9 @@ enum takt_status schedule(struct compiler *c)
     prepare(c, &p);
     for (uint32_t i = 0; i < c->task_count; i++) {
         struct task *task = &c->tasks[i];
-        if (task->hemisphere == NONE) { /* the switch unit nearest to the data */
-            task->hemisphere = c->buffers[task->in.buffer].slice / c->machine->mem_slices;
+        if (task->hemisphere == NONE || task->hemisphere == OPPOSITE) {
+            uint32_t nearest = c->buffers[task->in.buffer].slice / c->machine->mem_slices;
+            task->hemisphere = task->hemisphere == NONE ? nearest : 1 - nearest;
         }
         if (!place_in_parts(c, &p, task)) {
             return base_fail(
