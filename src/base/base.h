@@ -79,6 +79,22 @@ void base_text_format(struct base_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void base_text_free(struct base_text *text);
 
+/* The same as base_file_write for a file that is made in pieces: between open and commit only the
+ * temporary exists. A call that fails has discarded it. */
+struct base_output {
+    const char *path; /* the caller's; must outlive the output */
+    struct base_text temporary;
+    int descriptor; /* -1: closed */
+    uint64_t written_bytes;
+};
+enum takt_status base_output_open(struct base_output *output, const char *path,
+                                  struct takt_error *error);
+enum takt_status base_output_write(struct base_output *output, const void *data, size_t size_bytes,
+                                   struct takt_error *error);
+enum takt_status base_output_commit(struct base_output *output, struct takt_error *error);
+/* Removes the temporary; nothing after a failed call or a commit. */
+void base_output_discard(struct base_output *output);
+
 /* Length in bytes of the longest prefix of the bytes that ends at a whole UTF-8 character (an
  * invalid byte counts as a character of its own, so a stream never stalls on it). */
 size_t base_utf8_whole_prefix(const char *bytes, size_t length);
@@ -96,6 +112,8 @@ bool base_parse_f64(const char *text, double minimum, double maximum, double *va
 
 /* Counter-based: a pure function of (seed, stream, counter), the same everywhere. */
 uint64_t base_random_u64(uint64_t seed, uint64_t stream, uint64_t counter);
+/* out[i] = base_random_u64(seed, stream, first + i), faster than one at a time. */
+void base_random_fill(uint64_t seed, uint64_t stream, uint64_t first, uint64_t *out, size_t count);
 /* Uniform in [0, 1) with 24 bits, of the same triple. */
 float base_random_f32(uint64_t seed, uint64_t stream, uint64_t counter);
 

@@ -78,33 +78,72 @@ static int create_beside(const char *path, struct base_text *name)
     return -1;
 }
 
+enum takt_status base_output_open(struct base_output *output, const char *path,
+                                  struct takt_error *error)
+{
+    *output = (struct base_output){.path = path, .descriptor = -1};
+    struct stat about;
+    /* A rename would put a plain file in the place of a device, and fail on a folder in the end. */
+    if (stat(path, &about) == 0 && !S_ISREG(about.st_mode))
+        return base_fail(error, TAKT_IO, "%s: not a regular file; give the path of a file", path);
+    output->descriptor = create_beside(path, &output->temporary);
+    if (output->descriptor >= 0)
+        return TAKT_OK;
+    int cause = errno;
+    base_text_free(&output->temporary);
+    return base_fail(error, TAKT_IO, "%s: cannot create a file beside it: %s; check the folder",
+                     path, strerror(cause));
+}
+
+void base_output_discard(struct base_output *output)
+{
+    if (output->descriptor >= 0)
+        close(output->descriptor);
+    if (output->temporary.data != NULL)
+        unlink(output->temporary.data);
+    base_text_free(&output->temporary);
+    *output = (struct base_output){.descriptor = -1};
+}
+
+static enum takt_status fail_output(struct base_output *output, int cause, struct takt_error *error)
+{
+    enum takt_status status =
+        base_fail(error, TAKT_IO, "%s: cannot write after %llu bytes: %s; nothing is left of it",
+                  output->path, (unsigned long long)output->written_bytes, strerror(cause));
+    base_output_discard(output);
+    return status;
+}
+
+enum takt_status base_output_write(struct base_output *output, const void *data, size_t size_bytes,
+                                   struct takt_error *error)
+{
+    BASE_ASSERT(output->descriptor >= 0);
+    if (!write_all(output->descriptor, data, size_bytes))
+        return fail_output(output, errno, error);
+    output->written_bytes += size_bytes;
+    return TAKT_OK;
+}
+
+enum takt_status base_output_commit(struct base_output *output, struct takt_error *error)
+{
+    BASE_ASSERT(output->descriptor >= 0);
+    if (fsync(output->descriptor) != 0)
+        return fail_output(output, errno, error);
+    int closed = close(output->descriptor);
+    output->descriptor = -1;
+    if (closed != 0 || rename(output->temporary.data, output->path) != 0)
+        return fail_output(output, errno, error);
+    base_text_free(&output->temporary); /* its name is the file's now */
+    *output = (struct base_output){.descriptor = -1};
+    return TAKT_OK;
+}
+
 enum takt_status base_file_write(const char *path, const void *data, size_t size_bytes,
                                  struct takt_error *error)
 {
-    struct base_text temporary = {0};
-    int descriptor = create_beside(path, &temporary);
-    if (descriptor < 0) {
-        enum takt_status status =
-            base_fail(error, TAKT_IO, "%s: cannot create a file beside it: %s; check the folder",
-                      path, strerror(errno));
-        base_text_free(&temporary);
-        return status;
-    }
-    bool good = write_all(descriptor, data, size_bytes) && fsync(descriptor) == 0;
-    int cause = errno;
-    if (close(descriptor) != 0 && good) {
-        good = false;
-        cause = errno;
-    }
-    if (good && rename(temporary.data, path) != 0) {
-        good = false;
-        cause = errno;
-    }
-    if (!good)
-        unlink(temporary.data);
-    base_text_free(&temporary);
-    if (!good)
-        return base_fail(error, TAKT_IO, "%s: cannot write %zu bytes: %s", path, size_bytes,
-                         strerror(cause));
-    return TAKT_OK;
+    struct base_output output;
+    enum takt_status status = base_output_open(&output, path, error);
+    if (status == TAKT_OK)
+        status = base_output_write(&output, data, size_bytes, error);
+    return status == TAKT_OK ? base_output_commit(&output, error) : status;
 }

@@ -15,6 +15,13 @@ uint64_t base_random_u64(uint64_t seed, uint64_t stream, uint64_t counter)
     return mix(mix(mix(seed) ^ stream) ^ counter);
 }
 
+void base_random_fill(uint64_t seed, uint64_t stream, uint64_t first, uint64_t *out, size_t count)
+{
+    uint64_t key = mix(mix(seed) ^ stream);
+    for (size_t i = 0; i < count; i++)
+        out[i] = mix(key ^ (first + i));
+}
+
 float base_random_f32(uint64_t seed, uint64_t stream, uint64_t counter)
 {
     return (float)(base_random_u64(seed, stream, counter) >> 40) * 0x1p-24f;
