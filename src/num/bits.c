@@ -1,4 +1,4 @@
-/* Bits of binary32, and the half formats widened: every result here is exact. */
+/* Bits of binary32; the half formats widened, which is exact, and narrowed, which rounds once. */
 #include "num/num.h"
 
 #include <float.h>
@@ -41,4 +41,26 @@ float num_f16_to_f32(uint16_t half)
 float num_bf16_to_f32(uint16_t half)
 {
     return num_float((uint32_t)half << 16);
+}
+
+uint16_t num_f32_to_f16(float x)
+{
+    uint32_t sign = num_bits(x) >> 16 & 0x8000u;
+    uint32_t magnitude = num_bits(x) & 0x7FFFFFFFu;
+    if (magnitude > 0x7F800000u)
+        return (uint16_t)(sign | 0x7E00u);
+    if (magnitude >= 0x47800000u) /* 65536 */
+        return (uint16_t)(sign | 0x7C00u);
+    if (magnitude < 0x38800000u) /* below 2^-14: beside 0.5, binary32 has the half's last place */
+        return (uint16_t)(sign | (num_bits(num_float(magnitude) + 0.5f) - num_bits(0.5f)));
+    magnitude += 0xFFFu + (magnitude >> 13 & 1u);
+    return (uint16_t)(sign | (magnitude - 0x38000000u) >> 13);
+}
+
+uint16_t num_f32_to_bf16(float x)
+{
+    uint32_t bits = num_bits(x);
+    if ((bits & 0x7FFFFFFFu) > 0x7F800000u)
+        return (uint16_t)(bits >> 16 | 0x0040u);
+    return (uint16_t)((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
 }

@@ -18,6 +18,10 @@ uint32_t num_bits(float x);
 float num_float(uint32_t bits);
 float num_f16_to_f32(uint16_t half);  /* exact */
 float num_bf16_to_f32(uint16_t half); /* exact */
+/* Nearest even, as IEEE-754 has it: subnormal results are kept, beyond the range is infinity, NaN
+ * is the quiet one. For writing files: no logits depend on these. */
+uint16_t num_f32_to_f16(float x);
+uint16_t num_f32_to_bf16(float x);
 
 /* ---- conversions: nearest even, saturating, NaN gives 0 -------------------------------------- */
 
