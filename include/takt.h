@@ -160,4 +160,36 @@ enum takt_status takt_compile_to_assembly(struct takt_engine *engine, uint32_t c
                                           uint32_t context, bool all_logits, char **text,
                                           struct takt_error *error);
 
+/* ---- models of random weights, in published shapes ------------------------------------------- */
+
+#define TAKT_SYNTH_TYPES 4
+/* "F16", "Q8_0", "F32", "BF16"; the first is the default. NULL beyond the last. */
+const char *takt_synth_type(size_t index);
+
+struct takt_shape {
+    const char *name;
+    const char *note; /* how it differs from what was published; "" = not at all */
+    uint32_t layers, width, ffn, heads, kv_heads, head_dim, vocab, context;
+    bool tied; /* the output is the embedding */
+    uint64_t parameters;
+    uint64_t bytes[TAKT_SYNTH_TYPES]; /* of the tensors, in the order of takt_synth_type */
+};
+/* False, and *shape alone, when index is beyond the last. */
+bool takt_shape_at(size_t index, struct takt_shape *shape);
+
+struct takt_synth_options {
+    const char *shape; /* a name of takt_shape_at */
+    const char *type;  /* of matrices and embeddings; NULL = the default */
+    uint32_t layers;   /* 1 to 1000; 0 = the shape's */
+    uint64_t seed;
+    const char *path; /* the GGUF file to write */
+};
+/* Writes a model whose every weight is a function of seed, tensor and element alone. Memory is a
+ * few MiB for any shape. on_progress (may be NULL) hears of it every few MiB; false stops, with
+ * INTERRUPTED. After any failure nothing new is under the path. */
+enum takt_status takt_synthesise(const struct takt_synth_options *options,
+                                 bool (*on_progress)(void *user, uint64_t done_bytes,
+                                                     uint64_t total_bytes),
+                                 void *user, struct takt_error *error);
+
 #endif

@@ -61,7 +61,7 @@ struct cli_command {
 };
 
 extern const struct cli_command cli_run, cli_tokenize, cli_detokenize, cli_asm, cli_disasm,
-    cli_exec, cli_compile, cli_isa, cli_machine;
+    cli_exec, cli_compile, cli_isa, cli_machine, cli_synth;
 
 /* Fills settings and arguments from argv[0..argc), the words after the command. CLI_GO, or the exit
  * code when help was shown or the words are wrong (the message is out then). */
@@ -74,6 +74,11 @@ int cli_usage(const struct cli_command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The closest of the words, or NULL when none is near. */
 const char *cli_nearest(const char *word, const char *const *words, size_t count);
+
+/* interrupt.c: the first interrupt (Ctrl-C) is remembered; a second one ends
+ * the process at once. */
+void cli_catch_interrupt(void);
+bool cli_interrupted(void);
 
 /* account.c: on standard error, after the text. */
 void cli_print_steps(const struct takt_engine *engine, const struct takt_result *result);

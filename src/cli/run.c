@@ -1,7 +1,6 @@
 /* takt run: text from a model, streamed, with an account of the machine's time. */
 #include "cli/cli.h"
 
-#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,26 +14,6 @@ struct settings {
     uint64_t seed;
     bool chat, all_logits, json, steps;
 };
-
-/* Set by the first interrupt; a second one ends the process at once. The one mutable global of this
- * room: a signal handler has nothing else to reach. */
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number)
-{
-    (void)signal_number;
-    interrupted = 1;
-}
-
-static void catch_interrupt(void)
-{
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_interrupt;
-    action.sa_flags = (int)SA_RESETHAND;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-}
 
 struct stream {
     const struct settings *settings;
@@ -59,7 +38,7 @@ static bool on_text(void *user, const char *text, size_t length)
     if (!stream->settings->json) {
         write_text(stream, text, length);
     }
-    return !interrupted && !ferror(stdout);
+    return !cli_interrupted() && !ferror(stdout);
 }
 
 /* The first call comes when the prompt is known to fit: only now is it echoed. */
@@ -179,7 +158,7 @@ static int generate(const struct cli_command *command, struct takt_engine *engin
     struct takt_result result;
     struct takt_error error;
     takt_engine_info(engine, &info);
-    catch_interrupt();
+    cli_catch_interrupt();
     const enum takt_status status = takt_generate(engine, &request, &result, &error);
     if (!settings->json && stream.last != '\n') {
         putchar('\n');
@@ -198,7 +177,7 @@ static int generate(const struct cli_command *command, struct takt_engine *engin
         cli_print_account(&info, &result);
     }
     takt_result_free(&result);
-    return interrupted ? CLI_EXIT_INTERRUPTED : CLI_EXIT_OK;
+    return cli_interrupted() ? CLI_EXIT_INTERRUPTED : CLI_EXIT_OK;
 }
 
 static int run_run(const struct cli_command *command, int argc, char **argv)
