@@ -15,9 +15,13 @@ struct allocation {
     uint8_t *neighbours; /* [temporaries][buffers] how much it costs if they share a slice */
 };
 
-/* Two that a unit reads, or stores to, in the same cycle can never share a slice; others only wait.
+/*
+ * What it costs when two buffers of a task share a slice. Two that a unit reads, or that one result
+ * is stored to, in the same cycle can never share one; the others of a kernel can unless its burst
+ * is long; the rest only wait. ALIGNED, for a scatter and the sixteen slices it stores to: they
+ * meet slice by slice, so only the same first slice is bad.
  */
-enum { SAME_TASK = 1, SAME_CYCLE = 16 };
+enum { SAME_TASK = 1, SAME_KERNEL = 4, SAME_CYCLE = 16, ALIGNED = 64 };
 
 static void meet_one(struct allocation *a, uint32_t x, uint32_t y, uint8_t cost)
 {
@@ -64,15 +68,17 @@ static void find_neighbours(struct allocation *a, const struct task *task)
             }
         }
     }
+    meet_all(a, list, n, task->kernel != NULL ? SAME_KERNEL : SAME_TASK);
     for (uint32_t i = 0; task->pass != NULL && i < task->pass->segment_count; i++) {
         list[n++] = task->pass->segments[i].input.buffer;
         list[n++] = task->pass->segments[i].output.buffer;
     }
     list[n++] = task->out.buffer;
-    if (task->kind == TASK_SCATTER) {
-        list[n++] = task->target_buffer;
-    }
     meet_all(a, list, n, SAME_TASK);
+    if (task->kind == TASK_SCATTER) {
+        meet(a, task->in.buffer, task->target_buffer, ALIGNED);
+        meet(a, task->map.buffer, task->target_buffer, ALIGNED);
+    }
 }
 
 static bool overlaps(const struct buffer *b, uint32_t slice, uint32_t slices)
@@ -115,7 +121,11 @@ static uint64_t cost_of(const struct allocation *a, uint32_t index, uint32_t sli
     }
     const uint8_t *neighbours = &a->neighbours[(size_t)(index - a->first) * c->buffer_count];
     for (uint32_t i = 0; i < c->buffer_count; i++) {
-        clashes += overlaps(&c->buffers[i], slice, slices) ? neighbours[i] : 0;
+        if (neighbours[i] != 0 && overlaps(&c->buffers[i], slice, slices)) {
+            bool apart =
+                neighbours[i] == ALIGNED && slices == STRIPES && slice != c->buffers[i].slice;
+            clashes += apart ? SAME_TASK : neighbours[i];
+        }
     }
     return (uint64_t)clashes << 32 | (uint64_t)weights << 31 | *address;
 }

@@ -213,8 +213,9 @@ struct compile_plan {
     uint32_t gain_output;
     struct product output;
     uint64_t bytes_weights, bytes_kv, bytes_constants;
-    uint32_t group_words[2][2]; /* weights of each plane's slices, at address 0 */
-    uint8_t **group_data[2][2]; /* [16] the words of each slice */
+    uint32_t round[4], round_next; /* which plane the next column goes to */
+    uint32_t group_words[2][2];    /* weights of each plane's slices, at address 0 */
+    uint8_t **group_data[2][2];    /* [16] the words of each slice */
 };
 
 /* ---- one compilation ------------------------------------------------------------------------- */
@@ -253,7 +254,7 @@ struct compiler {
     struct kernel *open; /* the kernel being built by lower */
     uint32_t layer;
     bool write_maps_made; /* the copies of k_write_map of this step */
-    uint32_t turn; /* spreads work over hemispheres */
+    uint32_t turn;        /* spreads work over hemispheres */
     struct reserve *reserve;
     struct queue_issues *queues;
     uint64_t end_cycle; /* first cycle after the last instruction */

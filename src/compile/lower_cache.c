@@ -82,6 +82,7 @@ static void lower_append(struct attention *a, uint32_t in, uint32_t base, const 
                          uint32_t target, uint32_t address)
 {
     struct compiler *c = a->c;
+    c->buffers[in].inner = true; /* apart from every slice that is stored to */
     uint32_t map = attention_map(c, map_name, true, a->chunk * STRIPES);
     for (uint32_t j = 0; j < STRIPES; j += MACHINE_SLICES_PER_POSITION) {
         struct task *task = build_task(c, TASK_SCATTER, a->chunk, "append");

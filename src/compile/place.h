@@ -40,6 +40,8 @@ struct place {
     uint32_t *pushes; /* queues that got an instruction, in order */
     struct place_update *updates;
     struct place_family *families;
+    uint32_t long_count; /* bursts that had to be divided */
+    struct task long_tasks[32];
     const struct task *kernel_task; /* whose mappings these are */
     struct variant *variants;
     uint32_t variant_count;

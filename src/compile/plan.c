@@ -137,23 +137,25 @@ static uint32_t take_constant(struct compile_plan *plan, const char *name, uint3
                       address);
 }
 
-/* The four planes, emptiest first: successive columns of a product go to different planes, and over
- * all products the memory beside each fills evenly. */
-static void order_planes(const struct compile_plan *plan, uint32_t order[4])
+/* Products that share their input run side by side: their columns go round the planes, beginning
+ * with the one whose memory is emptiest, so that each plane has its share of the work and of the
+ * weights. */
+static void begin_round(struct compile_plan *plan)
 {
     uint32_t used[4];
     for (uint32_t i = 0; i < 4; i++) {
         uint32_t slice = plan->group_slice[i % 2][i / 2];
         used[i] = plan->quad_used[slice / MACHINE_SLICES_PER_POSITION];
-        order[i] = i;
+        plan->round[i] = i;
     }
     for (uint32_t i = 1; i < 4; i++) {
-        for (uint32_t j = i; j > 0 && used[order[j]] < used[order[j - 1]]; j--) {
-            uint32_t swap = order[j];
-            order[j] = order[j - 1];
-            order[j - 1] = swap;
+        for (uint32_t j = i; j > 0 && used[plan->round[j]] < used[plan->round[j - 1]]; j--) {
+            uint32_t swap = plan->round[j];
+            plan->round[j] = plan->round[j - 1];
+            plan->round[j - 1] = swap;
         }
     }
+    plan->round_next = 0;
 }
 
 static void plan_product(struct compile_plan *plan, struct product *product,
@@ -164,13 +166,10 @@ static void plan_product(struct compile_plan *plan, struct product *product,
     product->in = in;
     product->out = out;
     product->tiles = BASE_NEW(&plan->arena, struct weight_tile, (size_t)in->pieces * out->pieces);
-    uint32_t order[4] = {0};
     for (uint32_t column = 0; column < out->pieces; column++) {
-        if (column % 4 == 0) {
-            order_planes(plan, order);
-        }
         /* One plane sums over all rows of a column. */
-        uint32_t hemisphere = order[column % 4] % 2, plane = order[column % 4] / 2;
+        uint32_t turn = plan->round[plan->round_next++ % 4];
+        uint32_t hemisphere = turn % 2, plane = turn / 2;
         for (uint32_t row = 0; row < in->pieces; row++) {
             struct weight_tile *tile = &product->tiles[column * in->pieces + row];
             tile->hemisphere = hemisphere;
@@ -204,16 +203,21 @@ static void plan_products(struct compile_plan *plan)
         const struct graph_op *o = find_op(g, l, GRAPH_LINEAR, 0);
         const struct graph_op *down = find_op(g, l, GRAPH_LINEAR, 1);
         BASE_ASSERT(qkv != NULL && ffn != NULL && o != NULL && down != NULL);
+        begin_round(plan);
         plan_product(plan, &layer->q, qkv->matrices[0], &plan->width_layout, &plan->q_layout);
         plan_product(plan, &layer->k, qkv->matrices[1], &plan->width_layout, &plan->kv_layout);
         plan_product(plan, &layer->v, qkv->matrices[2], &plan->width_layout, &plan->kv_layout);
+        begin_round(plan);
         plan_product(plan, &layer->o, o->matrices[0], &plan->q_layout, &plan->width_layout);
+        begin_round(plan);
         plan_product(plan, &layer->gate, ffn->matrices[0], &plan->width_layout, &plan->ffn_layout);
         plan_product(plan, &layer->up, ffn->matrices[1], &plan->width_layout, &plan->ffn_layout);
+        begin_round(plan);
         plan_product(plan, &layer->down, down->matrices[0], &plan->ffn_layout, &plan->width_layout);
     }
     const struct graph_op *last = find_op(g, g->layers, GRAPH_NORM_LINEAR, 0);
     BASE_ASSERT(last != NULL);
+    begin_round(plan);
     plan_product(plan, &plan->output, last->matrices[0], &plan->width_layout, &plan->vocab_layout);
     for (uint32_t h = 0; h < 2; h++) {
         for (uint32_t p = 0; p < MACHINE_PLANES; p++) {

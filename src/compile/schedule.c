@@ -7,6 +7,7 @@
 #include "compile/place.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ATTEMPTS_MAX 200000
 #define FAMILIES 1024u
@@ -41,6 +42,7 @@ static void commit(struct place *p, const struct task *task)
     }
     p->update_count = 0;
     p->push_count = 0;
+    p->kernel_task = NULL; /* a part's address may come again */
     reserve_commit(p->reserve);
 }
 
@@ -146,16 +148,36 @@ static struct task part_of(struct compiler *c, const struct task *task, uint32_t
     return part;
 }
 
+/* Remembers which bursts had to be divided: the same task of the next layer need not be tried whole.
+ * Returns whether this one is known; `add` makes it so. */
+static bool known_too_long(struct place *p, const struct task *task, bool add)
+{
+    for (uint32_t i = 0; i < p->long_count; i++) {
+        const struct task *other = &p->long_tasks[i];
+        if (other->kind == task->kind && other->n == task->n &&
+            strcmp(other->name, task->name) == 0) {
+            return true;
+        }
+    }
+    if (add && p->long_count < BASE_COUNT(p->long_tasks)) {
+        p->long_tasks[p->long_count++] = *task;
+    }
+    return false;
+}
+
 /* A burst that stands in its own way (an ALU or a slice wanted again before it is over) runs as
  * shorter ones. */
 static bool place_in_parts(struct compiler *c, struct place *p, struct task *task)
 {
     bool divisible = task->kind != TASK_LOAD && task->n > 1;
-    if (find_start(p, task, divisible ? BURST_ATTEMPTS : ATTEMPTS_MAX)) {
-        return true;
-    }
     if (!divisible) {
-        return false;
+        return find_start(p, task, ATTEMPTS_MAX);
+    }
+    if (!known_too_long(p, task, false)) {
+        if (find_start(p, task, BURST_ATTEMPTS)) {
+            return true;
+        }
+        known_too_long(p, task, true);
     }
     uint32_t half = task->n / 2;
     struct task parts[2] = {part_of(c, task, 0, half), part_of(c, task, half, task->n - half)};
