@@ -293,6 +293,10 @@ static void test_random(void **state)
     assert_int_not_equal(base_random_u64(1, 2, 3), base_random_u64(1, 3, 2));
     assert_int_not_equal(base_random_u64(1, 2, 3), base_random_u64(2, 1, 3));
     assert_int_not_equal(base_random_u64(1, 1, 2), base_random_u64(1, 2, 1));
+    uint64_t block[9];
+    base_random_fill(5, 6, UINT64_MAX - 3, block, BASE_COUNT(block));
+    for (uint64_t i = 0; i < BASE_COUNT(block); i++)
+        assert_int_equal(block[i], base_random_u64(5, 6, UINT64_MAX - 3 + i));
 }
 
 static void expect_digest(const char *text, size_t repeats, const char *wanted)

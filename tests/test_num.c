@@ -38,6 +38,37 @@ static void test_halves(void **state)
     }
 }
 
+/* Every half comes back; between two neighbours the nearer one is taken, the even one at a tie. */
+static void test_narrowing(void **state)
+{
+    (void)state;
+    for (uint32_t half = 0; half < 65536; half++) {
+        float x = num_f16_to_f32((uint16_t)half), wide = num_bf16_to_f32((uint16_t)half);
+        if (!isnan(x))
+            assert_int_equal(num_f32_to_f16(x), half);
+        if (!isnan(wide))
+            assert_int_equal(num_f32_to_bf16(wide), half);
+        if ((half & 0x7FFF) >= 0x7BFF)
+            continue;
+        float next = num_f16_to_f32((uint16_t)(half + 1));
+        float tie = x + (next - x) * 0.5f; /* exact */
+        uint32_t even = half + (half & 1);
+        assert_int_equal(num_f32_to_f16(tie), even);
+        assert_int_equal(num_f32_to_f16(num_float(num_bits(tie) - 1)), half);
+        assert_int_equal(num_f32_to_f16(num_float(num_bits(tie) + 1)), half + 1);
+        assert_int_equal(num_f32_to_bf16(num_float(half << 16 | 0x8000)), even);
+        assert_int_equal(num_f32_to_bf16(num_float(half << 16 | 0x7FFF)), half);
+        assert_int_equal(num_f32_to_bf16(num_float(half << 16 | 0x8001)), half + 1);
+    }
+    assert_int_equal(num_f32_to_f16(65504.0f), 0x7BFF);
+    assert_int_equal(num_f32_to_f16(65519.996f), 0x7BFF);
+    assert_int_equal(num_f32_to_f16(-65520.0f), 0xFC00);
+    assert_int_equal(num_f32_to_f16(1e30f), 0x7C00);
+    assert_int_equal(num_f32_to_f16(1e-30f), 0);
+    assert_int_equal(num_f32_to_f16(NAN) & 0x7FFF, 0x7E00);
+    assert_true(isnan(num_bf16_to_f32(num_f32_to_bf16(num_float(0x7F800001)))));
+}
+
 static double clamped(double x, double minimum, double maximum)
 {
     return x < minimum ? minimum : x > maximum ? maximum : x;
@@ -299,8 +330,8 @@ static void test_fixed_bits(void **state)
 }
 
 TEST_GROUP(num, cmocka_unit_test(test_bits), cmocka_unit_test(test_halves),
-           cmocka_unit_test(test_conversions), cmocka_unit_test(test_exp),
-           cmocka_unit_test(test_exp_edges), cmocka_unit_test(test_rsqrt),
-           cmocka_unit_test(test_rope), cmocka_unit_test(test_activations),
-           cmocka_unit_test(test_codes), cmocka_unit_test(test_channels),
-           cmocka_unit_test(test_fixed_bits));
+           cmocka_unit_test(test_narrowing), cmocka_unit_test(test_conversions),
+           cmocka_unit_test(test_exp), cmocka_unit_test(test_exp_edges),
+           cmocka_unit_test(test_rsqrt), cmocka_unit_test(test_rope),
+           cmocka_unit_test(test_activations), cmocka_unit_test(test_codes),
+           cmocka_unit_test(test_channels), cmocka_unit_test(test_fixed_bits));
