@@ -28,9 +28,9 @@ const char *mutation_name(enum mutation_kind kind);
 
 struct mutation {
     enum mutation_kind kind;
-    uint32_t queue, word;             /* of the original text */
+    uint32_t queue, word;               /* of the original text */
     struct isa_instruction instruction; /* that word */
-    char text[128];                   /* what was changed */
+    char text[128];                     /* what was changed */
 };
 
 /* A program with one change. Shares everything but the changed queue with the original. */

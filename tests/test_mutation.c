@@ -3,6 +3,10 @@
  * latency. Each must fault, be refused, take other cycles, or change what the steps leave behind:
  * the bits of their logits, the KV cache, the weights.
  *
+ * A mutant that a few steps do not notice runs through most of the context. One that still survives
+ * is explained by two traces side by side, of the program and of the mutant: which operations the
+ * change reaches, and which of them give the same bytes all the same.
+ *
  * TAKT_MUTATIONS says how many are tried, TAKT_MUTATION_SEED from which seed they are drawn.
  */
 #include "tests.h"
@@ -10,6 +14,7 @@
 #include "gguf_writer.h"
 #include "mutate.h"
 #include "run/run.h"
+#include "trace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +25,8 @@
 #define SEED_DEFAULT 1u
 #define CHUNK 7u
 #define CONTEXT 80u
-#define STEPS 3u
+#define LOOKS 4u           /* decode, prefill; then the same, long */
+#define ARITHMETIC_MAX 12u /* survivors of the default run that only arithmetic hides */
 
 /* Two layers, sizes that are multiples of nothing, more than one head a KV head. */
 static const struct gguf_random shape = {.seed = 21,
@@ -41,21 +47,35 @@ static const char machine_text[] = "name = \"narrow\"\nsuperlanes = 5\nmem_slice
                                    "mxm_accumulators = 64\nsxm_permute_cycles = 5\n"
                                    "sxm_distribute_cycles = 3\nnotify_cycles = 12\n";
 
-enum { REFUSED, OTHER_CYCLES, OTHER_LOGITS, OTHER_STATE, SURVIVED, VERDICTS };
+enum verdict { REFUSED, OTHER_CYCLES, OTHER_LOGITS, OTHER_STATE, SURVIVED, VERDICTS };
 static const char *const verdicts[] = {"refused at load", "other cycles", "other logits",
                                        "other KV cache or weights", "survived"};
 
+/* Why a survivor is harmless, from the strongest reason to the weakest. */
+enum reason { NOT_TAKEN, NOT_KEPT, LEFT_OUT, ARITHMETIC, REASONS };
+static const char *const reasons[] = {
+    "no operation takes another byte", "only what nobody takes differs",
+    "ends in lanes that are left out", "ends in a maximum or a rounding"};
+
+struct look {
+    const char *name;
+    uint32_t chunk, start, steps, last; /* last: tokens of the last step */
+};
+static const struct look looks[LOOKS] = {{"decode", 1, 14, 3, 1},
+                                         {"prefill", CHUNK, 7, 2, 5},
+                                         {"decode", 1, 7, 55, 1},
+                                         {"prefill", CHUNK, 7, 10, 6}};
+
 /* One program with the steps that it runs, from a memory that earlier steps have left. */
 struct scene {
-    const char *name;
+    struct look look;
     struct takt_session *session;
     const struct run_program *program;
-    uint32_t start, count[STEPS]; /* tokens of each step; 0 = no more */
-    uint32_t tokens[STEPS * CHUNK];
-    struct program_image before; /* the whole memory */
-    uint8_t *after;              /* what the steps leave there */
-    float *logits;               /* [steps][chunk][vocab] */
-    size_t step_logits;          /* of them, a step's */
+    uint8_t *memory; /* before the steps */
+    struct program_image before;
+    uint8_t *after;     /* what the steps leave there */
+    float *logits;      /* [steps][chunk][vocab] */
+    size_t step_logits; /* of them, a step's */
 };
 
 struct world {
@@ -66,7 +86,8 @@ struct world {
 };
 
 struct tally {
-    uint64_t verdicts[VERDICTS], faults[CHIP_FAULT_DEADLOCK + 1], kinds[MUTATION_KINDS];
+    uint64_t verdicts[VERDICTS], faults[CHIP_FAULT_DEADLOCK + 1], reasons[REASONS];
+    uint64_t kinds[MUTATION_KINDS], survived[MUTATION_KINDS], late;
 };
 
 static uint64_t environment(const char *name, uint64_t otherwise)
@@ -106,9 +127,9 @@ static struct program_image image_of(const struct machine *machine, const uint8_
     struct program_image image = {slices, calloc(slices, sizeof *image.segments)};
     assert_non_null(image.segments);
     for (uint32_t i = 0; i < slices; i++) {
-        image.segments[i] = (struct program_segment){
-            (uint16_t)i, 0, machine->mem_words,
-            memory + (size_t)i * machine->mem_words * machine_lanes(machine)};
+        image.segments[i] = (struct program_segment){(uint16_t)i, 0, machine->mem_words,
+                                                     memory + (size_t)i * machine->mem_words *
+                                                                  machine_lanes(machine)};
     }
     return image;
 }
@@ -204,8 +225,8 @@ static void open_world(struct world *world)
     snprintf(world->model, sizeof world->model, "/tmp/takt-mutation-%d.gguf", (int)getpid());
     snprintf(world->machine, sizeof world->machine, "/tmp/takt-mutation-%d.machine", (int)getpid());
     assert_true(gguf_write_random(world->model, &shape));
-    assert_int_equal(
-        base_file_write(world->machine, machine_text, sizeof machine_text - 1, NULL), TAKT_OK);
+    assert_int_equal(base_file_write(world->machine, machine_text, sizeof machine_text - 1, NULL),
+                     TAKT_OK);
     const struct takt_engine_options options = {.model_path = world->model,
                                                 .machine_path = world->machine,
                                                 .context = CONTEXT,
@@ -235,53 +256,53 @@ static void replace_chip(struct scene *scene, const struct machine *machine)
     chip_load_image(scene->session->chip, &scene->before);
 }
 
-/* Runs the scene's steps; logits [steps][step_logits]. When one fails, *step says which. */
+static enum takt_status run_one(struct scene *scene, const struct run_program *program,
+                                uint32_t step, float *logits, struct takt_error *error)
+{
+    const struct look *look = &scene->look;
+    const uint32_t start = look->start + step * look->chunk;
+    const uint32_t count = step + 1 == look->steps ? look->last : look->chunk;
+    uint32_t tokens[CHUNK];
+    uint64_t cycles;
+    for (uint32_t i = 0; i < count; i++) {
+        tokens[i] = token_at(start + i);
+    }
+    return run_step(scene->session, program, tokens, count, start, logits, &cycles, error);
+}
+
+/* Runs the steps; logits [steps][step_logits]. */
 static enum takt_status run_steps(struct scene *scene, const struct run_program *program,
                                   float *logits, struct takt_error *error)
 {
-    uint32_t done = 0;
-    for (uint32_t i = 0; i < STEPS && scene->count[i] > 0; i++) {
-        uint64_t cycles;
-        const enum takt_status status =
-            run_step(scene->session, program, scene->tokens + done, scene->count[i],
-                     scene->start + done, logits + i * scene->step_logits, &cycles, error);
-        if (status != TAKT_OK) {
-            return status;
-        }
-        done += scene->count[i];
+    enum takt_status status = TAKT_OK;
+    for (uint32_t i = 0; i < scene->look.steps && status == TAKT_OK; i++) {
+        status = run_one(scene, program, i, logits + i * scene->step_logits, error);
     }
-    return TAKT_OK;
+    return status;
 }
 
-static void open_scene(struct scene *scene, struct world *world, const char *name, uint32_t chunk,
-                       uint32_t start, const uint32_t count[STEPS])
+static void open_scene(struct scene *scene, struct world *world, const struct look *look)
 {
+    const struct machine *machine = &world->engine->machine;
     struct takt_error error;
-    *scene = (struct scene){.name = name, .start = start};
-    scene->program = get_program(world, chunk);
-    /* Twice the room: the engine's session has sized its work space with both programs. */
-    scene->session = open_session(world, start);
-    const float before[2 * CHUNK * 70] = {0};
-    (void)before;
-    const uint8_t *memory = read_memory(scene->session->chip, &world->engine->machine);
-    scene->before = image_of(&world->engine->machine, memory);
-    scene->step_logits = (size_t)chunk * shape.vocab;
-    scene->logits = calloc(STEPS * scene->step_logits, sizeof *scene->logits);
-    memcpy(scene->count, count, sizeof scene->count);
-    for (uint32_t i = 0; i < STEPS * CHUNK; i++) {
-        scene->tokens[i] = token_at(start + i);
-    }
-    replace_chip(scene, &world->engine->machine);
+    *scene = (struct scene){.look = *look, .program = get_program(world, look->chunk)};
+    scene->session = open_session(world, look->start);
+    scene->memory = read_memory(scene->session->chip, machine);
+    scene->before = image_of(machine, scene->memory);
+    scene->step_logits = (size_t)look->chunk * shape.vocab;
+    scene->logits = calloc(look->steps * scene->step_logits, sizeof *scene->logits);
+    assert_non_null(scene->logits);
+    replace_chip(scene, machine);
     if (run_steps(scene, scene->program, scene->logits, &error) != TAKT_OK) {
         fail_msg("%s", error.message);
     }
-    scene->after = read_memory(scene->session->chip, &world->engine->machine);
+    scene->after = read_memory(scene->session->chip, machine);
 }
 
 static void close_scene(struct scene *scene)
 {
-    free((void *)(uintptr_t)scene->before.segments[0].data);
     free(scene->before.segments);
+    free(scene->memory);
     free(scene->after);
     free(scene->logits);
     takt_session_close(scene->session);
@@ -304,28 +325,30 @@ static bool same_state(const struct world *world, const struct scene *scene)
 }
 
 /* What a mutant does; *fault is its kind, NONE unless it faulted. */
-static int judge(const struct world *world, struct scene *scene, const struct mutant *mutant,
-                 enum chip_fault_kind *fault)
+static enum verdict judge(const struct world *world, struct scene *scene,
+                          const struct mutant *mutant, enum chip_fault_kind *fault)
 {
     struct run_program program = *scene->program;
     struct program text = mutant->program;
     struct takt_error error;
     program.program = &text;
     *fault = CHIP_FAULT_NONE;
-    if (program_check(&text, &error) != TAKT_OK ||
-        chip_text_create(&program.text, &text, &error) != TAKT_OK) {
+    if (program_check(&text, &error) != TAKT_OK) {
         assert_int_equal(error.status, TAKT_FORMAT);
         return REFUSED;
     }
+    assert_int_equal(chip_text_create(&program.text, &text, NULL), TAKT_OK);
     replace_chip(scene, &text.machine);
-    float *logits = calloc(STEPS * scene->step_logits, sizeof *logits);
+    const size_t bytes = scene->look.steps * scene->step_logits * sizeof(float);
+    float *logits = calloc(1, bytes);
+    assert_non_null(logits);
     const enum takt_status status = run_steps(scene, &program, logits, &error);
-    int verdict = SURVIVED;
+    enum verdict verdict = SURVIVED;
     if (status != TAKT_OK) {
         assert_int_equal(status, TAKT_FAULT);
         *fault = chip_last_fault(scene->session->chip)->kind;
         verdict = OTHER_CYCLES; /* or a fault */
-    } else if (memcmp(logits, scene->logits, STEPS * scene->step_logits * sizeof *logits) != 0) {
+    } else if (memcmp(logits, scene->logits, bytes) != 0) {
         verdict = OTHER_LOGITS;
     } else if (!same_state(world, scene)) {
         verdict = OTHER_STATE;
@@ -335,68 +358,202 @@ static int judge(const struct world *world, struct scene *scene, const struct mu
     return verdict;
 }
 
-/* ---- telling --------------------------------------------------------------------------------- */
+/* ---- why a survivor is harmless -------------------------------------------------------------- */
 
-static void print_survivor(const struct scene *scene, const struct mutation *m, uint64_t index,
-                           const char *why)
+/* Writes a step's inputs into a memory, as run_step does before an empty program. */
+static void put_inputs(struct scene *scene, uint32_t step, uint8_t **memory)
 {
-    char queue[32], line[96];
-    machine_queue_name(&scene->program->program->machine, m->queue, queue);
-    isa_print(&m->instruction, line, sizeof line);
-    if (m->kind == MUTATION_LATENCY) {
-        print_message("  %llu %s, %s: %s\n", (unsigned long long)index, scene->name, m->text, why);
-    } else {
-        print_message("  %llu %s, %s word %u, `%s`, %s: %s\n", (unsigned long long)index,
-                      scene->name, queue, m->word, line, m->text, why);
+    const struct machine *machine = &scene->program->program->machine;
+    struct run_program empty = *scene->program;
+    struct program text = *scene->program->program;
+    text.queue_words = calloc(text.queue_count, sizeof *text.queue_words);
+    assert_non_null(text.queue_words);
+    text.cycles = 0;
+    empty.program = &text;
+    assert_int_equal(chip_text_create(&empty.text, &text, NULL), TAKT_OK);
+    chip_destroy(scene->session->chip);
+    assert_int_equal(chip_create(&scene->session->chip, machine, NULL), TAKT_OK);
+    const struct program_image image = image_of(machine, *memory);
+    chip_load_image(scene->session->chip, &image);
+    assert_int_equal(run_one(scene, &empty, step, NULL, NULL), TAKT_OK);
+    free(*memory);
+    *memory = read_memory(scene->session->chip, machine);
+    free(image.segments);
+    free(text.queue_words);
+    chip_text_destroy(empty.text);
+}
+
+/* Traces every step of the program and of the mutant (NULL: of the program alone). */
+static void trace_steps(const struct world *world, struct scene *scene, const struct mutant *mutant,
+                        struct trace_difference *difference)
+{
+    const struct program *programs[2] = {scene->program->program, mutant ? &mutant->program : NULL};
+    const size_t bytes = world->word_count * machine_lanes(&world->engine->machine);
+    uint8_t *memory[2] = {malloc(bytes), malloc(bytes)};
+    assert_true(memory[0] && memory[1]);
+    memcpy(memory[0], scene->memory, bytes);
+    memcpy(memory[1], scene->memory, bytes);
+    *difference = (struct trace_difference){0};
+    for (uint32_t step = 0; step < scene->look.steps; step++) {
+        struct trace traces[2] = {{0}};
+        for (uint32_t i = 0; i < 2 && programs[i]; i++) {
+            put_inputs(scene, step, &memory[i]);
+            trace_run(&traces[i], programs[i], memory[i]);
+        }
+        trace_compare(&traces[0], &traces[mutant ? 1 : 0], difference);
+        trace_free(&traces[0]);
+        trace_free(&traces[1]);
+    }
+    /* The trace computes what the chip does, or it could explain nothing. */
+    assert_memory_equal(memory[0], scene->after, bytes);
+    free(memory[0]);
+    free(memory[1]);
+}
+
+/* Operations that give the same bytes because of lanes or rows that they leave out. */
+static bool leaves_out(enum isa_op op)
+{
+    switch (op) {
+    case ISA_GATHER:
+    case ISA_SCATTER:
+    case ISA_PERMUTE:
+    case ISA_DISTRIBUTE:
+    case ISA_ABC_I8:
+    case ISA_ABC_U8:
+    case ISA_SELECT_F32_IMM:
+    case ISA_AND_B32:
+    case ISA_AND_B32_IMM: return true;
+    default: return false;
     }
 }
 
-static void print_tally(const struct tally *tally)
+static enum reason explain(const struct world *world, struct scene *scene,
+                           const struct mutant *mutant, char *why, size_t size)
 {
+    struct trace_difference difference;
+    trace_steps(world, scene, mutant, &difference);
+    enum reason reason = difference.reached > 0 ? NOT_KEPT : NOT_TAKEN;
+    int length =
+        snprintf(why, size, "%llu issues changed, %llu reached",
+                 (unsigned long long)difference.changed, (unsigned long long)difference.reached);
+    for (uint32_t op = 0; op < ISA_OP_COUNT; op++) {
+        if (difference.absorbed[op] > 0) {
+            const enum reason here = leaves_out((enum isa_op)op) ? LEFT_OUT : ARITHMETIC;
+            reason = BASE_MAX(reason, here);
+            length += snprintf(why + length, size - (size_t)length, ", %llu end at %s",
+                               (unsigned long long)difference.absorbed[op],
+                               isa_op_info((enum isa_op)op)->mnemonic);
+            assert_true((size_t)length < size);
+        }
+    }
+    return reason;
+}
+
+/* ---- telling --------------------------------------------------------------------------------- */
+
+static void print_survivor(const struct scene *scene, const struct mutation *m, uint64_t index,
+                           enum reason reason, const char *why)
+{
+    char queue[32], line[96], place[160] = "the machine";
+    machine_queue_name(&scene->program->program->machine, m->queue, queue);
+    isa_print(&m->instruction, line, sizeof line);
+    if (m->kind != MUTATION_LATENCY) {
+        snprintf(place, sizeof place, "%s word %u `%s`", queue, m->word, line);
+    }
+    print_message("survivor %llu, %s, %s: %s: %s (%s)\n", (unsigned long long)index,
+                  scene->look.name, place, m->text, reasons[reason], why);
+}
+
+static void print_count(const char *what, uint64_t count)
+{
+    if (count > 0) {
+        print_message("  %6llu %s\n", (unsigned long long)count, what);
+    }
+}
+
+static void print_tally(const struct tally *tally, uint64_t mutations, uint64_t seed)
+{
+    print_message("%llu mutations, seed %llu:\n", (unsigned long long)mutations,
+                  (unsigned long long)seed);
     for (int i = CHIP_FAULT_NONE + 1; i <= (int)CHIP_FAULT_DEADLOCK; i++) {
-        print_message("  fault %-16s %6llu\n", chip_fault_name((enum chip_fault_kind)i),
-                      (unsigned long long)tally->faults[i]);
+        char name[64];
+        snprintf(name, sizeof name, "fault: %s", chip_fault_name((enum chip_fault_kind)i));
+        print_count(name, tally->faults[i]);
     }
     for (int i = 0; i < VERDICTS; i++) {
-        print_message("  %-26s %2llu\n", verdicts[i], (unsigned long long)tally->verdicts[i]);
+        print_count(verdicts[i], tally->verdicts[i]);
+    }
+    print_count("of these were noticed only in the long look", tally->late);
+    print_message("of the survivors:\n");
+    for (int i = 0; i < REASONS; i++) {
+        print_count(reasons[i], tally->reasons[i]);
+    }
+    print_message("by what was changed, survivors of all:\n");
+    for (int i = 0; i < MUTATION_KINDS; i++) {
+        print_message("  %3llu of %4llu %s\n", (unsigned long long)tally->survived[i],
+                      (unsigned long long)tally->kinds[i], mutation_name((enum mutation_kind)i));
+    }
+}
+
+/* ---- the test -------------------------------------------------------------------------------- */
+
+static void try_mutant(struct world *world, struct scene scenes[LOOKS], const struct mutant *mutant,
+                       uint64_t index, struct tally *tally)
+{
+    struct scene *scene = &scenes[index % 2];
+    enum chip_fault_kind fault;
+    enum verdict verdict = judge(world, scene, mutant, &fault);
+    if (verdict == SURVIVED) {
+        verdict = judge(world, &scenes[2 + index % 2], mutant, &fault);
+        tally->late += verdict != SURVIVED;
+    }
+    tally->faults[fault]++;
+    tally->verdicts[verdict] += fault == CHIP_FAULT_NONE;
+    tally->kinds[mutant->mutation.kind]++;
+    if (verdict == SURVIVED) {
+        char why[400];
+        const enum reason reason = explain(world, scene, mutant, why, sizeof why);
+        tally->survived[mutant->mutation.kind]++;
+        tally->reasons[reason]++;
+        print_survivor(scene, &mutant->mutation, index, reason, why);
     }
 }
 
 static void every_mutation_is_noticed_or_explained(void **state)
 {
     (void)state;
-    static const uint32_t decode[STEPS] = {1, 1, 1}, prefill[STEPS] = {7, 5, 0};
     const uint64_t mutations = environment("TAKT_MUTATIONS", MUTATIONS_DEFAULT);
     const uint64_t seed = environment("TAKT_MUTATION_SEED", SEED_DEFAULT);
     struct world world = {0};
-    struct scene scenes[2];
+    struct scene scenes[LOOKS];
     struct mutation_source sources[2];
     struct tally tally = {0};
     open_world(&world);
-    open_scene(&scenes[0], &world, "decode", 1, 14, decode);
-    open_scene(&scenes[1], &world, "prefill", CHUNK, 7, prefill);
+    for (uint32_t i = 0; i < LOOKS; i++) {
+        open_scene(&scenes[i], &world, &looks[i]);
+    }
     for (uint32_t i = 0; i < 2; i++) {
+        struct trace_difference none;
+        trace_steps(&world, &scenes[i], NULL, &none);
         mutation_source_create(&sources[i], scenes[i].program->program);
     }
     for (uint64_t i = 0; i < mutations; i++) {
-        struct scene *scene = &scenes[i % 2];
         struct mutant mutant;
-        enum chip_fault_kind fault;
         mutant_create(&mutant, &sources[i % 2], seed, i);
-        const int verdict = judge(&world, scene, &mutant, &fault);
-        tally.faults[fault]++;
-        tally.verdicts[verdict] += fault == CHIP_FAULT_NONE;
-        if (verdict == SURVIVED) {
-            print_survivor(scene, &mutant.mutation, i, "?");
-        }
+        try_mutant(&world, scenes, &mutant, i, &tally);
         mutant_free(&mutant);
     }
-    print_tally(&tally);
+    print_tally(&tally, mutations, seed);
     for (uint32_t i = 0; i < 2; i++) {
         mutation_source_free(&sources[i]);
+    }
+    for (uint32_t i = 0; i < LOOKS; i++) {
         close_scene(&scenes[i]);
     }
     close_world(&world);
+    if (mutations == MUTATIONS_DEFAULT && seed == SEED_DEFAULT) {
+        assert_true(tally.reasons[ARITHMETIC] <= ARITHMETIC_MAX);
+    }
 }
 
 TEST_GROUP(mutation, cmocka_unit_test(every_mutation_is_noticed_or_explained));
