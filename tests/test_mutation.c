@@ -52,10 +52,11 @@ static const char *const verdicts[] = {"refused at load", "other cycles", "other
                                        "other KV cache or weights", "survived"};
 
 /* Why a survivor is harmless, from the strongest reason to the weakest. */
-enum reason { NOT_TAKEN, NOT_KEPT, LEFT_OUT, ARITHMETIC, REASONS };
+enum reason { SAME_BYTES, NOT_TAKEN, NOT_KEPT, LEFT_OUT, ARITHMETIC, REASONS };
 static const char *const reasons[] = {
-    "no operation takes another byte", "only what nobody takes differs",
-    "ends in lanes that are left out", "ends in a maximum or a rounding"};
+    "gives the same bytes", "gives other bytes, which nobody takes",
+    "reaches only what nobody takes", "ends in lanes or bits that are left out",
+    "ends in a maximum, a rounding or a product with zero"};
 
 struct look {
     const char *name;
@@ -383,6 +384,24 @@ static void put_inputs(struct scene *scene, uint32_t step, uint8_t **memory)
     chip_text_destroy(empty.text);
 }
 
+/* Issues whose results no later issue takes: work for nothing, by instruction. */
+static void print_unused(const struct scene *scene, const struct trace *trace)
+{
+    uint64_t all[ISA_OP_COUNT] = {0}, unused[ISA_OP_COUNT] = {0};
+    for (size_t i = 0; i < trace->count; i++) {
+        all[trace->issues[i].instruction.op]++;
+        unused[trace->issues[i].instruction.op] += !trace->issues[i].used;
+    }
+    print_message("%s: %zu issues a step; what they give is taken by nobody:\n", scene->look.name,
+                  trace->count);
+    for (uint32_t op = 0; op < ISA_OP_COUNT; op++) {
+        if (unused[op] > 0) {
+            print_message("  %6llu of %6llu %s\n", (unsigned long long)unused[op],
+                          (unsigned long long)all[op], isa_op_info((enum isa_op)op)->mnemonic);
+        }
+    }
+}
+
 /* Traces every step of the program and of the mutant (NULL: of the program alone). */
 static void trace_steps(const struct world *world, struct scene *scene, const struct mutant *mutant,
                         struct trace_difference *difference)
@@ -399,6 +418,9 @@ static void trace_steps(const struct world *world, struct scene *scene, const st
         for (uint32_t i = 0; i < 2 && programs[i]; i++) {
             put_inputs(scene, step, &memory[i]);
             trace_run(&traces[i], programs[i], memory[i]);
+        }
+        if (!mutant && step == 0) {
+            print_unused(scene, &traces[0]);
         }
         trace_compare(&traces[0], &traces[mutant ? 1 : 0], difference);
         trace_free(&traces[0]);
@@ -422,7 +444,9 @@ static bool leaves_out(enum isa_op op)
     case ISA_ABC_U8:
     case ISA_SELECT_F32_IMM:
     case ISA_AND_B32:
-    case ISA_AND_B32_IMM: return true;
+    case ISA_AND_B32_IMM:
+    case ISA_SHL_B32_IMM:
+    case ISA_SHR_B32_IMM: return true;
     default: return false;
     }
 }
@@ -432,7 +456,8 @@ static enum reason explain(const struct world *world, struct scene *scene,
 {
     struct trace_difference difference;
     trace_steps(world, scene, mutant, &difference);
-    enum reason reason = difference.reached > 0 ? NOT_KEPT : NOT_TAKEN;
+    const bool same = difference.given_before == difference.given_after;
+    enum reason reason = difference.reached > 0 ? NOT_KEPT : same ? SAME_BYTES : NOT_TAKEN;
     int length =
         snprintf(why, size, "%llu issues changed, %llu reached",
                  (unsigned long long)difference.changed, (unsigned long long)difference.reached);

@@ -13,6 +13,7 @@
 
 struct landing {
     struct landing *next;
+    struct trace_issue *issue;
     uint32_t stream, position;
     uint8_t data[];
 };
@@ -30,6 +31,8 @@ struct state {
     uint64_t cycle;
     uint8_t *memory;
     uint8_t *slots;                             /* [STREAMS][DIAGONALS][lanes] */
+    struct trace_issue **slot_issues;           /* [STREAMS][DIAGONALS]: who gave it */
+    struct trace_issue **word_issues;           /* [slices][mem_words]; NULL = the host */
     struct landing *first[AHEAD], *last[AHEAD]; /* by cycle, in order of issue */
     struct plane planes[4];
     struct trace_issue *issue; /* under way */
@@ -62,7 +65,8 @@ static void add_issue(struct trace *trace, uint64_t cycle, uint32_t queue,
         BASE_ASSERT(trace->issues != NULL);
     }
     trace->issues[trace->count++] = (struct trace_issue){
-        cycle, queue, *instruction, UINT64_C(0xcbf29ce484222325), UINT64_C(0xcbf29ce484222325)};
+        cycle, queue, *instruction, UINT64_C(0xcbf29ce484222325), UINT64_C(0xcbf29ce484222325),
+        false};
 }
 
 /* A queue of a compiled program: a Sync that the one Notify releases, text, the final Sync. */
@@ -100,17 +104,26 @@ static int by_cycle(const void *left, const void *right)
 
 /* ---- streams --------------------------------------------------------------------------------- */
 
-static uint8_t *slot(struct state *s, uint32_t stream, uint32_t position)
+static size_t slot(const struct state *s, uint32_t stream, uint32_t position)
 {
     const uint64_t diagonal =
         ISA_STREAM_WEST(stream) ? s->cycle + position : s->cycle + DIAGONALS * AHEAD - position;
-    return s->slots + (stream * (size_t)DIAGONALS + diagonal % DIAGONALS) * s->lanes;
+    return stream * (size_t)DIAGONALS + diagonal % DIAGONALS;
+}
+
+static void use(struct trace_issue *issue)
+{
+    if (issue != NULL) {
+        issue->used = true;
+    }
 }
 
 static const uint8_t *take(struct state *s, uint32_t stream)
 {
     const uint32_t position = ISA_STREAM_WEST(stream) ? s->read_west : s->read_east;
-    const uint8_t *data = slot(s, stream, position);
+    const size_t index = slot(s, stream, position);
+    const uint8_t *data = s->slots + index * s->lanes;
+    use(s->slot_issues[index]);
     mix(&s->issue->taken, data, s->lanes);
     return data;
 }
@@ -121,6 +134,7 @@ static void give(struct state *s, uint32_t stream, uint32_t latency, const uint8
     BASE_ASSERT(landing != NULL && latency < AHEAD);
     const uint64_t bucket = (s->cycle + latency) % AHEAD;
     landing->next = NULL;
+    landing->issue = s->issue;
     landing->stream = stream;
     landing->position = s->write;
     memcpy(landing->data, data, s->lanes);
@@ -139,7 +153,9 @@ static void land(struct state *s)
     s->first[s->cycle % AHEAD] = NULL;
     while (landing != NULL) {
         struct landing *next = landing->next;
-        memcpy(slot(s, landing->stream, landing->position), landing->data, s->lanes);
+        const size_t index = slot(s, landing->stream, landing->position);
+        memcpy(s->slots + index * s->lanes, landing->data, s->lanes);
+        s->slot_issues[index] = landing->issue;
         free(landing);
         landing = next;
     }
@@ -147,14 +163,20 @@ static void land(struct state *s)
 
 /* ---- MEM ------------------------------------------------------------------------------------- */
 
-static uint8_t *word(struct state *s, uint32_t address)
+static size_t word_index(const struct state *s, uint32_t address)
 {
     BASE_ASSERT(address < s->machine->mem_words);
-    return s->memory + ((size_t)s->slice * s->machine->mem_words + address) * s->lanes;
+    return (size_t)s->slice * s->machine->mem_words + address;
+}
+
+static uint8_t *word(struct state *s, uint32_t address)
+{
+    return s->memory + word_index(s, address) * s->lanes;
 }
 
 static void read_word(struct state *s, const struct isa_instruction *in)
 {
+    use(s->word_issues[word_index(s, in->address)]);
     mix(&s->issue->taken, word(s, in->address), s->lanes);
     give(s, in->d, s->machine->mem_read_cycles, word(s, in->address));
 }
@@ -164,6 +186,7 @@ static void write_word(struct state *s, uint32_t stream, uint32_t address)
     const uint8_t *data = take(s, stream);
     mix(&s->issue->given, data, s->lanes);
     memcpy(word(s, address), data, s->lanes);
+    s->word_issues[word_index(s, address)] = s->issue;
 }
 
 static void scatter_gather(struct state *s, const struct isa_instruction *in)
@@ -183,6 +206,7 @@ static void scatter_gather(struct state *s, const struct isa_instruction *in)
             mix(&s->issue->given, data + lane, 16);
             memcpy(place, data + lane, 16);
         } else {
+            use(s->word_issues[word_index(s, in->address + offset)]);
             mix(&s->issue->taken, place, 16);
             memcpy(out + lane, place, 16);
         }
@@ -444,6 +468,20 @@ static void perform(struct state *s)
     }
 }
 
+/* What rests in memory may be read later; sums and weights are taken or the machine faults. */
+static void use_what_stays(struct state *s)
+{
+    const size_t words = 2u * (size_t)s->machine->mem_slices * s->machine->mem_words;
+    for (size_t i = 0; i < words; i++) {
+        use(s->word_issues[i]);
+    }
+}
+
+static bool gives_streams(enum isa_op op)
+{
+    return group_width(op, 44) > 0;
+}
+
 static void free_state(struct state *s)
 {
     for (uint32_t i = 0; i < AHEAD; i++, s->cycle++) {
@@ -459,6 +497,8 @@ static void free_state(struct state *s)
         free(s->planes[p].accumulators);
     }
     free(s->slots);
+    free(s->slot_issues);
+    free(s->word_issues);
 }
 
 void trace_run(struct trace *trace, const struct program *program, uint8_t *memory)
@@ -472,6 +512,8 @@ void trace_run(struct trace *trace, const struct program *program, uint8_t *memo
     qsort(trace->issues, trace->count, sizeof *trace->issues, by_cycle);
     BASE_ASSERT(machine_positions(machine) <= DIAGONALS);
     s.slots = allocate((size_t)STREAMS * DIAGONALS, s.lanes);
+    s.slot_issues = allocate((size_t)STREAMS * DIAGONALS, sizeof(void *));
+    s.word_issues = allocate(2u * (size_t)machine->mem_slices * machine->mem_words, sizeof(void *));
     for (uint32_t p = 0; p < 4; p++) {
         s.planes[p].buffer = allocate(s.lanes, s.lanes);
         s.planes[p].installed = allocate(s.lanes, s.lanes);
@@ -482,10 +524,13 @@ void trace_run(struct trace *trace, const struct program *program, uint8_t *memo
         install(&s);
         land(&s);
         for (; i < trace->count && trace->issues[i].cycle == s.cycle; i++) {
+            const enum isa_op op = (enum isa_op)trace->issues[i].instruction.op;
             s.issue = &trace->issues[i];
+            s.issue->used = !gives_streams(op) && op != ISA_WRITE;
             perform(&s);
         }
     }
+    use_what_stays(&s);
     free_state(&s);
 }
 
@@ -505,20 +550,17 @@ void trace_compare(const struct trace *a, const struct trace *b,
         if (order == 0) {
             order = by_cycle(&a->issues[i], &b->issues[j]);
         }
-        if (order != 0) {
-            difference->changed++;
-            i += order < 0;
-            j += order > 0;
+        const struct trace_issue *x = order <= 0 ? &a->issues[i++] : NULL;
+        const struct trace_issue *y = order >= 0 ? &b->issues[j++] : NULL;
+        if (x && y && isa_encode(&x->instruction) == isa_encode(&y->instruction)) {
+            if (x->taken != y->taken) {
+                difference->reached++;
+                difference->absorbed[x->instruction.op] += x->given == y->given;
+            }
             continue;
         }
-        const struct trace_issue *x = &a->issues[i++], *y = &b->issues[j++];
-        const bool same = isa_encode(&x->instruction) == isa_encode(&y->instruction);
-        if (!same) {
-            difference->changed++;
-            difference->changed_given += x->given != y->given;
-        } else if (x->taken != y->taken) {
-            difference->reached++;
-            difference->absorbed[x->instruction.op] += x->given == y->given;
-        }
+        difference->changed++;
+        difference->given_before += x ? x->given : 0;
+        difference->given_after += y ? y->given : 0;
     }
 }

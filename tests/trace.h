@@ -14,6 +14,7 @@ struct trace_issue {
     uint32_t queue;
     struct isa_instruction instruction;
     uint64_t taken, given; /* hashes of the operands' and the results' bytes */
+    bool used;             /* a later issue took some of what it gave, or it gives no bytes */
 };
 
 struct trace {
@@ -27,10 +28,10 @@ void trace_free(struct trace *trace);
 
 /* What differs between the traces of a program and of its mutant. */
 struct trace_difference {
-    uint64_t changed;                /* issues that only one has, or that are not the same */
-    uint64_t changed_given;          /* of those in both at one cycle, that give other bytes */
-    uint64_t reached;                /* issues that both have and that take other bytes */
-    uint64_t absorbed[ISA_OP_COUNT]; /* of them, those that give the same bytes */
+    uint64_t given_before, given_after; /* sums of what these give: equal = the same bytes */
+    uint64_t changed;                   /* issues that only one has, or that are not the same */
+    uint64_t reached;                   /* issues that both have and that take other bytes */
+    uint64_t absorbed[ISA_OP_COUNT];    /* of them, those that give the same bytes */
 };
 /* Adds to *difference. */
 void trace_compare(const struct trace *a, const struct trace *b,
