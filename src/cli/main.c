@@ -116,6 +116,17 @@ static void print_completion(void)
            "    elif [ \"${word:0:1}\" != - ]; then\n"
            "        case ${COMP_WORDS[COMP_CWORD - 1]} in\n"
            "        --target) words=\"chip reference\" ;;\n"
+           "        --type) words=\"");
+    for (size_t i = 0; i < TAKT_SYNTH_TYPES; i++) {
+        printf("%s%s", i > 0 ? " " : "", takt_synth_type(i));
+    }
+    printf("\" ;;\n"
+           "        --shape) words=\"");
+    struct takt_shape shape;
+    for (size_t i = 0; takt_shape_at(i, &shape); i++) {
+        printf("%s%s", i > 0 ? " " : "", shape.name);
+    }
+    printf("\" ;;\n"
            "        *) words=\"\" ;;\n"
            "        esac\n"
            "    fi\n"
