@@ -468,12 +468,13 @@ static void perform(struct state *s)
     }
 }
 
-/* What rests in memory may be read later; sums and weights are taken or the machine faults. */
-static void use_what_stays(struct state *s)
+/* Scatter, loads and sums count as used where they are issued; the machine faults if they are not.
+ */
+static void use_what_stays(struct state *s, const bool *kept)
 {
     const size_t words = 2u * (size_t)s->machine->mem_slices * s->machine->mem_words;
     for (size_t i = 0; i < words; i++) {
-        use(s->word_issues[i]);
+        use(kept[i] ? s->word_issues[i] : NULL);
     }
 }
 
@@ -501,7 +502,8 @@ static void free_state(struct state *s)
     free(s->word_issues);
 }
 
-void trace_run(struct trace *trace, const struct program *program, uint8_t *memory)
+void trace_run(struct trace *trace, const struct program *program, const bool *kept,
+               uint8_t *memory)
 {
     const struct machine *machine = &program->machine;
     struct state s = {.machine = machine, .lanes = machine_lanes(machine), .memory = memory};
@@ -530,7 +532,7 @@ void trace_run(struct trace *trace, const struct program *program, uint8_t *memo
             perform(&s);
         }
     }
-    use_what_stays(&s);
+    use_what_stays(&s, kept);
     free_state(&s);
 }
 

@@ -22,8 +22,10 @@ struct trace {
     size_t count, capacity;
 };
 
-/* Runs the program over memory, [2 * mem_slices][mem_words][lanes], which it changes. */
-void trace_run(struct trace *trace, const struct program *program, uint8_t *memory);
+/* Runs the program over memory, [2 * mem_slices][mem_words][lanes], which it changes. kept: the
+ * words that something after the program takes. */
+void trace_run(struct trace *trace, const struct program *program, const bool *kept,
+               uint8_t *memory);
 void trace_free(struct trace *trace);
 
 /* What differs between the traces of a program and of its mutant. */
