@@ -58,16 +58,11 @@ static void find_neighbours(struct allocation *a, const struct task *task)
     list[n++] = task->in.buffer;
     list[n++] = task->map.buffer;
     meet_all(a, list, n, SAME_CYCLE);
+    uint32_t inputs = n;
     for (uint32_t i = 0; task->kernel != NULL && i < task->kernel->output_count; i++) {
-        const struct kernel_output *output = &task->kernel->outputs[i];
-        list[n++] = output->access.buffer;
-        for (uint32_t j = 0; j < i; j++) { /* one result stored twice passes a slice once */
-            const struct kernel_output *other = &task->kernel->outputs[j];
-            if (other->op == output->op) {
-                meet(a, other->access.buffer, output->access.buffer, SAME_CYCLE);
-            }
-        }
+        list[n++] = task->kernel->outputs[i].access.buffer;
     }
+    meet_all(a, list + inputs, n - inputs, SAME_CYCLE); /* results of one level pass together */
     meet_all(a, list, n, task->kernel != NULL ? SAME_KERNEL : SAME_TASK);
     for (uint32_t i = 0; task->pass != NULL && i < task->pass->segment_count; i++) {
         list[n++] = task->pass->segments[i].input.buffer;

@@ -9,6 +9,10 @@
 
 #include <string.h>
 
+/* The longest epilogue has nine buffers in hand: a machine with fewer positions of slices than this
+ * has no room to keep them apart. */
+#define FUSED_QUADS_MIN 16u
+
 struct lowering {
     struct compiler *c;
     uint32_t *tensors; /* [tensor_count] buffers */
@@ -283,7 +287,8 @@ static uint32_t lower_linear(struct lowering *w, uint32_t index)
     struct stored stored = {make_tensor(w, sum->outputs[0], product->out, c->chunk), c->chunk};
     const char *name = op->input_count == 2 ? "o" : "down";
     bool normalised = norm->kind == GRAPH_NORM_LINEAR && norm->inputs[0] == sum->outputs[0];
-    if (normalised && !chooses_row(c, norm)) {
+    bool fused = normalised && !chooses_row(c, norm) && c->plan->quads >= FUSED_QUADS_MIN;
+    if (fused) {
         w->normalised =
             lower_normalised(c, stored.out, norm_gain(c, norm), c->chunk, norm_name(c, norm));
         lower_product(c, product, q16, c->chunk, scale, residual, epilogue_normalised,

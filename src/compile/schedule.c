@@ -148,7 +148,7 @@ static struct task part_of(struct compiler *c, const struct task *task, uint32_t
     return part;
 }
 
-/* Remembers which bursts had to be divided: the same task of the next layer need not be tried whole.
+/* Remembers which bursts had to be divided: the same task of the next layer is not tried whole.
  * Returns whether this one is known; `add` makes it so. */
 static bool known_too_long(struct place *p, const struct task *task, bool add)
 {
