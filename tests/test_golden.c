@@ -40,7 +40,7 @@ static void measure(struct base_text *text, const char *path, const char *name, 
     const struct takt_engine_options options = {.model_path = path, .context = 512, .chunk = chunk};
     struct takt_engine *engine;
     struct takt_error error = {0};
-    const struct run_program *program;
+    const struct run_program *program = NULL;
     if (takt_engine_open(&engine, &options, &error) != TAKT_OK ||
         run_programs_get(engine, chunk, bucket, false, &program, &error) != TAKT_OK) {
         fail_msg("%s", error.message);

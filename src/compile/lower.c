@@ -310,8 +310,8 @@ static uint32_t lower_op(struct lowering *w, uint32_t index)
     case GRAPH_LINEAR: return lower_linear(w, index);
     case GRAPH_ROPE: lower_rope(w, op); break;
     case GRAPH_ATTENTION: lower_attention_op(w, op); break;
-    case GRAPH_SWIGLU: BASE_ASSERT(!"a gate without its products before it"); break;
-    case GRAPH_ADD: BASE_ASSERT(!"a sum without a product before it"); break;
+    case GRAPH_SWIGLU: /* part of the products before it */
+    case GRAPH_ADD: BASE_ASSERT(false); break;
     }
     return 1;
 }
