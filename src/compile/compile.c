@@ -155,7 +155,8 @@ enum takt_status compile_plan_create(struct compile_plan **out, const struct gra
     uint32_t most = BASE_MIN(machine->mxm_accumulators / 4, 256u);
     if (chunk_max < 1 || chunk_max > most) {
         return base_fail(error, TAKT_LIMIT,
-                         "compile: chunks of %u tokens; \"%s\" has accumulators for 1..%u",
+                         "compile: a chunk of %u tokens; \"%s\" has accumulators for 1..%u: use a "
+                         "smaller --chunk",
                          chunk_max, machine->name, most);
     }
     struct compile_plan *plan = calloc(1, sizeof *plan);

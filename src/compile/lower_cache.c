@@ -277,25 +277,39 @@ static void lower_bound_scales(struct compiler *c, struct access codes, uint32_t
                  access_linear(down, 0));
 }
 
+/* The codes of one KV head over all tiles: into vectors kv * chunk .. of `spread`; returns them
+ * again apart from the other heads', for the largest of all. */
+static struct access lower_head_codes(struct attention *a, uint32_t kv, uint32_t spread)
+{
+    struct compiler *c = a->c;
+    struct access tiles[KERNEL_INPUTS_MAX];
+    for (uint32_t t = 0; t < a->tiles; t++) {
+        tiles[t] = access_linear(lower_seen_codes(a, t, kv, spread), 0);
+    }
+    if (a->tiles == 1) {
+        return tiles[0];
+    }
+    uint32_t all = build_buffer(c, BUFFER_LINEAR, 1, a->chunk, "attention.seen_all.%u", kv);
+    const struct access outs[2] = {access_linear(spread, kv * a->chunk), access_linear(all, 0)};
+    for (uint32_t i = 0; i < (c->graph->kv_heads > 1 ? 2u : 1u); i++) {
+        lower_reduce_burst(c, ISA_MAX_U8, tiles, a->tiles, 1, a->chunk, outs[i], "largest code");
+    }
+    return outs[1];
+}
+
 void attention_bounds(struct attention *a)
 {
     struct compiler *c = a->c;
     uint32_t kv_heads = c->graph->kv_heads, n = kv_heads * a->chunk;
-    uint32_t items = n + (kv_heads > 1 ? a->chunk : 0), count = 0;
+    uint32_t items = n + (kv_heads > 1 ? a->chunk : 0);
     uint32_t spread = build_buffer(c, BUFFER_STRIPE, 1, items, "attention.seen_codes");
-    struct access *seen = BASE_NEW(&c->arena, struct access, (size_t)kv_heads * a->tiles);
+    struct access *heads = BASE_NEW(&c->arena, struct access, kv_heads);
     for (uint32_t kv = 0; kv < kv_heads; kv++) {
-        for (uint32_t t = 0; t < a->tiles; t++) {
-            seen[count++] = access_linear(lower_seen_codes(a, t, kv, spread), 0);
-        }
-        if (a->tiles > 1) {
-            lower_reduce_burst(c, ISA_MAX_U8, &seen[kv * a->tiles], a->tiles, 1, a->chunk,
-                               access_linear(spread, kv * a->chunk), "largest code");
-        }
+        heads[kv] = lower_head_codes(a, kv, spread);
     }
     if (kv_heads > 1) {
-        lower_reduce_burst(c, ISA_MAX_U8, seen, count, 1, a->chunk, access_linear(spread, n),
-                           "largest code");
+        lower_reduce_burst(c, ISA_MAX_U8, heads, kv_heads, 1, a->chunk, access_linear(spread, n),
+                           "largest code of all");
     }
     uint32_t codes = lower_max_bytes(c, spread, items, false, "attention.value");
     a->weight_up = attention_floats(a, n, "weight.up", 0);

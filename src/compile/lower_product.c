@@ -46,8 +46,8 @@ void lower_reduce_burst(struct compiler *c, enum isa_op op, const struct access 
         BASE_ASSERT(parts <= KERNEL_INPUTS_MAX);
         for (uint32_t i = 0; i < parts; i++) {
             uint32_t few = BASE_MIN(STRIPES, count - i * STRIPES);
-            part[i] =
-                access_linear(build_buffer(c, BUFFER_LINEAR, planes, n, "%s.part%u", name, i), 0);
+            part[i] = access_linear(
+                build_buffer(c, BUFFER_LINEAR, planes, n, "%s.%u.part%u", name, count, i), 0);
             lower_reduce_burst(c, op, inputs + i * STRIPES, few, planes, n, part[i], name);
         }
         lower_reduce_burst(c, op, part, parts, planes, n, out, name);

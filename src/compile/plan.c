@@ -317,7 +317,7 @@ static enum takt_status plan_capacity(const struct compile_plan *plan, struct ta
         "compile: the model needs %llu bytes of chip memory (weights %llu, KV cache of %u "
         "positions %llu, constants %llu); one \"%s\" has %llu, and its fullest slices would "
         "hold %u of %u words; %u chips would do, which this version cannot join: use a "
-        "smaller model or --ctx",
+        "smaller model, --ctx or --chunk",
         (unsigned long long)needed, (unsigned long long)plan->bytes_weights, plan->context,
         (unsigned long long)plan->bytes_kv, (unsigned long long)plan->bytes_constants,
         plan->machine.name, (unsigned long long)available, most, plan->machine.mem_words,
