@@ -29,7 +29,7 @@
 static const char *const verdicts[] = {"refused at load", "other cycles", "other logits",
                                        "other KV cache or weights", "survived"};
 
-/* Why a survivor is harmless, from the strongest reason to the weakest. */
+/* Where a survivor's change ends, with the values of these runs; the last is the weakest reason. */
 enum reason { SAME_BYTES, NOT_TAKEN, NOT_KEPT, LEFT_OUT, ARITHMETIC, REASONS };
 static const char *const reasons[] = {
     "gives the same bytes", "gives other bytes, which nobody takes",
