@@ -31,6 +31,8 @@ TEST_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/*.c)))
 HELPER_OBJECTS := $(BUILD)/tests/float_forward.o $(BUILD)/tests/gguf_writer.o
 TOOLS := $(patsubst tools/%.c,$(BUILD)/tools/%,$(wildcard tools/*.c))
 FUZZERS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
+# Folders a fuzzer begins with, and replay goes through.
+corpora = $$(ls -d fuzz/corpus/$$name 2>/dev/null) $$([ $$name != fuzz_assembly ] || echo tests/asm)
 FORMATTED := $(wildcard src/*/*.[ch] include/*.h tests/*.[ch] tools/*.c fuzz/*.c)
 
 # Groups of the test binary: these in this order, then any other that a test file defines.
@@ -100,11 +102,11 @@ fuzz:
 	        $(LIB_OBJECTS:$(BUILD)/%=build-fuzz/%) $(TAKT_LDLIBS) && \
 	    mkdir -p build-fuzz/corpus/$$name && \
 	    build-fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096 \
-	        build-fuzz/corpus/$$name fuzz/corpus/$$name || exit 1; \
+	        build-fuzz/corpus/$$name $(corpora) || exit 1; \
 	done
 fuzz-objects: $(LIB_OBJECTS)
 fuzz-replay: $(FUZZERS:%=$(BUILD)/fuzz/%)
-	@for name in $(FUZZERS); do $(BUILD)/fuzz/$$name fuzz/corpus/$$name || exit 1; done
+	@for name in $(FUZZERS); do $(BUILD)/fuzz/$$name $(corpora) || exit 1; done
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/fuzz_%.o $(BUILD)/fuzz/replay.o $(LIB_OBJECTS)
 	$(LINK) -o $@ $^ $(LDLIBS) $(TAKT_LDLIBS)
 
