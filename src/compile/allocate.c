@@ -130,7 +130,7 @@ static enum takt_status place_buffer(struct allocation *a, uint32_t index)
     struct compiler *c = a->c;
     struct buffer *b = &c->buffers[index];
     uint32_t slices = buffer_slices(b), per_hemisphere = c->machine->mem_slices;
-    uint32_t step = slices == STRIPES ? MACHINE_SLICES_PER_POSITION : slices;
+    uint32_t step = slices > 2 ? MACHINE_SLICES_PER_POSITION : slices;
     uint64_t best = UINT64_MAX;
     for (uint32_t i = 0; i < 2 * per_hemisphere / step; i++) {
         uint32_t h = (i + index) % 2, slice = h * per_hemisphere + i / 2 * step, address;

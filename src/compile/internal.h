@@ -39,7 +39,7 @@ enum buffer_kind { BUFFER_LINEAR, BUFFER_STRIPE, BUFFER_SKEW };
 struct buffer {
     char name[48];
     enum buffer_kind kind;
-    uint32_t planes; /* bytes an element: 1, 2, 4 */
+    uint32_t planes; /* bytes an element: 1 to 4 */
     uint32_t count;  /* vectors */
     uint32_t slice;  /* hemisphere * mem_slices + slice; NONE until allocated */
     uint32_t address;

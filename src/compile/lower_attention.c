@@ -94,13 +94,19 @@ static void lower_scores(struct attention *a, uint32_t t, uint32_t q16, uint32_t
 
 /* ---- softmax, weighted sum ------------------------------------------------------------------- */
 
+/* Exponentials as integers of at most 2^23: three bytes hold them. */
+static uint32_t grid_buffer(struct attention *a, uint32_t tile)
+{
+    return build_buffer(a->c, BUFFER_LINEAR, 3, a->items, "attention.grid.%u", tile);
+}
+
 /* e = exp(s - max): on the grid for the denominator; times V's scale, as 16 bits, for the sum. */
 static uint32_t lower_exponentials(struct attention *a, uint32_t t, uint32_t maximum,
                                    uint32_t scales)
 {
     struct compiler *c = a->c;
     uint32_t n = a->groups * a->chunk, score = attention_floats(a, a->items, "score", t);
-    uint32_t grid = attention_floats(a, a->items, "grid", t);
+    uint32_t grid = grid_buffer(a, t);
     uint32_t p16 = build_buffer(c, BUFFER_LINEAR, 2, a->items, "attention.p16.%u", t);
     for (uint32_t kv = 0; kv < c->graph->kv_heads; kv++) {
         build_kernel(c, n, "exp");
@@ -126,7 +132,7 @@ static uint32_t lower_ratios(struct attention *a)
     const uint32_t planes[3] = {2, 1, 0};
     uint32_t grids[KERNEL_INPUTS_MAX], sums[3], n = a->groups * a->chunk;
     for (uint32_t t = 0; t < a->tiles; t++) {
-        grids[t] = attention_floats(a, a->items, "grid", t);
+        grids[t] = grid_buffer(a, t);
     }
     for (uint32_t s = 0; s < 3; s++) {
         sums[s] = attention_floats(a, a->items, "denominator", s);
