@@ -56,22 +56,12 @@ void build_kernel(struct compiler *c, uint32_t n, const char *name)
     c->open = task->kernel;
 }
 
-static uint16_t add_input(struct compiler *c, struct access access, uint32_t planes, uint32_t plane)
+uint16_t build_input(struct compiler *c, struct access access, uint32_t planes)
 {
     struct kernel *k = c->open;
     BASE_ASSERT(k->input_count < KERNEL_INPUTS_MAX && access.buffer != NONE);
-    k->inputs[k->input_count] = (struct kernel_input){access, (uint8_t)planes, (uint8_t)plane};
+    k->inputs[k->input_count] = (struct kernel_input){access, (uint8_t)planes};
     return REF_INPUT(k->input_count++);
-}
-
-uint16_t build_input(struct compiler *c, struct access access, uint32_t planes)
-{
-    return add_input(c, access, planes, 0);
-}
-
-uint16_t build_input_plane(struct compiler *c, struct access access, uint32_t plane)
-{
-    return add_input(c, access, 1, plane);
 }
 
 uint16_t build_op(struct compiler *c, enum isa_op op, uint16_t a, uint16_t b, uint32_t imm)

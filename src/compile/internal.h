@@ -81,7 +81,6 @@ struct kernel_op {
 struct kernel_input {
     struct access access;
     uint8_t planes;
-    uint8_t plane; /* first byte plane read: a byte of a wider buffer */
 };
 
 struct kernel_output {
@@ -296,7 +295,6 @@ struct task *build_task(struct compiler *c, enum task_kind kind, uint32_t n, con
                         ...) __attribute__((format(printf, 4, 5)));
 void build_kernel(struct compiler *c, uint32_t n, const char *name); /* opens a kernel */
 uint16_t build_input(struct compiler *c, struct access access, uint32_t planes);
-uint16_t build_input_plane(struct compiler *c, struct access access, uint32_t plane);
 uint16_t build_op(struct compiler *c, enum isa_op op, uint16_t a, uint16_t b, uint32_t imm);
 void build_output(struct compiler *c, uint16_t ref, struct access access);
 /* Operations of a tree that the streams allow side by side, on operands of so many bytes. */

@@ -46,7 +46,7 @@ static bool try_input(struct place *p, const struct task *task, const struct ker
         if (!reached) {
             continue;
         }
-        if (place_read(p, &input->access, input->plane, input->planes, task->n, route, s, cycle)) {
+        if (place_read(p, &input->access, 0, input->planes, task->n, route, s, cycle)) {
             for (uint32_t j = 0; j < k->op_count; j++) {
                 if (same_cycle_user(k, level, ref, j)) {
                     choice->a[j] = k->ops[j].a == ref ? ISA_STREAM(west, s) : choice->a[j];
@@ -232,8 +232,8 @@ static int64_t variant_shift(const struct place *p, const struct task *task,
             bool west = p->c->buffers[in->access.buffer].slice >= p->machine->mem_slices;
             struct place_route route = {west,
                                         machine_vxm_read_position(p->machine, op->column, west)};
-            shift = BASE_MAX(shift, place_read_shift(p, &in->access, in->plane, in->planes, task->n,
-                                                     route, cycle));
+            shift = BASE_MAX(
+                shift, place_read_shift(p, &in->access, 0, in->planes, task->n, route, cycle));
         }
     }
     for (uint32_t i = 0; i < k->output_count; i++) {
