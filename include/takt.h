@@ -151,9 +151,11 @@ enum takt_status takt_disassemble_file(const char *program_path, char **text,
                                        struct takt_error *error);
 
 /* Assembles a file, runs it on the machine and checks its .expect lines. *report is malloc'ed:
- * cycles, the fault if any, the first expectation that did not hold. *held says whether all did. */
-enum takt_status takt_execute_file(const char *source_path, bool *held, char **report,
-                                   struct takt_error *error);
+ * cycles, the fault if any, the first expectation that did not hold. *held says whether all did.
+ * check_only: without values, every check that needs none; expectations of memory are not judged.
+ */
+enum takt_status takt_execute_file(const char *source_path, bool check_only, bool *held,
+                                   char **report, struct takt_error *error);
 
 /* The program of one step (chunk tokens, the context bucket that holds `context`) as assembly. */
 enum takt_status takt_compile_to_assembly(struct takt_engine *engine, uint32_t chunk,

@@ -367,7 +367,7 @@ static void assembly_files_hold(void **state)
         struct takt_error error;
         snprintf(path, sizeof path, ASSEMBLY_DIRECTORY "/%s", entries[i]->d_name);
         free(entries[i]);
-        if (takt_execute_file(path, &held, &report, &error) != TAKT_OK)
+        if (takt_execute_file(path, false, &held, &report, &error) != TAKT_OK)
             print_error("%s\n", error.message);
         else if (!held)
             print_error("%s: %s", path, report);
@@ -435,7 +435,7 @@ static bool text_holds(const char *text)
         line += length;
     }
     assert_int_equal(fclose(file), 0);
-    enum takt_status status = takt_execute_file(path, &held, &report, &error);
+    enum takt_status status = takt_execute_file(path, false, &held, &report, &error);
     remove(path);
     free(report);
     if (status != TAKT_OK)

@@ -5,13 +5,13 @@
 
 /* ---- creation -------------------------------------------------------------------------------- */
 
-static size_t arena_bytes(const struct machine *machine)
+static size_t arena_bytes(const struct machine *machine, bool check_only)
 {
     size_t lanes = machine_lanes(machine);
     return sizeof(struct chip) + machine_queue_count(machine) * sizeof(struct chip_queue) +
-           2u * (size_t)machine->mem_slices * machine->mem_words * lanes +
+           (check_only ? 0u : 2u * (size_t)machine->mem_slices * machine->mem_words * lanes) +
            chip_stream_bytes(machine) + chip_mxm_bytes(machine) + 3u * lanes * sizeof(uint32_t) +
-           4096u;
+           2u * lanes + 8192u;
 }
 
 static void place_queue(const struct machine *machine, struct chip_queue *queue, uint32_t index)
@@ -47,15 +47,15 @@ static void place_queue(const struct machine *machine, struct chip_queue *queue,
     queue->read_east = queue->read_west = queue->write = position;
 }
 
-enum takt_status chip_create(struct chip **out, const struct machine *machine,
-                             struct takt_error *error)
+static enum takt_status create(struct chip **out, const struct machine *machine, bool check_only,
+                               struct takt_error *error)
 {
     *out = NULL;
     enum takt_status status = machine_check(machine, error);
     if (status != TAKT_OK)
         return status;
     struct base_arena arena = {0};
-    status = base_arena_create(&arena, arena_bytes(machine), error);
+    status = base_arena_create(&arena, arena_bytes(machine, check_only), error);
     if (status != TAKT_OK)
         return status;
     struct chip *chip = BASE_NEW(&arena, struct chip, 1);
@@ -65,6 +65,7 @@ enum takt_status chip_create(struct chip **out, const struct machine *machine,
     chip->stride_bytes = (chip->lanes + 63u) / 64u * 64u;
     chip->queue_count = machine_queue_count(machine);
     chip->kernel = chip_kernel_best();
+    chip->check_only = check_only;
     BASE_ASSERT(chip->lanes <= MACHINE_LANES_MAX);
     BASE_ASSERT(chip->queue_count <= 64u * CHIP_QUEUE_WORDS);
     chip->queues = BASE_NEW(&chip->arena, struct chip_queue, chip->queue_count);
@@ -75,10 +76,25 @@ enum takt_status chip_create(struct chip **out, const struct machine *machine,
     chip->work_d = BASE_NEW(&chip->arena, uint32_t, chip->lanes);
     chip_stream_create(chip);
     chip_mxm_create(chip);
-    chip->memory = base_arena_alloc(
-        &chip->arena, 2u * (size_t)machine->mem_slices * machine->mem_words, chip->lanes);
+    chip->zeros = BASE_NEW(&chip->arena, uint8_t, chip->stride_bytes);
+    chip->scratch = BASE_NEW(&chip->arena, uint8_t, chip->stride_bytes);
+    if (!check_only)
+        chip->memory = base_arena_alloc(
+            &chip->arena, 2u * (size_t)machine->mem_slices * machine->mem_words, chip->lanes);
     *out = chip;
     return TAKT_OK;
+}
+
+enum takt_status chip_create(struct chip **chip, const struct machine *machine,
+                             struct takt_error *error)
+{
+    return create(chip, machine, false, error);
+}
+
+enum takt_status chip_create_check_only(struct chip **chip, const struct machine *machine,
+                                        struct takt_error *error)
+{
+    return create(chip, machine, true, error);
 }
 
 void chip_destroy(struct chip *chip)

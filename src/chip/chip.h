@@ -59,10 +59,23 @@ struct chip;
 /* Reserves the chip's memory (SRAM pages are touched when first used; all zero). MEMORY. */
 enum takt_status chip_create(struct chip **chip, const struct machine *machine,
                              struct takt_error *error);
+/*
+ * The same without values: memory and weights are not there, vectors on streams hold nothing.
+ * chip_run executes every instruction of a program, takes its cycles, and makes every check that
+ * does not read data: empty slots, two producers, bank conflicts, addresses, accumulators, weight
+ * buffers, results that nobody took, queues. For programs whose image is absent, and faster.
+ * What a check needs data for is taken to hold: map entries of Gather, Scatter, Permute and
+ * Distribute are in range (and superlanes of Gather and Scatter left out, so that no address is
+ * formed). A program that ends here with c cycles therefore takes c cycles with values too, or has
+ * a RANGE fault of one of those four instructions.
+ */
+enum takt_status chip_create_check_only(struct chip **chip, const struct machine *machine,
+                                        struct takt_error *error);
 void chip_destroy(struct chip *chip); /* NULL is fine */
 
 void chip_load_image(struct chip *chip, const struct program_image *image);
-/* Direct access to memory for the host, between runs. lanes bytes. */
+/* Direct access to memory for the host, between runs. lanes bytes. Of a check-only chip, what is
+ * loaded or written is dropped and words read as zero. */
 void chip_write_word(struct chip *chip, struct program_place place, const uint8_t *word);
 void chip_read_word(const struct chip *chip, struct program_place place, uint8_t *word);
 

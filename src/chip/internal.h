@@ -123,6 +123,9 @@ struct chip {
     uint32_t stride_bytes; /* of vector buffers: lanes, rounded up to 64 */
     uint32_t queue_count;
     const struct chip_kernel *kernel;
+    bool check_only; /* no values: memory is NULL, slots hold `zeros`, results go to `scratch` */
+    const uint8_t *zeros;
+    uint8_t *scratch;
 
     /* Clock and queues. */
     uint64_t cycle;
@@ -222,7 +225,8 @@ static inline struct chip_slot *chip_slot(struct chip *chip, uint32_t stream, in
     return &chip->slots[(size_t)stream * chip->ring + ((uint64_t)diagonal & (chip->ring - 1u))];
 }
 
-/* The vector passing the queue's unit on a stream now; NULL after a fault. */
+/* The vector passing the queue's unit on a stream now (zeros when check-only); NULL after a fault.
+ */
 static inline const uint8_t *chip_read(struct chip *chip, const struct chip_queue *queue,
                                        const struct chip_word *word, uint32_t stream)
 {
@@ -236,7 +240,8 @@ static inline const uint8_t *chip_read(struct chip *chip, const struct chip_queu
     return slot->data;
 }
 
-/* A buffer that will be on the stream at the queue's output position in `latency` cycles. */
+/* A buffer that will be on the stream at the queue's output position in `latency` cycles. When
+ * check-only a value will be there, but the buffer is scratch: units need not fill it. */
 uint8_t *chip_emit(struct chip *chip, const struct chip_queue *queue, const struct chip_word *word,
                    uint32_t stream, uint32_t latency);
 /* The same for a vector that stays where it is and does not change while the program runs. */

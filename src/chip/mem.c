@@ -23,8 +23,12 @@ static bool read_word(struct chip *chip, struct chip_queue *queue, const struct 
     int64_t address = chip_address(queue, word, word->instruction.address);
     if (!in_range(chip, queue, word, address))
         return false;
-    const uint8_t *value = word_at(chip, queue->slice, (uint32_t)address);
     uint32_t stream = word->instruction.d, latency = chip->machine.mem_read_cycles;
+    if (chip->check_only) {
+        chip_emit_word(chip, queue, word, stream, latency, chip->zeros);
+        return true;
+    }
+    const uint8_t *value = word_at(chip, queue->slice, (uint32_t)address);
     if (queue->stores) /* the word may change while its value is under way */
         memcpy(chip_emit(chip, queue, word, stream, latency), value, chip->lanes);
     else
@@ -41,7 +45,8 @@ static bool write_word(struct chip *chip, struct chip_queue *queue, const struct
     const uint8_t *value = chip_read(chip, queue, word, word->instruction.a);
     if (!value)
         return false;
-    memcpy(word_at(chip, queue->slice, (uint32_t)address), value, chip->lanes);
+    if (!chip->check_only)
+        memcpy(word_at(chip, queue->slice, (uint32_t)address), value, chip->lanes);
     return true;
 }
 
@@ -85,6 +90,8 @@ static bool gather(struct chip *chip, struct chip_queue *queue, const struct chi
         return false;
     uint8_t *out =
         chip_emit(chip, queue, word, word->instruction.d, chip->machine.mem_gather_cycles);
+    if (chip->check_only)
+        return true;
     for (uint32_t k = 0; k < chip->machine.superlanes; k++) {
         size_t first = (size_t)k * MACHINE_LANES_PER_SUPERLANE;
         int64_t address;
@@ -105,6 +112,8 @@ static bool scatter(struct chip *chip, struct chip_queue *queue, const struct ch
     const uint8_t *map = value ? chip_read(chip, queue, word, word->instruction.map) : NULL;
     if (!map)
         return false;
+    if (chip->check_only)
+        return true;
     for (uint32_t k = 0; k < chip->machine.superlanes; k++) {
         size_t first = (size_t)k * MACHINE_LANES_PER_SUPERLANE;
         int64_t address;
@@ -141,16 +150,22 @@ static uint8_t *place_word(const struct chip *chip, struct program_place place)
 
 void chip_write_word(struct chip *chip, struct program_place place, const uint8_t *word)
 {
-    memcpy(place_word(chip, place), word, chip->lanes);
+    if (!chip->check_only)
+        memcpy(place_word(chip, place), word, chip->lanes);
 }
 
 void chip_read_word(const struct chip *chip, struct program_place place, uint8_t *word)
 {
-    memcpy(word, place_word(chip, place), chip->lanes);
+    if (chip->check_only)
+        memset(word, 0, chip->lanes);
+    else
+        memcpy(word, place_word(chip, place), chip->lanes);
 }
 
 void chip_load_image(struct chip *chip, const struct program_image *image)
 {
+    if (chip->check_only)
+        return;
     for (uint32_t i = 0; i < image->segment_count; i++) {
         const struct program_segment *segment = &image->segments[i];
         if (segment->count == 0)

@@ -86,7 +86,8 @@ static bool load(struct chip *chip, struct chip_queue *queue, const struct chip_
         if (!rows[i])
             return false;
     }
-    chip->kernel->load(weights, (uint32_t)group, rows, chip->lanes);
+    if (!chip->check_only)
+        chip->kernel->load(weights, (uint32_t)group, rows, chip->lanes);
     weights->loaded |= UINT64_C(1) << group;
     weights->sums_valid = false;
     return true;
@@ -126,9 +127,10 @@ static bool multiply(struct chip *chip, struct chip_queue *queue, const struct c
         return false;
     uint64_t cycle = chip->cycle + chip->machine.mxm_result_cycles;
     size_t result = (size_t)(cycle & (CHIP_RESULTS - 1u));
-    chip->kernel->product(&plane->weights[plane->installed], activation,
-                          word->instruction.op == ISA_ABC_I8, chip->lanes,
-                          plane->results + result * chip->lanes);
+    if (!chip->check_only)
+        chip->kernel->product(&plane->weights[plane->installed], activation,
+                              word->instruction.op == ISA_ABC_I8, chip->lanes,
+                              plane->results + result * chip->lanes);
     plane->sources[result] = word;
     chip->events[cycle & (CHIP_EVENTS - 1u)] |= (uint16_t)CHIP_EVENT_RESULT(queue->plane);
     chip->results_pending++;
@@ -144,14 +146,21 @@ static void emit(struct chip *chip, struct chip_queue *queue, const struct chip_
     for (uint32_t i = 0; i < 4; i++)
         planes[i] =
             chip_emit(chip, queue, word, word->instruction.d + i, chip->machine.mxm_emit_cycles);
-    chip_lanes_split4(sums, chip->lanes, planes);
+    if (!chip->check_only)
+        chip_lanes_split4(sums, chip->lanes, planes);
 }
 
-/* out = a + b, modular. */
-static void add(const int32_t *a, const int32_t *b, uint32_t lanes, uint32_t *out)
+/* An accumulator takes or adds a result, modular; acc.out leaves the sum in out. */
+static void sum(enum isa_op op, int32_t *sums, const int32_t *result, uint32_t lanes, uint32_t *out)
 {
+    if (op == ISA_ACC_SET) {
+        memcpy(sums, result, lanes * sizeof *sums);
+        return;
+    }
     for (uint32_t lane = 0; lane < lanes; lane++)
-        out[lane] = (uint32_t)a[lane] + (uint32_t)b[lane];
+        out[lane] = (uint32_t)sums[lane] + (uint32_t)result[lane];
+    if (op == ISA_ACC_ADD)
+        memcpy(sums, out, lanes * sizeof *sums);
 }
 
 static bool accumulate(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
@@ -165,7 +174,8 @@ static bool accumulate(struct chip *chip, struct chip_queue *queue, const struct
                           "no result arrives this cycle");
     chip->arrived &= ~(1u << queue->plane);
     if (op == ISA_ACC_PASS) {
-        memcpy(chip->work_d, result, chip->lanes * sizeof *result);
+        if (!chip->check_only)
+            memcpy(chip->work_d, result, chip->lanes * sizeof *result);
         emit(chip, queue, word, chip->work_d);
         return true;
     }
@@ -180,14 +190,9 @@ static bool accumulate(struct chip *chip, struct chip_queue *queue, const struct
                           "accumulator %lld is %s", (long long)index,
                           plane->full[index] ? "full" : "empty");
     plane->full[index] = op != ISA_ACC_OUT;
-    if (op == ISA_ACC_SET) {
-        memcpy(sums, result, chip->lanes * sizeof *sums);
-        return true;
-    }
-    add(sums, result, chip->lanes, chip->work_d);
-    if (op == ISA_ACC_ADD)
-        memcpy(sums, chip->work_d, chip->lanes * sizeof *sums);
-    else
+    if (!chip->check_only)
+        sum(op, sums, result, chip->lanes, chip->work_d);
+    if (op == ISA_ACC_OUT)
         emit(chip, queue, word, chip->work_d);
     return true;
 }

@@ -12,6 +12,8 @@ static bool permute(struct chip *chip, struct chip_queue *queue, const struct ch
     if (!high)
         return false;
     uint8_t *out = chip_emit(chip, queue, word, instruction->d, chip->machine.sxm_permute_cycles);
+    if (chip->check_only)
+        return true;
     uint64_t taken[MACHINE_LANES_MAX / 64u] = {0};
     for (uint32_t lane = 0; lane < chip->lanes; lane++) {
         uint32_t from = (uint32_t)low[lane] | (uint32_t)high[lane] << 8;
@@ -37,6 +39,8 @@ static bool distribute(struct chip *chip, struct chip_queue *queue, const struct
         return false;
     uint8_t *out =
         chip_emit(chip, queue, word, instruction->d, chip->machine.sxm_distribute_cycles);
+    if (chip->check_only)
+        return true;
     for (uint32_t lane = 0; lane < chip->lanes; lane++) {
         uint32_t from = map[lane];
         if (from == UINT8_MAX)
@@ -67,7 +71,8 @@ static bool transpose(struct chip *chip, struct chip_queue *queue, const struct 
     for (uint32_t i = 0; i < 16; i++)
         out[i] =
             chip_emit(chip, queue, word, instruction->d + i, chip->machine.sxm_transpose_cycles);
-    chip_lanes_transpose(in, out, chip->lanes);
+    if (!chip->check_only)
+        chip_lanes_transpose(in, out, chip->lanes);
     return true;
 }
 

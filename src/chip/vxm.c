@@ -136,6 +136,8 @@ static bool read_group(struct chip *chip, struct chip_queue *queue, const struct
         if (!planes[i])
             return false;
     }
+    if (chip->check_only)
+        return true;
     const uint8_t *restrict low = planes[0];
     const uint8_t *restrict high = planes[1];
     if (width == 4)
@@ -155,6 +157,8 @@ static void write_group(struct chip *chip, struct chip_queue *queue, const struc
     uint8_t *planes[4] = {NULL, NULL, NULL, NULL};
     for (uint32_t i = 0; i < word->d_width; i++)
         planes[i] = chip_emit(chip, queue, word, word->instruction.d + i, chip->machine.vxm_cycles);
+    if (chip->check_only)
+        return;
     if (word->d_width == 4) {
         chip_lanes_split4(in, chip->lanes, planes);
         return;
@@ -166,6 +170,14 @@ static void write_group(struct chip *chip, struct chip_queue *queue, const struc
     }
 }
 
+static void compute(struct chip *chip, enum isa_op op, uint32_t imm)
+{
+    if (op == ISA_FMA_F32_IMM)
+        chip->kernel->fma(chip->work_a, imm, chip->work_b, chip->lanes, chip->work_d);
+    else
+        operate(op, imm, chip->work_a, chip->work_b, chip->work_d, chip->lanes);
+}
+
 bool chip_vxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
 {
     const struct isa_instruction *instruction = &word->instruction;
@@ -174,11 +186,8 @@ bool chip_vxm_issue(struct chip *chip, struct chip_queue *queue, const struct ch
     if (word->b_width &&
         !read_group(chip, queue, word, instruction->b, word->b_width, chip->work_b))
         return false;
-    enum isa_op op = (enum isa_op)instruction->op;
-    if (op == ISA_FMA_F32_IMM)
-        chip->kernel->fma(chip->work_a, instruction->imm, chip->work_b, chip->lanes, chip->work_d);
-    else
-        operate(op, instruction->imm, chip->work_a, chip->work_b, chip->work_d, chip->lanes);
+    if (!chip->check_only)
+        compute(chip, (enum isa_op)instruction->op, instruction->imm);
     write_group(chip, queue, word, chip->work_d);
     return true;
 }
