@@ -1,6 +1,6 @@
 /*
  * takt: an open LPU. A model file is compiled to programs for a deterministic tensor-streaming chip
- * and run on a cycle-exact machine, or by the naive reference, with the same bits.
+ * and run on a cycle-exact machine, on this CPU, or by the naive reference, with the same bits.
  *
  * Part one, for everyone: engine (a loaded model) and session (one timeline of tokens).
  * Part two, for people who work on the machine: assemble, disassemble, execute, manuals.
@@ -22,15 +22,34 @@
 
 /* ---- part one: engine and session ------------------------------------------------------------ */
 
-enum takt_target { TAKT_TARGET_CHIP, TAKT_TARGET_REFERENCE };
+enum takt_target {
+    TAKT_TARGET_CHIP,
+    TAKT_TARGET_REFERENCE,
+    TAKT_TARGET_NATIVE, /* this CPU, as fast as it goes */
+    TAKT_TARGET_BOTH,   /* chip and native side by side; FAULT at the first bit that differs */
+};
 
 struct takt_engine_options {
     const char *model_path;   /* GGUF */
     const char *machine_path; /* machine file; NULL = tsp1 */
     enum takt_target target;
     uint32_t context; /* most tokens a session holds; 0 = the model's own, at most 4096 */
-    uint32_t chunk;   /* prefill chunk, tokens; 0 = 16 */
+    uint32_t chunk;   /* most tokens of a session in one step; 0 = 16, native 512 */
+
+    /* Of the native target. None of these changes a bit of any result. */
+    uint32_t threads;  /* 0 = a thread for each physical core */
+    uint32_t sessions; /* most sessions open at once: their memory is laid out now; 0 = 8 */
+    uint32_t batch;    /* most tokens in one pass, over all its sessions; 0 = 512 or the chunk */
+    const char *cpu;   /* kernels: a name of takt_cpu_level; NULL = the best this CPU has */
+    bool cycles; /* compile in the background, so that takt_generate knows the chip's cycles */
+    /* Called while weights are packed, with bytes done and total; may be NULL. */
+    void (*on_load)(void *user, uint64_t done, uint64_t total);
+    void *user;
 };
+
+/* Levels of kernels built in, the plainest first: "scalar", ... NULL beyond the last. *usable: this
+ * CPU has what the level needs. */
+const char *takt_cpu_level(size_t index, bool *usable);
 
 struct takt_engine;
 struct takt_session;
@@ -55,10 +74,11 @@ struct takt_step {
     bool prefill;
     uint32_t tokens;          /* tokens in it */
     uint32_t context;         /* the program's context bucket */
-    uint64_t cycles_compiled; /* 0 on the reference */
-    uint64_t cycles_executed; /* 0 on the reference */
+    uint64_t cycles_compiled; /* 0 where no program is known: reference, native */
+    uint64_t cycles_executed; /* 0 unless the chip ran it */
 };
 
+/* LIMIT when as many sessions are open as the engine has room for. */
 enum takt_status takt_session_open(struct takt_session **session, struct takt_engine *engine,
                                    struct takt_error *error);
 void takt_session_close(struct takt_session *session);
@@ -67,10 +87,32 @@ void takt_session_close(struct takt_session *session);
 enum takt_status takt_session_extend(struct takt_session *session, const uint32_t *tokens,
                                      size_t count, float *logits, float *all_logits,
                                      struct takt_error *error);
+
+/* One session's part of a batch. */
+struct takt_batch_item {
+    struct takt_session *session;
+    const uint32_t *tokens;
+    size_t count;  /* at least 1 */
+    float *logits; /* NULL, or [vocab] of the last token */
+};
+/* Extends several sessions of one engine at once, each by its own tokens: the same bits as one by
+ * one. Native shares each read of the weights among them; chip and reference take them in turn. A
+ * session may appear once. When an item is refused (USAGE, CONTEXT) nothing is run. */
+enum takt_status takt_extend_batch(struct takt_engine *engine, const struct takt_batch_item *items,
+                                   size_t count, struct takt_error *error);
+/* Forgets the tokens from `length` on, and the steps that ran them; USAGE when there are fewer. */
+enum takt_status takt_session_truncate(struct takt_session *session, size_t length,
+                                       struct takt_error *error);
+/* Makes `to` hold the first `length` tokens of `from`, a session of the same engine, in place of
+ * what it held. Native copies its cache; chip and reference run the tokens again. */
+enum takt_status takt_session_copy_prefix(struct takt_session *to, const struct takt_session *from,
+                                          size_t length, struct takt_error *error);
+/* The tokens held, [takt_session_length]. */
+const uint32_t *takt_session_tokens(const struct takt_session *session);
 size_t takt_session_steps(const struct takt_session *session, const struct takt_step **steps);
 size_t takt_session_length(const struct takt_session *session); /* tokens so far */
-/* SHA-256, hex, over the hashes of the programs this session ran, in order of first use; "" on the
- * reference. */
+/* SHA-256, hex, over the hashes of the programs this session ran, in order of first use; "" where
+ * none ran. */
 void takt_session_program_hash(const struct takt_session *session, char hex[65]);
 
 struct takt_sampling {

@@ -68,6 +68,7 @@ extern const struct cli_command cli_run, cli_tokenize, cli_detokenize, cli_asm, 
 int cli_parse(const struct cli_command *command, int argc, char **argv, void *settings,
               struct cli_arguments *arguments);
 void cli_help(const struct cli_command *command);
+const char *cli_target_name(enum takt_target target);
 /* Prints "takt COMMAND: message" and returns the exit code that suits the status. */
 int cli_fail(const struct cli_command *command, const struct takt_error *error);
 int cli_usage(const struct cli_command *command, const char *format, ...)

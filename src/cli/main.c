@@ -115,7 +115,7 @@ static void print_completion(void)
     printf("\"\n"
            "    elif [ \"${word:0:1}\" != - ]; then\n"
            "        case ${COMP_WORDS[COMP_CWORD - 1]} in\n"
-           "        --target) words=\"chip reference\" ;;\n"
+           "        --target) words=\"native chip both reference\" ;;\n"
            "        --type) words=\"");
     for (size_t i = 0; i < TAKT_SYNTH_TYPES; i++) {
         printf("%s%s", i > 0 ? " " : "", takt_synth_type(i));

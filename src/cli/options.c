@@ -101,11 +101,33 @@ static const struct cli_option *find_option(const struct cli_command *command, c
     return NULL;
 }
 
+static const char *const targets[] = {[TAKT_TARGET_CHIP] = "chip",
+                                      [TAKT_TARGET_REFERENCE] = "reference",
+                                      [TAKT_TARGET_NATIVE] = "native",
+                                      [TAKT_TARGET_BOTH] = "both"};
+
+const char *cli_target_name(enum takt_target target)
+{
+    return targets[target];
+}
+
+static bool cli_target(const char *name, enum takt_target *target)
+{
+    for (size_t i = 0; i < BASE_COUNT(targets); i++) {
+        if (strcmp(name, targets[i]) == 0) {
+            *target = (enum takt_target)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static int wrong_value(const struct cli_command *command, const struct cli_option *option,
                        const char *value)
 {
     if (option->kind == CLI_TARGET) {
-        return cli_usage(command, "%s %s: chip or reference is expected", option->name, value);
+        return cli_usage(command, "%s %s: native, chip, both or reference is expected",
+                         option->name, value);
     }
     return cli_usage(command, "%s %s: a%s number from %.15g to %.15g is expected", option->name,
                      value, option->kind == CLI_F32 ? "" : " whole", option->minimum,
@@ -122,10 +144,8 @@ static int store_value(const struct cli_command *command, const struct cli_optio
     if (option->kind == CLI_TEXT) {
         memcpy(place, &value, sizeof value);
     } else if (option->kind == CLI_TARGET) {
-        enum takt_target target = TAKT_TARGET_CHIP;
-        if (strcmp(value, "reference") == 0) {
-            target = TAKT_TARGET_REFERENCE;
-        } else if (strcmp(value, "chip") != 0) {
+        enum takt_target target;
+        if (!cli_target(value, &target)) {
             return wrong_value(command, option, value);
         }
         memcpy(place, &target, sizeof target);

@@ -115,7 +115,6 @@ static json_t *json_sampling(const struct settings *settings)
 static void print_json(const struct settings *settings, const struct takt_model_info *info,
                        const struct takt_result *result)
 {
-    const bool chip = settings->target == TAKT_TARGET_CHIP;
     json_t *object = json_object();
     json_t *machine = json_object();
     json_object_set_new(object, "text", cli_json_text(result->text, strlen(result->text)));
@@ -125,7 +124,7 @@ static void print_json(const struct settings *settings, const struct takt_model_
     json_object_set_new(object, "finish", json_string(result->finish));
     json_object_set_new(object, "logits_digest", json_string(result->logits_digest));
     json_object_set_new(object, "steps", json_steps(result));
-    json_object_set_new(object, "target", json_string(chip ? "chip" : "reference"));
+    json_object_set_new(object, "target", json_string(cli_target_name(settings->target)));
     json_object_set_new(object, "model", json_model(info));
     json_object_set_new(machine, "name", cli_json_text(info->machine, strlen(info->machine)));
     json_object_set_new(machine, "clock_hz", json_real(info->clock_hz));
@@ -233,7 +232,8 @@ static const struct cli_option options[] = {
      "tokens the context holds (the model's own, at most 4096)"},
     {"--chunk", NULL, "M", CLI_U32, AT(chunk), 1, 256, "tokens of a prefill step (16)"},
     {"--target", NULL, "NAME", CLI_TARGET, AT(target), 0, 0,
-     "chip, the cycle-exact machine (default), or reference, the plain interpreter"},
+     "chip, the cycle-exact machine (default); native, this CPU; both, compared bit for bit; or\n"
+     "                      reference, the plain interpreter"},
     {"--machine", NULL, "FILE", CLI_TEXT, AT(machine), 0, 0, "a machine file; tsp1 otherwise"},
     {"--all-logits", NULL, NULL, CLI_FLAG, AT(all_logits), 0, 0,
      "logits_digest covers every prompt position too"},

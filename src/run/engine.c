@@ -3,26 +3,45 @@
 
 #include <stdlib.h>
 
+static enum takt_status check_size(const struct takt_engine_options *options, const char *what,
+                                   uint32_t value, uint32_t most, struct takt_error *error)
+{
+    if (value > most) {
+        return base_fail(error, TAKT_LIMIT, "%s: %s of %u is more than takt holds; at most %u",
+                         options->model_path, what, value, most);
+    }
+    return TAKT_OK;
+}
+
 static enum takt_status choose_sizes(struct takt_engine *engine,
                                      const struct takt_engine_options *options,
                                      struct takt_error *error)
 {
+    const bool native = engine->target == TAKT_TARGET_NATIVE;
+    const uint32_t chunk_max = native ? RUN_NATIVE_CHUNK_MAX : RUN_CHUNK_MAX;
     const uint32_t trained = engine->model->context;
     const uint32_t fallback = BASE_MIN(trained, RUN_CONTEXT_DEFAULT_MAX);
     engine->context = options->context > 0 ? options->context : BASE_MAX(fallback, 1);
-    if (engine->context > RUN_CONTEXT_MAX) {
-        return base_fail(error, TAKT_LIMIT,
-                         "%s: a context of %u tokens is more than takt holds; at most %u",
-                         options->model_path, engine->context, RUN_CONTEXT_MAX);
+    engine->chunk = options->chunk > 0 ? options->chunk
+                    : native           ? RUN_NATIVE_CHUNK_DEFAULT
+                                       : RUN_CHUNK_DEFAULT;
+    engine->sessions = options->sessions > 0 ? options->sessions : RUN_SESSIONS_DEFAULT;
+    engine->batch =
+        options->batch > 0 ? options->batch : BASE_MAX(RUN_NATIVE_CHUNK_DEFAULT, engine->chunk);
+    enum takt_status status =
+        check_size(options, "a context", engine->context, RUN_CONTEXT_MAX, error);
+    if (status == TAKT_OK) {
+        status = check_size(options, "a prefill chunk", engine->chunk, chunk_max, error);
     }
-    engine->chunk = options->chunk > 0 ? options->chunk : RUN_CHUNK_DEFAULT;
-    if (engine->chunk > RUN_CHUNK_MAX) {
-        return base_fail(error, TAKT_LIMIT,
-                         "%s: a prefill chunk of %u tokens is too large; at most %u",
-                         options->model_path, engine->chunk, RUN_CHUNK_MAX);
+    if (status == TAKT_OK) {
+        status = check_size(options, "a batch", engine->batch, RUN_NATIVE_CHUNK_MAX, error);
+    }
+    if (status == TAKT_OK) {
+        status =
+            check_size(options, "a number of sessions", engine->sessions, RUN_SESSIONS_MAX, error);
     }
     engine->chunk = BASE_MIN(engine->chunk, engine->context);
-    return TAKT_OK;
+    return status;
 }
 
 static enum takt_status open_parts(struct takt_engine *engine,
@@ -45,6 +64,10 @@ static enum takt_status open_parts(struct takt_engine *engine,
     if (status != TAKT_OK) {
         return status;
     }
+    engine->slots = calloc(engine->sessions, sizeof *engine->slots);
+    if (!engine->slots) {
+        return base_fail(error, TAKT_MEMORY, "%s: no memory for an engine", options->model_path);
+    }
     status = base_arena_create(&engine->arena, graph_arena_bytes(engine->model), error);
     if (status != TAKT_OK) {
         return status;
@@ -63,6 +86,10 @@ enum takt_status takt_engine_open(struct takt_engine **engine,
     *engine = NULL;
     if (!options->model_path) {
         return base_fail(error, TAKT_USAGE, "no model file was named");
+    }
+    if (options->target == TAKT_TARGET_BOTH) {
+        return base_fail(error, TAKT_UNSUPPORTED, "%s: target both is not there yet; use one",
+                         options->model_path);
     }
     struct takt_engine *opened = calloc(1, sizeof *opened);
     if (!opened) {
@@ -91,6 +118,7 @@ void takt_engine_close(struct takt_engine *engine)
     if (engine->model) {
         model_close(engine->model);
     }
+    free(engine->slots);
     free(engine);
 }
 
@@ -155,4 +183,10 @@ enum takt_status takt_compile_to_assembly(struct takt_engine *engine, uint32_t c
     program_disassemble(entry->program, compile_plan_image(engine->plan), &out);
     *text = out.data;
     return TAKT_OK;
+}
+
+const char *takt_cpu_level(size_t index, bool *usable)
+{
+    *usable = index == 0;
+    return index == 0 ? "scalar" : NULL;
 }

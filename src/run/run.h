@@ -26,6 +26,10 @@
 #define RUN_CONTEXT_MAX 1048576u
 #define RUN_CHUNK_DEFAULT 16u
 #define RUN_CHUNK_MAX 256u
+#define RUN_NATIVE_CHUNK_DEFAULT 512u
+#define RUN_NATIVE_CHUNK_MAX 4096u
+#define RUN_SESSIONS_DEFAULT 8u
+#define RUN_SESSIONS_MAX 1024u
 
 /* A compiled program with its decoded text, and its inputs found by name. */
 struct run_program {
@@ -52,7 +56,9 @@ struct takt_engine {
     struct graph graph;
     enum takt_target target;
     uint32_t context, chunk;
-    struct compile_plan *plan; /* NULL on the reference until something is compiled */
+    uint32_t sessions, batch;  /* most sessions open; most tokens in a native pass */
+    bool *slots;               /* [sessions]: taken */
+    struct compile_plan *plan; /* NULL without a chip, until something is compiled */
     struct run_programs programs;
 };
 
@@ -66,9 +72,11 @@ struct run_staging {
 
 struct takt_session {
     struct takt_engine *engine;
+    uint32_t slot;               /* of the engine's sessions; UINT32_MAX: none yet */
     struct chip *chip;           /* chip target */
     struct reference *reference; /* reference target */
     uint32_t length;             /* positions in the cache */
+    uint32_t *tokens;            /* [context]: those held */
     struct takt_step *steps;     /* room for one a position */
     size_t step_count;
     const struct run_program **used; /* programs in order of first use */

@@ -2,6 +2,7 @@
 #include "run/run.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static enum takt_status no_memory(struct takt_error *error, const struct takt_engine *engine)
 {
@@ -12,7 +13,7 @@ static enum takt_status no_memory(struct takt_error *error, const struct takt_en
 static enum takt_status open_target(struct takt_session *session, struct takt_error *error)
 {
     struct takt_engine *engine = session->engine;
-    if (engine->target == TAKT_TARGET_REFERENCE) {
+    if (engine->target != TAKT_TARGET_CHIP) {
         session->reference_logits =
             calloc((size_t)engine->chunk * engine->graph.vocab, sizeof(float));
         if (!session->reference_logits) {
@@ -32,6 +33,23 @@ static enum takt_status open_target(struct takt_session *session, struct takt_er
     return status;
 }
 
+/* A place among the engine's sessions. */
+static enum takt_status take_slot(struct takt_session *session, struct takt_error *error)
+{
+    const struct takt_engine *engine = session->engine;
+    for (uint32_t i = 0; i < engine->sessions; i++) {
+        if (!engine->slots[i]) {
+            engine->slots[i] = true;
+            session->slot = i;
+            return TAKT_OK;
+        }
+    }
+    return base_fail(error, TAKT_LIMIT,
+                     "%s: all %u sessions of the engine are open; close one or open the engine "
+                     "with room for more",
+                     engine->model->path, engine->sessions);
+}
+
 enum takt_status takt_session_open(struct takt_session **session, struct takt_engine *engine,
                                    struct takt_error *error)
 {
@@ -41,9 +59,14 @@ enum takt_status takt_session_open(struct takt_session **session, struct takt_en
         return no_memory(error, engine);
     }
     opened->engine = engine;
+    opened->slot = UINT32_MAX;
     opened->steps = calloc(engine->context, sizeof *opened->steps);
-    const enum takt_status status =
-        opened->steps ? open_target(opened, error) : no_memory(error, engine);
+    opened->tokens = calloc(engine->context, sizeof *opened->tokens);
+    enum takt_status status =
+        opened->steps && opened->tokens ? take_slot(opened, error) : no_memory(error, engine);
+    if (status == TAKT_OK) {
+        status = open_target(opened, error);
+    }
     if (status != TAKT_OK) {
         takt_session_close(opened);
         return status;
@@ -66,6 +89,10 @@ void takt_session_close(struct takt_session *session)
     free(session->staging.elements);
     free(session->used);
     free(session->steps);
+    free(session->tokens);
+    if (session->slot != UINT32_MAX) {
+        session->engine->slots[session->slot] = false;
+    }
     free(session);
 }
 
@@ -160,6 +187,7 @@ static enum takt_status one_step(struct takt_session *session, const uint32_t *t
     }
     BASE_ASSERT(session->step_count < session->engine->context);
     session->steps[session->step_count++] = record;
+    memcpy(session->tokens + session->length, tokens, count * sizeof *tokens);
     session->length += count;
     return TAKT_OK;
 }
@@ -214,6 +242,93 @@ enum takt_status takt_session_extend(struct takt_session *session, const uint32_
 {
     return run_session_extend(session, tokens, count, count > 1 || session->length == 0, logits,
                               all_logits, error);
+}
+
+static enum takt_status check_item(const struct takt_engine *engine,
+                                   const struct takt_batch_item *items, size_t at,
+                                   struct takt_error *error)
+{
+    const struct takt_batch_item *item = &items[at];
+    if (item->session->engine != engine || item->count == 0) {
+        return base_fail(error, TAKT_USAGE, "%s: item %zu of a batch is %s", engine->model->path,
+                         at, item->count == 0 ? "empty" : "a session of another engine");
+    }
+    for (size_t i = 0; i < at; i++) {
+        if (items[i].session == item->session) {
+            return base_fail(error, TAKT_USAGE, "%s: items %zu and %zu of a batch are one session",
+                             engine->model->path, i, at);
+        }
+    }
+    return check_tokens(item->session, item->tokens, item->count, error);
+}
+
+enum takt_status takt_extend_batch(struct takt_engine *engine, const struct takt_batch_item *items,
+                                   size_t count, struct takt_error *error)
+{
+    enum takt_status status = TAKT_OK;
+    for (size_t i = 0; i < count && status == TAKT_OK; i++) {
+        status = check_item(engine, items, i, error);
+    }
+    for (size_t i = 0; i < count && status == TAKT_OK; i++) {
+        status = takt_session_extend(items[i].session, items[i].tokens, items[i].count,
+                                     items[i].logits, NULL, error);
+    }
+    return status;
+}
+
+/* Positions from `length` on are masked, and overwritten when they are reached again. */
+static void truncate_to(struct takt_session *session, uint32_t length)
+{
+    uint32_t end = 0;
+    size_t steps = 0;
+    while (steps < session->step_count && end + session->steps[steps].tokens <= length) {
+        end += session->steps[steps++].tokens;
+    }
+    session->step_count = steps;
+    session->length = length;
+}
+
+static enum takt_status check_length(const struct takt_session *session, size_t length,
+                                     struct takt_error *error)
+{
+    if (session->broken.status != TAKT_OK) {
+        return base_fail(error, session->broken.status, "%s", session->broken.message);
+    }
+    if (length > session->length) {
+        return base_fail(error, TAKT_USAGE, "%s: %zu tokens of a session that holds %u",
+                         session->engine->model->path, length, session->length);
+    }
+    return TAKT_OK;
+}
+
+enum takt_status takt_session_truncate(struct takt_session *session, size_t length,
+                                       struct takt_error *error)
+{
+    const enum takt_status status = check_length(session, length, error);
+    if (status == TAKT_OK) {
+        truncate_to(session, (uint32_t)length);
+    }
+    return status;
+}
+
+enum takt_status takt_session_copy_prefix(struct takt_session *to, const struct takt_session *from,
+                                          size_t length, struct takt_error *error)
+{
+    enum takt_status status = check_length(from, length, error);
+    if (status == TAKT_OK && to->engine != from->engine) {
+        status = base_fail(error, TAKT_USAGE, "%s: a prefix is copied within one engine only",
+                           from->engine->model->path);
+    }
+    if (status != TAKT_OK || to == from) {
+        return status == TAKT_OK ? takt_session_truncate(to, length, error) : status;
+    }
+    truncate_to(to, 0);
+    return run_session_extend(to, from->tokens, length, true, NULL, NULL, error);
+}
+
+const uint32_t *takt_session_tokens(const struct takt_session *session)
+{
+    return session->tokens;
 }
 
 size_t takt_session_steps(const struct takt_session *session, const struct takt_step **steps)
