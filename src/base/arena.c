@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define ARENA_ALIGN_BYTES ((size_t)64)
 #define ARENA_PAGE_BYTES ((size_t)4096)
@@ -50,6 +51,20 @@ char *base_arena_text(struct base_arena *arena, const char *text, size_t length)
     if (length != 0)
         memcpy(copy, text, length);
     return copy;
+}
+
+size_t base_arena_resident_bytes(const struct base_arena *arena)
+{
+    unsigned char flags[4096]; /* one a page */
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), window = sizeof flags * page, resident = 0;
+    for (size_t first = 0; first < arena->used_bytes; first += window) {
+        size_t left = arena->capacity_bytes - first, bytes = BASE_MIN(left, window);
+        if (mincore(arena->base + first, bytes, flags) != 0)
+            return arena->used_bytes; /* an upper bound */
+        for (size_t i = 0; i < (bytes + page - 1) / page; i++)
+            resident += (flags[i] & 1u) != 0 ? page : 0;
+    }
+    return resident;
 }
 
 void base_arena_destroy(struct base_arena *arena)

@@ -73,9 +73,9 @@ struct owned_program { /* a program and what it stands on */
     struct base_arena arena;
 };
 
-enum takt_status compile_program(struct program **program, const struct compile_plan *plan,
-                                 uint32_t chunk, uint32_t bucket, bool all_logits,
-                                 struct takt_error *error)
+static enum takt_status compile_step(struct program **program, struct compile_account *account,
+                                     const struct compile_plan *plan, uint32_t chunk,
+                                     uint32_t bucket, bool all_logits, struct takt_error *error)
 {
     struct compiler c;
     BASE_ASSERT(chunk >= 1 && chunk <= plan->chunk_max && bucket % plan->lanes == 0);
@@ -92,6 +92,9 @@ enum takt_status compile_program(struct program **program, const struct compile_
         return status;
     }
     status = run_passes(&c, MEMORY_PASSES, BASE_COUNT(MEMORY_PASSES));
+    if (status == TAKT_OK && account != NULL) {
+        status = account_open(&c, account);
+    }
     if (status == TAKT_OK) {
         status = run_passes(&c, TIME_PASSES, BASE_COUNT(TIME_PASSES));
     }
@@ -107,12 +110,42 @@ enum takt_status compile_program(struct program **program, const struct compile_
     if (status == TAKT_OK) {
         status = program_check(&owned->program, error);
     }
+    if (status == TAKT_OK && account != NULL) {
+        account_close(&c);
+        account->peak_bytes =
+            base_arena_resident_bytes(&c.arena) + base_arena_resident_bytes(&owned->arena);
+    }
     base_arena_destroy(&c.arena);
     if (status != TAKT_OK) {
         compile_program_destroy(&owned->program);
         return status;
     }
     *program = &owned->program;
+    return TAKT_OK;
+}
+
+enum takt_status compile_program(struct program **program, const struct compile_plan *plan,
+                                 uint32_t chunk, uint32_t bucket, bool all_logits,
+                                 struct takt_error *error)
+{
+    return compile_step(program, NULL, plan, chunk, bucket, all_logits, error);
+}
+
+enum takt_status compile_program_account(struct program **program, struct compile_account **account,
+                                         const struct compile_plan *plan, uint32_t chunk,
+                                         uint32_t bucket, bool all_logits, struct takt_error *error)
+{
+    *account = NULL;
+    struct compile_account *made = calloc(1, sizeof *made);
+    if (made == NULL) {
+        return base_fail(error, TAKT_MEMORY, "compile: out of memory");
+    }
+    enum takt_status status = compile_step(program, made, plan, chunk, bucket, all_logits, error);
+    if (status != TAKT_OK) {
+        compile_account_destroy(made);
+        return status;
+    }
+    *account = made;
     return TAKT_OK;
 }
 

@@ -54,4 +54,47 @@ enum takt_status compile_program(struct program **program, const struct compile_
                                  struct takt_error *error);
 void compile_program_destroy(struct program *program);
 
+/* ---- the account: where a program's instructions come from ------------------------------------
+ */
+
+#define COMPILE_NONE 0xFFFFFFFFu
+
+/* What the compiler calls a task: "gate.product"; the layer, or the number of layers for what comes
+ * after them; the tensors it reads and stores, "a b > c". */
+struct compile_task {
+    const char *name, *kind, *tensors;
+    uint32_t layer;
+};
+
+enum compile_region_kind { COMPILE_WEIGHTS, COMPILE_CONSTANTS, COMPILE_CACHE, COMPILE_TEMPORARY };
+
+/* Memory that belongs together: `words` words from `address` on in each of `slices` slices. In a
+ * region that is addressed by data any store may be what any read sees. */
+struct compile_region {
+    const char *name;
+    enum compile_region_kind kind;
+    uint32_t slice, slices, address, words;
+    bool by_data;
+};
+
+/* A placement is a task, or the part of one, that was given a cycle as a whole: its instructions
+ * keep their distances. Placements are numbered in the order in which they were made. */
+struct compile_account {
+    struct base_arena arena;
+    uint32_t task_count, placement_count, queue_count, region_count;
+    struct compile_task *tasks;
+    uint32_t *placements; /* [placement_count]: its task */
+    uint32_t *issues;     /* [queue_count]: instructions of the queue's own unit, each repetition */
+    uint32_t **origins;   /* [queue_count][issues]: the placement of each, in order */
+    struct compile_region *regions;
+    uint64_t peak_bytes; /* memory the compilation took, beside the program's image */
+};
+
+/* The same program, with its account. */
+enum takt_status compile_program_account(struct program **program, struct compile_account **account,
+                                         const struct compile_plan *plan, uint32_t chunk,
+                                         uint32_t bucket, bool all_logits,
+                                         struct takt_error *error);
+void compile_account_destroy(struct compile_account *account); /* NULL is fine */
+
 #endif

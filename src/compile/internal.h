@@ -221,6 +221,7 @@ struct compile_plan {
 
 struct issue { /* one instruction at its cycle */
     uint32_t cycle;
+    uint32_t placement; /* whose it is: account.c */
     struct isa_instruction instruction;
 };
 struct queue_issues {
@@ -257,6 +258,10 @@ struct compiler {
     struct reserve *reserve;
     struct queue_issues *queues;
     uint64_t end_cycle; /* first cycle after the last instruction */
+    struct compile_account *account; /* NULL: nobody asked */
+    uint32_t task_now;               /* index of the task being placed */
+    uint32_t placement;              /* number of the placement being made */
+    uint32_t placement_capacity;     /* of account->placements */
 };
 
 /* ---- passes, in order; each has its checker -------------------------------------------------- */
@@ -271,6 +276,14 @@ enum takt_status schedule_check(struct compiler *c);
 enum takt_status emit(struct compiler *c, struct program *program, struct base_arena *arena);
 enum takt_status emit_check(struct compiler *c, const struct program *program);
 enum takt_status bind(struct compiler *c, struct program *program, struct base_arena *arena);
+
+/* ---- the account (account.c) ------------------------------------------------------------------ */
+
+enum takt_status account_open(struct compiler *c, struct compile_account *account);
+/* The placement being made stays. Called whether or not an account is kept. */
+void account_placed(struct compiler *c);
+/* Tasks, regions and the origin of every instruction, once the queues are final. */
+void account_close(struct compiler *c);
 
 /* ---- buffers (buffer.c) ---------------------------------------------------------------------- */
 

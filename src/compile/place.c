@@ -33,7 +33,7 @@ bool place_issue(struct place *p, uint32_t queue, int64_t cycle,
         q->items = items;
         q->capacity = capacity;
     }
-    q->items[q->count++] = (struct issue){(uint32_t)cycle, *instruction};
+    q->items[q->count++] = (struct issue){(uint32_t)cycle, p->c->placement, *instruction};
     BASE_ASSERT(p->push_count < UPDATES_MAX);
     p->pushes[p->push_count++] = queue;
     return true;

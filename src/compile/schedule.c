@@ -44,6 +44,7 @@ static void commit(struct place *p, const struct task *task)
     p->push_count = 0;
     p->kernel_task = NULL; /* a part's address may come again */
     reserve_commit(p->reserve);
+    account_placed(p->c);
 }
 
 static void prepare(struct compiler *c, struct place *p)
@@ -192,6 +193,7 @@ enum takt_status schedule(struct compiler *c)
     prepare(c, &p);
     for (uint32_t i = 0; i < c->task_count; i++) {
         struct task *task = &c->tasks[i];
+        c->task_now = i;
         if (task->hemisphere == NONE || task->hemisphere == OPPOSITE) {
             uint32_t nearest = c->buffers[task->in.buffer].slice / c->machine->mem_slices;
             task->hemisphere = task->hemisphere == NONE ? nearest : 1 - nearest;
