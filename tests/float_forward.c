@@ -158,7 +158,7 @@ static void rotate(const struct model *model, uint32_t heads, uint32_t position,
 {
     for (uint32_t i = 0; i < heads * model->head_dim; i += 2) {
         double power = (double)(i % model->head_dim) / model->head_dim;
-        double angle = position * pow(model->rope_base, -power);
+        double angle = position * pow(model->ropes[0].base, -power);
         float c = (float)cos(angle);
         float s = (float)sin(angle);
         float first = x[i];

@@ -195,6 +195,48 @@ static void test_rope(void **state)
     assert_int_equal(num_bits(s), 0);
 }
 
+/* A divisor slows a pair down, a magnitude lengthens it; both exactly 1 change no bit. */
+static void test_rope_scaled(void **state)
+{
+    (void)state;
+    float c, s, cosine, sine;
+    for (uint32_t pair = 0; pair < 32; pair++) {
+        num_rope(500000.0, 64, pair, 1000, &c, &s);
+        num_rope_scaled(500000.0, 64, pair, 1.0, 1.0, 1000, &cosine, &sine);
+        assert_true(c == cosine && s == sine);
+        num_rope_scaled(500000.0, 64, pair, 8.0, 1.5, 8000, &cosine, &sine);
+        assert_true(fabsf(cosine - 1.5f * c) <= 0x1p-22f && fabsf(sine - 1.5f * s) <= 0x1p-22f);
+    }
+}
+
+static void test_gelu(void **state)
+{
+    (void)state;
+    double worst = 0.0;
+    for (int i = -200000; i <= 200000; i++) {
+        float x = (float)i * 1e-4f;
+        double inner = 0.7978845608028654 * ((double)x + 0.044715 * (double)x * x * x);
+        double exact = 0.5 * x * (1.0 + tanh(inner));
+        worst = fmax(worst, fabs(num_gelu(x) - exact) / (fabs(exact) + 1e-3));
+    }
+    assert_true(worst < 2e-6);
+    assert_true(num_gelu(0.0f) == 0.0f && num_gelu(100.0f) == 100.0f);
+    assert_true(num_gelu(1e30f) == 1e30f && num_gelu(-1e30f) == 0.0f);
+}
+
+static void test_softcap(void **state)
+{
+    (void)state;
+    float previous = -50.0f;
+    for (int i = -300000; i <= 300000; i++) {
+        float x = (float)i * 1e-3f, y = num_softcap(x, 50.0f);
+        assert_true(fabs(y - 50.0 * tanh(x / 50.0)) <= 50.0 * 0x1p-22);
+        assert_true(y >= previous);
+        previous = y;
+    }
+    assert_true(num_softcap(1e30f, 30.0f) == 30.0f && num_softcap(-1e30f, 30.0f) == -30.0f);
+}
+
 static void test_activations(void **state)
 {
     (void)state;
@@ -312,6 +354,11 @@ static void test_fixed_bits(void **state)
         num_rope(10000.0, 64, i % 32, i * 20u, &c, &s);
         feed(digest, num_bits(c));
         feed(digest, num_bits(s));
+        num_rope_scaled(500000.0, 128, i % 64, 1.0 + i % 8, 1.19, i * 20u, &c, &s);
+        feed(digest, num_bits(c));
+        feed(digest, num_bits(s));
+        feed(digest, num_bits(num_gelu(20.0f * base_random_f32(6, 0, i) - 10.0f)));
+        feed(digest, num_bits(num_softcap(200.0f * base_random_f32(7, 0, i) - 100.0f, 30.0f)));
     }
     float weights[320];
     int8_t q[320];
@@ -326,12 +373,14 @@ static void test_fixed_bits(void **state)
     char hex[65];
     base_digest_hex(digest, hex);
     base_digest_destroy(digest);
-    assert_string_equal(hex, "9fb97c86aca4df5fa162d149c8bae3ebe2321dd330235d65332e8d54a8499390");
+    assert_string_equal(hex, "fe80db17381eddad9473abd233da73a54ab7fbace1a6a20fc1acf3a9df3d0f85");
 }
 
 TEST_GROUP(num, cmocka_unit_test(test_bits), cmocka_unit_test(test_halves),
            cmocka_unit_test(test_narrowing), cmocka_unit_test(test_conversions),
            cmocka_unit_test(test_exp), cmocka_unit_test(test_exp_edges),
            cmocka_unit_test(test_rsqrt), cmocka_unit_test(test_rope),
-           cmocka_unit_test(test_activations), cmocka_unit_test(test_codes),
-           cmocka_unit_test(test_channels), cmocka_unit_test(test_fixed_bits));
+           cmocka_unit_test(test_rope_scaled), cmocka_unit_test(test_gelu),
+           cmocka_unit_test(test_softcap), cmocka_unit_test(test_activations),
+           cmocka_unit_test(test_codes), cmocka_unit_test(test_channels),
+           cmocka_unit_test(test_fixed_bits));

@@ -311,7 +311,10 @@ static uint32_t lower_op(struct lowering *w, uint32_t index)
     case GRAPH_ROPE: lower_rope(w, op); break;
     case GRAPH_ATTENTION: lower_attention_op(w, op); break;
     case GRAPH_SWIGLU: /* part of the products before it */
-    case GRAPH_ADD: BASE_ASSERT(false); break;
+    case GRAPH_ADD:
+    case GRAPH_NORM: /* plan.c refuses these */
+    case GRAPH_GEGLU:
+    case GRAPH_SOFTCAP: BASE_ASSERT(false); break;
     }
     return 1;
 }

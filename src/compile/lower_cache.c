@@ -220,8 +220,7 @@ void attention_scales(struct attention *a, uint32_t scales[2])
             uint16_t u = lower_bound(c, build_input(c, codes, 1));
             u = build_op(c, ISA_MUL_F32_IMM, u, REF_NONE, num_bits(1.0f / 127.0f));
             if (i == 0) {
-                float factor = num_rsqrt((float)c->graph->head_dim);
-                u = build_op(c, ISA_MUL_F32_IMM, u, REF_NONE, num_bits(factor));
+                u = build_op(c, ISA_MUL_F32_IMM, u, REF_NONE, num_bits(c->graph->score_scale));
             }
             build_output(c, u, out);
         }

@@ -384,13 +384,56 @@ static enum takt_status plan_limits(const struct compile_plan *plan, struct takt
     return TAKT_OK;
 }
 
+/* What an operation asks for that no lowering has yet; NULL = nothing. */
+static const char *beyond_lowering(const struct compile_plan *plan, const struct graph_op *op)
+{
+    switch (op->kind) {
+    case GRAPH_NORM: return op->heads > 1 ? "norms of heads" : "norms after a product";
+    case GRAPH_GEGLU: return "a GELU gate";
+    case GRAPH_SOFTCAP: return "capped logits";
+    default: break;
+    }
+    for (uint32_t i = 0; i < op->output_count; i++) {
+        if (op->matrices[i] != NULL && op->matrices[i]->bias != NULL) {
+            return "biases";
+        }
+    }
+    if (op->kind == GRAPH_ATTENTION && op->window != 0 && op->window < plan->context) {
+        return "sliding windows shorter than the context";
+    }
+    return NULL;
+}
+
+static enum takt_status plan_operations(const struct compile_plan *plan, struct takt_error *error)
+{
+    const struct graph *graph = plan->graph;
+    const char *what = graph->score_cap > 0.0f ? "capped scores" : NULL;
+    if (graph->rope_count > 1) {
+        what = "two tables of rotary angles";
+    }
+    for (uint32_t i = 0; what == NULL && i < graph->op_count; i++) {
+        what = beyond_lowering(plan, &graph->ops[i]);
+    }
+    if (what != NULL) {
+        return base_fail(error, TAKT_UNSUPPORTED,
+                         "compile: %s: the model has %s, which this version does not lower to the "
+                         "chip; use --target reference",
+                         graph->model->path, what);
+    }
+    return TAKT_OK;
+}
+
 enum takt_status plan_build(struct compile_plan *plan, struct takt_error *error)
 {
+    enum takt_status status = plan_operations(plan, error);
+    if (status != TAKT_OK) {
+        return status;
+    }
     plan->lanes = machine_lanes(&plan->machine);
     plan->superlanes = plan->machine.superlanes;
     plan->context_tiles = (plan->context + plan->lanes - 1) / plan->lanes;
     plan_slices(plan);
-    enum takt_status status = plan_heads(plan, error);
+    status = plan_heads(plan, error);
     if (status != TAKT_OK) {
         return status;
     }

@@ -1,24 +1,24 @@
 /*
- * From a model to the operations of one step: checks the weights, quantises them, and lists what is
- * computed in order. Shapes were checked when the file was opened; here they are relied upon.
+ * From a model to the operations of one step: lists what is computed in order, then has the weights
+ * read, checked and quantised. Shapes were checked when the file was opened; here they are relied
+ * upon.
  */
 #include "graph/graph.h"
 
 #include <stdio.h>
 
+#include "graph/weights.h"
 #include "num/num.h"
 
-enum { OPS_A_LAYER = 10, TENSORS_A_LAYER = 14, MATRICES_A_LAYER = 7 };
-
-/* The longest contraction whose int32 sums cannot overflow: |weight| <= 127, byte <= 255. */
-#define CONTRACTION_MAX (INT32_MAX / (127 * 255))
+enum { OPS_A_LAYER = 14, TENSORS_A_LAYER = 18 };
 
 struct builder {
     const struct model *model;
     struct base_arena *arena;
     struct graph *graph;
     struct takt_error *error;
-    float *row; /* one dequantised row, the widest tensor's */
+    struct weights weights;
+    uint32_t layer;
 };
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -28,133 +28,43 @@ static size_t aligned(size_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
-static size_t matrix_bytes(const struct model_tensor *tensor)
+static uint32_t op_room(const struct model *model)
 {
-    return aligned(sizeof(struct graph_matrix)) + aligned((size_t)tensor->rows * tensor->columns) +
-           aligned(tensor->rows * sizeof(float));
+    return 3 + OPS_A_LAYER * model->layers;
 }
 
-static uint32_t widest_row(const struct model *model)
+static uint32_t tensor_room(const struct model *model)
 {
-    uint32_t widest = BASE_MAX(model->width, model->ffn);
-    return BASE_MAX(widest, model->heads * model->head_dim);
-}
-
-static uint32_t op_total(const struct model *model)
-{
-    return 2 + OPS_A_LAYER * model->layers;
-}
-
-static uint32_t tensor_total(const struct model *model)
-{
-    return 2 + TENSORS_A_LAYER * model->layers;
+    return 3 + TENSORS_A_LAYER * model->layers;
 }
 
 size_t graph_arena_bytes(const struct model *model)
 {
-    size_t gain = aligned(model->width * sizeof(float));
-    size_t bytes = aligned(op_total(model) * sizeof(struct graph_op)) +
-                   aligned(tensor_total(model) * sizeof(struct graph_tensor)) +
-                   aligned(widest_row(model) * sizeof(float)) + gain +
-                   matrix_bytes(model->tied ? &model->embedding : &model->output);
-    for (uint32_t i = 0; i < model->layers; i++) {
-        const struct model_layer *layer = &model->layer[i];
-        const struct model_tensor *matrices[MATRICES_A_LAYER] = {
-            &layer->q, &layer->k, &layer->v, &layer->o, &layer->gate, &layer->up, &layer->down};
-        for (uint32_t j = 0; j < MATRICES_A_LAYER; j++)
-            bytes += matrix_bytes(matrices[j]);
-        bytes += 2 * gain;
-    }
-    return bytes;
-}
-
-/* ---- weights --------------------------------------------------------------------------------- */
-
-/* Dequantises row r into the builder's row, or to `out`; a NaN or an infinity is a damaged file. */
-static enum takt_status read_row(struct builder *b, const struct model_tensor *tensor, uint32_t r,
-                                 float *out)
-{
-    model_row(tensor, r, out);
-    for (uint32_t c = 0; c < tensor->columns; c++)
-        if (num_exponent(out[c]) == 255)
-            return base_fail(b->error, TAKT_FORMAT,
-                             "%s: tensor %s, row %u, column %u is %s; the file is damaged or was "
-                             "converted wrongly, convert it again",
-                             b->model->path, tensor->name, r, c,
-                             out[c] != out[c] ? "NaN" : "infinite");
-    return TAKT_OK;
-}
-
-static enum takt_status build_matrix(struct builder *b, const struct model_tensor *tensor,
-                                     const struct graph_matrix **out)
-{
-    uint32_t inputs = tensor->columns;
-    uint32_t outputs = tensor->rows;
-    BASE_ASSERT(inputs <= widest_row(b->model));
-    if (inputs > CONTRACTION_MAX)
-        return base_fail(
-            b->error, TAKT_LIMIT,
-            "%s: tensor %s contracts over %u inputs; exact 32-bit sums hold %d at most, "
-            "use a narrower model",
-            b->model->path, tensor->name, inputs, CONTRACTION_MAX);
-    struct graph_matrix *matrix = BASE_NEW(b->arena, struct graph_matrix, 1);
-    int8_t *weights = BASE_NEW(b->arena, int8_t, (size_t)outputs * inputs);
-    float *scales = BASE_NEW(b->arena, float, outputs);
-    snprintf(matrix->name, sizeof matrix->name, "%s", tensor->name);
-    for (uint32_t n = 0; n < outputs; n++) {
-        enum takt_status status = read_row(b, tensor, n, b->row);
-        if (status != TAKT_OK)
-            return status;
-        num_quantise_channel(b->row, inputs, weights + (size_t)n * inputs, &scales[n]);
-    }
-    matrix->inputs = inputs;
-    matrix->outputs = outputs;
-    matrix->weights = weights;
-    matrix->scales = scales;
-    *out = matrix;
-    return TAKT_OK;
-}
-
-static enum takt_status build_gain(struct builder *b, const struct model_tensor *tensor,
-                                   const float **out)
-{
-    BASE_ASSERT(tensor->columns == b->model->width);
-    float *gain = BASE_NEW(b->arena, float, tensor->columns);
-    *out = gain;
-    return read_row(b, tensor, 0, gain);
-}
-
-/* An embedding that is not also the output matrix is read row by row later; look at it now. */
-static enum takt_status check_embedding(struct builder *b)
-{
-    const struct model_tensor *tensor = &b->model->embedding;
-    enum takt_status status = TAKT_OK;
-    for (uint32_t r = 0; r < tensor->rows && status == TAKT_OK; r++)
-        status = read_row(b, tensor, r, b->row);
-    return status;
+    return aligned(op_room(model) * sizeof(struct graph_op)) +
+           aligned(tensor_room(model) * sizeof(struct graph_tensor)) + weights_arena_bytes(model);
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */
 
-static uint32_t add_tensor(struct builder *b, uint32_t layer, const char *name, uint32_t width)
+static uint32_t add_tensor(struct builder *b, const char *name, uint32_t width)
 {
     struct graph *graph = b->graph;
-    BASE_ASSERT(graph->tensor_count < tensor_total(b->model));
+    BASE_ASSERT(graph->tensor_count < tensor_room(b->model));
     struct graph_tensor *tensor = &graph->tensors[graph->tensor_count];
-    if (layer < b->model->layers)
-        snprintf(tensor->name, sizeof tensor->name, "blk.%u.%s", layer, name);
+    if (b->layer < b->model->layers)
+        snprintf(tensor->name, sizeof tensor->name, "blk.%u.%s", b->layer, name);
     else
         snprintf(tensor->name, sizeof tensor->name, "%s", name);
     tensor->width = width;
     return graph->tensor_count++;
 }
 
-static struct graph_op *add_op(struct builder *b, enum graph_op_kind kind, uint32_t layer)
+static struct graph_op *add_op(struct builder *b, enum graph_op_kind kind)
 {
-    BASE_ASSERT(b->graph->op_count < op_total(b->model));
+    BASE_ASSERT(b->graph->op_count < op_room(b->model));
     struct graph_op *op = &b->graph->ops[b->graph->op_count++];
     op->kind = kind;
-    op->layer = layer;
+    op->layer = b->layer;
     return op;
 }
 
@@ -168,97 +78,138 @@ static void add_input(struct graph_op *op, uint32_t tensor)
 static uint32_t add_output(struct builder *b, struct graph_op *op, const char *name, uint32_t width)
 {
     BASE_ASSERT(op->output_count < GRAPH_OP_MAX);
-    uint32_t tensor = add_tensor(b, op->layer, name, width);
+    uint32_t tensor = add_tensor(b, name, width);
     op->outputs[op->output_count++] = tensor;
     return tensor;
 }
 
-static uint32_t add_sum(struct builder *b, uint32_t layer, uint32_t x, uint32_t y, const char *name)
+/* An operation with one input and an output of the same width. */
+static struct graph_op *add_map(struct builder *b, enum graph_op_kind kind, uint32_t *x,
+                                const char *name)
 {
-    struct graph_op *op = add_op(b, GRAPH_ADD, layer);
-    add_input(op, x);
-    add_input(op, y);
-    return add_output(b, op, name, b->graph->width);
+    struct graph_op *op = add_op(b, kind);
+    add_input(op, *x);
+    *x = add_output(b, op, name, b->graph->tensors[*x].width);
+    return op;
 }
 
-static uint32_t add_rope(struct builder *b, uint32_t layer, uint32_t x, uint32_t heads,
+static uint32_t add_pair(struct builder *b, enum graph_op_kind kind, uint32_t x, uint32_t y,
                          const char *name)
 {
-    struct graph_op *op = add_op(b, GRAPH_ROPE, layer);
-    op->heads = heads;
+    struct graph_op *op = add_op(b, kind);
     add_input(op, x);
-    return add_output(b, op, name, heads * b->graph->head_dim);
+    add_input(op, y);
+    return add_output(b, op, name, b->graph->tensors[x].width);
 }
 
-/* One product with one or more matrices; gain NULL for LINEAR. outputs[count] are tensor indices.
- */
-static enum takt_status add_product(struct builder *b, uint32_t layer, uint32_t x,
-                                    const struct model_tensor *gain, uint32_t count,
-                                    const struct model_tensor *const *matrices,
-                                    const char *const *names, uint32_t *outputs)
+/* RMS norm of each of `heads` parts; nothing where the model has no such gain. */
+static void add_norm(struct builder *b, const struct model_tensor *gain, uint32_t heads,
+                     uint32_t rotary, uint32_t *x, const char *name)
 {
-    struct graph_op *op = add_op(b, gain ? GRAPH_NORM_LINEAR : GRAPH_LINEAR, layer);
+    if (gain->data == NULL)
+        return;
+    BASE_ASSERT(gain->columns * heads == b->graph->tensors[*x].width);
+    struct graph_op *op = add_map(b, GRAPH_NORM, x, name);
+    op->heads = heads;
+    op->gain = weights_gain(&b->weights, gain, rotary);
+}
+
+static void add_rope(struct builder *b, uint32_t heads, uint32_t *x, const char *name)
+{
+    struct graph_op *op = add_map(b, GRAPH_ROPE, x, name);
+    op->heads = heads;
+    op->rope = b->model->layer[b->layer].rope;
+}
+
+struct factor {
+    const char *name; /* of the output */
+    const struct model_tensor *matrix, *bias;
+    uint32_t rotary; /* the output is turned: 0 = it is not */
+    uint32_t out;    /* its tensor */
+};
+
+/* One product with one or more matrices; gain NULL for LINEAR. */
+static enum takt_status add_product(struct builder *b, uint32_t x, const struct model_tensor *gain,
+                                    struct factor *factors, uint32_t count)
+{
+    struct graph_op *op = add_op(b, gain ? GRAPH_NORM_LINEAR : GRAPH_LINEAR);
     add_input(op, x);
-    enum takt_status status = gain ? build_gain(b, gain, &op->gain) : TAKT_OK;
+    op->gain = gain ? weights_gain(&b->weights, gain, 0) : NULL;
+    enum takt_status status = TAKT_OK;
     for (uint32_t i = 0; i < count && status == TAKT_OK; i++) {
-        outputs[i] = add_output(b, op, names[i], matrices[i]->rows);
-        status = build_matrix(b, matrices[i], &op->matrices[i]);
+        struct factor *f = &factors[i];
+        f->out = add_output(b, op, f->name, f->matrix->rows);
+        status =
+            weights_matrix(&b->weights, f->matrix, f->bias, f->rotary, &op->matrices[i], b->error);
     }
     return status;
 }
 
-/* x + o . attention(rope(q), rope(k), v); *x becomes the sum. */
-static enum takt_status add_attention_block(struct builder *b, uint32_t layer, uint32_t *x)
+/* x + norm(o . attention(rope(norm(q)), rope(norm(k)), v)), the norms where there are any; *x
+ * becomes the sum. */
+static enum takt_status add_attention_block(struct builder *b, uint32_t *x)
 {
-    const struct model_layer *weights = &b->model->layer[layer];
+    const struct model_layer *layer = &b->model->layer[b->layer];
     const struct graph *graph = b->graph;
-    const struct model_tensor *qkv[] = {&weights->q, &weights->k, &weights->v};
-    const char *const names[] = {"q", "k", "v"};
-    uint32_t made[3];
-    enum takt_status status =
-        add_product(b, layer, *x, &weights->attention_norm, 3, qkv, names, made);
+    const uint32_t rotary = b->model->ropes[layer->rope].rotary;
+    struct factor qkv[] = {{"q", &layer->q, &layer->q_bias, rotary, 0},
+                           {"k", &layer->k, &layer->k_bias, rotary, 0},
+                           {"v", &layer->v, &layer->v_bias, 0, 0}};
+    enum takt_status status = add_product(b, *x, &layer->attention_norm, qkv, 3);
     if (status != TAKT_OK)
         return status;
-    uint32_t q = add_rope(b, layer, made[0], graph->heads, "q_rope");
-    uint32_t k = add_rope(b, layer, made[1], graph->kv_heads, "k_rope");
-    struct graph_op *op = add_op(b, GRAPH_ATTENTION, layer);
+    uint32_t q = qkv[0].out, k = qkv[1].out;
+    add_norm(b, &layer->q_norm, graph->heads, rotary, &q, "q_norm");
+    add_norm(b, &layer->k_norm, graph->kv_heads, rotary, &k, "k_norm");
+    add_rope(b, graph->heads, &q, "q_rope");
+    add_rope(b, graph->kv_heads, &k, "k_rope");
+    struct graph_op *op = add_op(b, GRAPH_ATTENTION);
     op->heads = graph->heads;
+    op->window = layer->window;
     add_input(op, q);
     add_input(op, k);
-    add_input(op, made[2]);
+    add_input(op, qkv[2].out);
     uint32_t attention = add_output(b, op, "attention", graph->heads * graph->head_dim);
     uint32_t bound = add_output(b, op, "attention_exponent", 1);
-    const struct model_tensor *matrix = &weights->o;
-    const char *const name = "o";
-    uint32_t o;
-    status = add_product(b, layer, attention, NULL, 1, &matrix, &name, &o);
-    add_input(&b->graph->ops[b->graph->op_count - 1], bound);
-    if (status == TAKT_OK)
-        *x = add_sum(b, layer, *x, o, "attention_sum");
-    return status;
-}
-
-/* x + down . swiglu(gate, up); *x becomes the sum. */
-static enum takt_status add_ffn_block(struct builder *b, uint32_t layer, uint32_t *x)
-{
-    const struct model_layer *weights = &b->model->layer[layer];
-    const struct model_tensor *matrices[] = {&weights->gate, &weights->up};
-    const char *const names[] = {"gate", "up"};
-    uint32_t made[2];
-    enum takt_status status =
-        add_product(b, layer, *x, &weights->ffn_norm, 2, matrices, names, made);
+    struct factor o = {"o", &layer->o, &layer->o_bias, 0, 0};
+    status = add_product(b, attention, NULL, &o, 1);
     if (status != TAKT_OK)
         return status;
-    struct graph_op *op = add_op(b, GRAPH_SWIGLU, layer);
-    add_input(op, made[0]);
-    add_input(op, made[1]);
-    uint32_t hidden = add_output(b, op, "swiglu", b->graph->ffn);
-    const struct model_tensor *matrix = &weights->down;
-    const char *const name = "down";
-    uint32_t down;
-    status = add_product(b, layer, hidden, NULL, 1, &matrix, &name, &down);
-    if (status == TAKT_OK)
-        *x = add_sum(b, layer, *x, down, "out");
+    add_input(&graph->ops[graph->op_count - 1], bound);
+    add_norm(b, &layer->attention_post_norm, 1, 0, &o.out, "o_norm");
+    *x = add_pair(b, GRAPH_ADD, *x, o.out, "attention_sum");
+    return TAKT_OK;
+}
+
+/* x + norm(down . (f(gate) * up)); *x becomes the sum. */
+static enum takt_status add_ffn_block(struct builder *b, uint32_t *x)
+{
+    const struct model_layer *layer = &b->model->layer[b->layer];
+    struct factor in[] = {{"gate", &layer->gate, NULL, 0, 0}, {"up", &layer->up, NULL, 0, 0}};
+    enum takt_status status = add_product(b, *x, &layer->ffn_norm, in, 2);
+    if (status != TAKT_OK)
+        return status;
+    uint32_t hidden = b->model->gelu ? add_pair(b, GRAPH_GEGLU, in[0].out, in[1].out, "geglu")
+                                     : add_pair(b, GRAPH_SWIGLU, in[0].out, in[1].out, "swiglu");
+    struct factor down = {"down", &layer->down, NULL, 0, 0};
+    status = add_product(b, hidden, NULL, &down, 1);
+    if (status != TAKT_OK)
+        return status;
+    add_norm(b, &layer->ffn_post_norm, 1, 0, &down.out, "down_norm");
+    *x = add_pair(b, GRAPH_ADD, *x, down.out, "out");
+    return TAKT_OK;
+}
+
+static enum takt_status add_logits(struct builder *b, uint32_t x)
+{
+    const struct model *model = b->model;
+    bool capped = model->logit_cap > 0.0f;
+    struct factor output = {capped ? "logits_uncapped" : "logits",
+                            model->tied ? &model->embedding : &model->output, NULL, 0, 0};
+    enum takt_status status = add_product(b, x, &model->output_norm, &output, 1);
+    b->graph->logits = output.out;
+    if (status == TAKT_OK && capped)
+        add_map(b, GRAPH_SOFTCAP, &b->graph->logits, "logits")->cap = model->logit_cap;
     return status;
 }
 
@@ -272,32 +223,66 @@ static void describe(const struct model *model, struct graph *graph)
                             .ffn = model->ffn,
                             .vocab = model->vocab,
                             .norm_epsilon = model->norm_epsilon,
-                            .rope_base = model->rope_base,
+                            .embedding_scale = model->embedding_scale,
+                            .score_scale = model->score_scale,
+                            .score_cap = model->score_cap,
+                            .ropes = model->ropes,
+                            .rope_count = model->rope_count,
                             .model = model};
 }
 
 enum takt_status graph_build(const struct model *model, struct base_arena *arena,
                              struct graph *graph, struct takt_error *error)
 {
-    struct builder b = {.model = model, .arena = arena, .graph = graph, .error = error};
+    struct builder b = {
+        .model = model, .arena = arena, .graph = graph, .error = error, .layer = model->layers};
     describe(model, graph);
-    graph->ops = BASE_NEW(arena, struct graph_op, op_total(model));
-    graph->tensors = BASE_NEW(arena, struct graph_tensor, tensor_total(model));
-    b.row = BASE_NEW(arena, float, widest_row(model));
-    enum takt_status status = model->tied ? TAKT_OK : check_embedding(&b);
-    uint32_t x = add_output(&b, add_op(&b, GRAPH_INPUT, model->layers), "input", model->width);
-    for (uint32_t layer = 0; layer < model->layers && status == TAKT_OK; layer++) {
-        status = add_attention_block(&b, layer, &x);
+    graph->ops = BASE_NEW(arena, struct graph_op, op_room(model));
+    graph->tensors = BASE_NEW(arena, struct graph_tensor, tensor_room(model));
+    weights_create(&b.weights, model, arena);
+    if (!model->tied) /* its rows are read one by one later: looked at now */
+        weights_check(&b.weights, &model->embedding);
+    uint32_t x = add_output(&b, add_op(&b, GRAPH_INPUT), "input", model->width);
+    for (b.layer = 0; b.layer < model->layers; b.layer++) {
+        enum takt_status status = add_attention_block(&b, &x);
         if (status == TAKT_OK)
-            status = add_ffn_block(&b, layer, &x);
+            status = add_ffn_block(&b, &x);
+        if (status != TAKT_OK)
+            return status;
     }
-    if (status != TAKT_OK)
-        return status;
-    const struct model_tensor *output = model->tied ? &model->embedding : &model->output;
-    const char *const name = "logits";
-    status =
-        add_product(&b, model->layers, x, &model->output_norm, 1, &output, &name, &graph->logits);
-    BASE_ASSERT(status != TAKT_OK || graph->op_count == op_total(model));
-    BASE_ASSERT(status != TAKT_OK || graph->tensor_count == tensor_total(model));
-    return status;
+    enum takt_status status = add_logits(&b, x);
+    return status == TAKT_OK ? weights_run(&b.weights, error) : status;
+}
+
+/* ---- a step's data --------------------------------------------------------------------------- */
+
+void graph_embedding(const struct graph *graph, uint32_t token, float *out)
+{
+    BASE_ASSERT(token < graph->vocab);
+    model_row(&graph->model->embedding, token, out);
+    if (graph->embedding_scale != 1.0f)
+        for (uint32_t i = 0; i < graph->width; i++)
+            out[i] = out[i] * graph->embedding_scale;
+}
+
+void graph_rope(const struct graph *graph, uint32_t rope, uint32_t pair, uint32_t position,
+                float *cosine, float *sine)
+{
+    BASE_ASSERT(rope < graph->rope_count && pair < graph->head_dim / 2);
+    const struct model_rope *table = &graph->ropes[rope];
+    *cosine = 1.0f;
+    *sine = 0.0f;
+    if (pair >= table->rotary / 2)
+        return;
+    double divisor = table->scale;
+    if (table->factors != NULL)
+        divisor *= (double)table->factors[pair];
+    num_rope_scaled(table->base, table->rotary, pair, divisor, table->magnitude, position, cosine,
+                    sine);
+}
+
+uint32_t graph_first_position(const struct graph_op *attention, uint32_t position)
+{
+    uint32_t window = attention->window;
+    return window == 0 || position < window ? 0 : position - window + 1;
 }

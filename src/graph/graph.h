@@ -18,20 +18,27 @@ struct graph_matrix {
     uint32_t outputs;      /* N */
     const int8_t *weights; /* [outputs][inputs] */
     const float *scales;   /* [outputs] */
+    const float *bias;     /* [outputs], added after the scale; NULL = none */
 };
 
 /*
  * Operations, on tensors of [tokens][width] binary32. GRAPH_OP(NAME, "name", "doc")
  * NORM_LINEAR takes 1..3 matrices that share input and gain, and gives as many outputs.
+ * What an operation needs beside tensors stands in its fields below; docs/NUMERICS.md has each as
+ * an expression, graph/reference.c as loops.
  */
 #define GRAPH_OPS(X)                                                                               \
-    X(INPUT, "input", "out = the embedding rows of the tokens")                                    \
-    X(NORM_LINEAR, "norm_linear", "out[i] = matrix[i] . (in * gain) / rms(in)")                    \
-    X(LINEAR, "linear", "out = matrix . in[0]; in[1], if there: the exponent to quantise with")    \
-    X(ROPE, "rope", "rotary embedding of each head, adjacent pairs")                               \
+    X(INPUT, "input", "out = the embedding rows of the tokens, times graph.embedding_scale")       \
+    X(NORM_LINEAR, "norm_linear", "out[i] = matrix[i] . (in * gain) / rms(in) + bias[i]")          \
+    X(LINEAR, "linear",                                                                            \
+      "out = matrix . in[0] + bias; in[1], if there: the exponent to quantise with")               \
+    X(NORM, "norm", "each of `heads` equal parts of in: out = in / rms(part) * gain")              \
+    X(ROPE, "rope", "rotary embedding of each head, adjacent pairs, by the table `rope`")          \
     X(ATTENTION, "attention",                                                                      \
       "append k, v to the cache; out[0]: of q over it, out[1]: exponent of a bound")               \
     X(SWIGLU, "swiglu", "out = in[0] / (1 + exp(-in[0])) * in[1]")                                 \
+    X(GEGLU, "geglu", "out = gelu(in[0]) * in[1], gelu by its tanh form")                          \
+    X(SOFTCAP, "softcap", "out = cap * tanh(in / cap)")                                            \
     X(ADD, "add", "out = in[0] + in[1]")
 
 enum graph_op_kind {
@@ -48,8 +55,11 @@ struct graph_op {
     uint32_t inputs[GRAPH_OP_MAX]; /* tensor indices */
     uint32_t outputs[GRAPH_OP_MAX];
     const struct graph_matrix *matrices[GRAPH_OP_MAX];
-    const float *gain; /* NORM_LINEAR: [inputs] */
-    uint32_t heads;    /* ROPE: heads in the tensor; ATTENTION: query heads */
+    const float *gain; /* NORM_LINEAR: [inputs]; NORM: [width / heads], the same for every part */
+    uint32_t heads;    /* ROPE, NORM: parts of the tensor; ATTENTION: query heads */
+    uint32_t rope;     /* ROPE: index into graph.ropes */
+    uint32_t window;   /* ATTENTION: positions seen, the token's own included; 0 = all before it */
+    float cap;         /* SOFTCAP */
 };
 
 struct graph_tensor {
@@ -60,7 +70,11 @@ struct graph_tensor {
 struct graph {
     uint32_t layers, width, heads, kv_heads, head_dim, ffn, vocab;
     float norm_epsilon;
-    double rope_base;
+    float embedding_scale; /* 1 = none: then rows are taken as they are */
+    float score_scale;     /* what scores are multiplied by: rsqrt(f32(head_dim)) in most models */
+    float score_cap;       /* scores become cap * tanh(score / cap); 0 = no cap */
+    const struct model_rope *ropes; /* the model's tables of rotary angles */
+    uint32_t rope_count;
     uint32_t tensor_count, op_count;
     struct graph_tensor *tensors;
     struct graph_op *ops;      /* in execution order; op 0 is INPUT */
@@ -73,5 +87,14 @@ struct graph {
 enum takt_status graph_build(const struct model *model, struct base_arena *arena,
                              struct graph *graph, struct takt_error *error);
 size_t graph_arena_bytes(const struct model *model); /* enough for graph_build */
+
+/* A token's INPUT: its embedding row, dequantised exactly, times embedding_scale; out[width]. */
+void graph_embedding(const struct graph *graph, uint32_t token, float *out);
+/* Cosine and sine of a pair of a head (elements 2 pair and 2 pair + 1) at a position, by table
+ * `rope`: the model's scaling is in them. Pairs that do not turn have 1 and 0. */
+void graph_rope(const struct graph *graph, uint32_t rope, uint32_t pair, uint32_t position,
+                float *cosine, float *sine);
+/* The first position that a token at `position` attends to; it sees all from there to its own. */
+uint32_t graph_first_position(const struct graph_op *attention, uint32_t position);
 
 #endif

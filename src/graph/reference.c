@@ -165,16 +165,18 @@ static void linear(const struct graph_matrix *matrix, const int16_t *a16, float 
         float acc = product(a16, weights, 1, matrix->inputs);
         float scaled = acc * matrix->scales[n];
         y[n] = scaled * factor;
+        if (matrix->bias != NULL)
+            y[n] = y[n] + matrix->bias[n];
     }
 }
 
-/* 1 / sqrt(mean square of x + eps), the squares summed as integers. */
-static float inverse_rms(struct reference *r, const float *x, uint32_t n)
+/* 1 / sqrt(mean square + eps) of n values, of which x16 are the integers and down the scale; the
+ * squares are summed as integers. */
+static float inverse_rms(const struct reference *r, const int16_t *x16, uint32_t n, float down)
 {
-    float down = num_scale_down(group_quantise(x, n, r->x16));
     int32_t sums[4] = {0, 0, 0, 0};
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t square = (uint32_t)(r->x16[i] * r->x16[i]);
+        uint32_t square = (uint32_t)(x16[i] * x16[i]);
         for (uint32_t b = 0; b < 4; b++)
             sums[b] += (int32_t)(square >> 8 * b & 255u);
     }
@@ -194,18 +196,35 @@ static void norm_linear(struct reference *r, const struct graph_op *op, const fl
     for (uint32_t i = 0; i < n; i++)
         r->gained[i] = x[i] * op->gain[i];
     uint8_t exponent = group_quantise(r->gained, n, r->a16);
-    float factor = num_scale_down(exponent) * inverse_rms(r, x, n);
+    float down = num_scale_down(group_quantise(x, n, r->x16));
+    float factor = num_scale_down(exponent) * inverse_rms(r, r->x16, n, down);
     for (uint32_t i = 0; i < op->output_count; i++)
         linear(op->matrices[i], r->a16, factor, outputs[i]);
 }
 
-static void rope(const struct graph *graph, uint32_t heads, uint32_t position, const float *x,
+/* `heads` equal parts, each by its own root mean square; the integers share the token's exponent.
+ */
+static void norm(struct reference *r, const struct graph_op *op, const float *x, uint32_t width,
                  float *y)
+{
+    uint32_t n = width / op->heads;
+    float down = num_scale_down(group_quantise(x, width, r->x16));
+    for (uint32_t from = 0; from < width; from += n) {
+        float factor = inverse_rms(r, r->x16 + from, n, down);
+        for (uint32_t i = 0; i < n; i++) {
+            float normed = x[from + i] * factor;
+            y[from + i] = normed * op->gain[i];
+        }
+    }
+}
+
+static void rope(const struct graph *graph, const struct graph_op *op, uint32_t position,
+                 const float *x, float *y)
 {
     for (uint32_t pair = 0; pair < graph->head_dim / 2; pair++) {
         float c, s;
-        num_rope(graph->rope_base, graph->head_dim, pair, position, &c, &s);
-        for (uint32_t head = 0; head < heads; head++) {
+        graph_rope(graph, op->rope, pair, position, &c, &s);
+        for (uint32_t head = 0; head < op->heads; head++) {
             size_t i = (size_t)head * graph->head_dim + 2 * pair;
             float t1 = x[i] * c;
             float t2 = x[i + 1] * -s;
@@ -223,6 +242,14 @@ static void swiglu(const float *gate, const float *up, uint32_t n, float *y)
         float t = num_exp(gate[i] * -1.0f);
         t = t + 1.0f;
         float hidden = gate[i] / t;
+        y[i] = hidden * up[i];
+    }
+}
+
+static void geglu(const float *gate, const float *up, uint32_t n, float *y)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        float hidden = num_gelu(gate[i]);
         y[i] = hidden * up[i];
     }
 }
@@ -268,42 +295,49 @@ static float exponentials(float *score, uint32_t n)
     return byte_sum(sums, 3) * 0x1p-23f;
 }
 
-/* The largest scale code of a head's values at positions 0..n-1. */
+/* The largest scale code of a head's values at positions first..n-1. */
 static uint8_t largest_code(const struct cache *cache, uint32_t kv_heads, uint32_t kv_head,
-                            uint32_t n)
+                            uint32_t first, uint32_t n)
 {
     uint8_t code = 0;
-    for (uint32_t p = 0; p < n; p++)
+    for (uint32_t p = first; p < n; p++)
         code = BASE_MAX(code, cache->v_code[(size_t)p * kv_heads + kv_head]);
     return code;
 }
 
-/* One query head over positions 0..n-1. q16: the head's part of the token's query; q_down: the
- * token's scale; v_code: the head's largest; out[head_dim]. */
-static void attend(struct reference *r, const struct cache *cache, uint32_t kv_head, uint32_t n,
-                   const int16_t *q16, float q_down, uint8_t v_code, float *out)
+/* What a query head attends to: positions first .. first + n - 1 of a KV head. */
+struct view {
+    const int8_t *k, *v;            /* of the first position; the next is `stride` further */
+    const uint8_t *k_code, *v_code; /* the next is `kv_heads` further */
+    size_t stride;
+    uint32_t n, kv_heads;
+    uint8_t largest; /* of its v_code */
+};
+
+/* One query head. q16: the head's part of the token's query; q_down: the token's scale;
+ * out[head_dim]. */
+static void attend(struct reference *r, const struct view *view, const int16_t *q16, float q_down,
+                   float *out)
 {
     const struct graph *graph = r->graph;
-    uint32_t head_dim = graph->head_dim;
-    size_t stride = (size_t)graph->kv_heads * head_dim; /* from a position to the next */
-    float reciprocal_root = num_rsqrt((float)head_dim);
-    for (uint32_t p = 0; p < n; p++) {
-        size_t at = (size_t)p * graph->kv_heads + kv_head;
-        float acc = product(q16, cache->k + at * head_dim, 1, head_dim);
-        float k_scale = num_code_scale(cache->k_code[at]) * reciprocal_root;
+    for (uint32_t p = 0; p < view->n; p++) {
+        float acc = product(q16, view->k + p * view->stride, 1, graph->head_dim);
+        float k_scale =
+            num_code_scale(view->k_code[(size_t)p * view->kv_heads]) * graph->score_scale;
         float scaled = acc * q_down;
         r->score[p] = scaled * k_scale;
+        if (graph->score_cap > 0.0f)
+            r->score[p] = num_softcap(r->score[p], graph->score_cap);
     }
-    float denominator = exponentials(r->score, n);
-    for (uint32_t p = 0; p < n; p++)
-        r->score[p] =
-            r->score[p] * num_code_scale(cache->v_code[(size_t)p * graph->kv_heads + kv_head]);
+    float denominator = exponentials(r->score, view->n);
+    for (uint32_t p = 0; p < view->n; p++)
+        r->score[p] = r->score[p] * num_code_scale(view->v_code[(size_t)p * view->kv_heads]);
     /* No exponential is above 1, so no weight is above the largest scale. */
-    uint8_t exponent = BASE_MAX(num_exponent(num_code_scale(v_code)), NUM_EXPONENT_MIN);
-    quantise(r->score, n, exponent, r->u16);
+    uint8_t exponent = BASE_MAX(num_exponent(num_code_scale(view->largest)), NUM_EXPONENT_MIN);
+    quantise(r->score, view->n, exponent, r->u16);
     float factor = num_scale_down(exponent) / denominator;
-    for (uint32_t d = 0; d < head_dim; d++)
-        out[d] = product(r->u16, cache->v + (size_t)kv_head * head_dim + d, stride, n) * factor;
+    for (uint32_t d = 0; d < graph->head_dim; d++)
+        out[d] = product(r->u16, view->v + d, view->stride, view->n) * factor;
 }
 
 static void attention(struct reference *r, const struct graph_op *op, uint32_t position,
@@ -312,14 +346,23 @@ static void attention(struct reference *r, const struct graph_op *op, uint32_t p
     const struct graph *graph = r->graph;
     const struct cache *cache = &r->cache[op->layer];
     uint32_t queries_a_kv_head = op->heads / graph->kv_heads;
+    uint32_t first = graph_first_position(op, position);
     float q_down = num_scale_down(group_quantise(q, op->heads * graph->head_dim, r->a16));
     uint8_t largest = 0;
     for (uint32_t head = 0; head < op->heads; head++) {
         size_t from = (size_t)head * graph->head_dim;
         uint32_t kv_head = head / queries_a_kv_head;
-        uint8_t code = largest_code(cache, graph->kv_heads, kv_head, position + 1);
-        largest = BASE_MAX(largest, code);
-        attend(r, cache, kv_head, position + 1, r->a16 + from, q_down, code, out + from);
+        size_t at = (size_t)first * graph->kv_heads + kv_head;
+        struct view view = {.k = cache->k + at * graph->head_dim,
+                            .v = cache->v + at * graph->head_dim,
+                            .k_code = cache->k_code + at,
+                            .v_code = cache->v_code + at,
+                            .stride = (size_t)graph->kv_heads * graph->head_dim,
+                            .n = position + 1 - first,
+                            .kv_heads = graph->kv_heads};
+        view.largest = largest_code(cache, graph->kv_heads, kv_head, first, position + 1);
+        largest = BASE_MAX(largest, view.largest);
+        attend(r, &view, r->a16 + from, q_down, out + from);
     }
     /* A weighted mean of values is not above their bound. */
     *bound = BASE_MAX(num_exponent(num_code_bound(largest)), NUM_EXPONENT_MIN);
@@ -345,7 +388,7 @@ static void run_op(struct reference *r, const struct graph_op *op, uint32_t m, u
         out[i] = value(r, op->outputs[i], m);
     uint32_t width = graph->tensors[op->outputs[0]].width;
     switch (op->kind) {
-    case GRAPH_INPUT: model_row(&graph->model->embedding, id, out[0]); break;
+    case GRAPH_INPUT: graph_embedding(graph, id, out[0]); break;
     case GRAPH_NORM_LINEAR: norm_linear(r, op, in[0], out); break;
     case GRAPH_LINEAR: {
         uint32_t n = op->matrices[0]->inputs;
@@ -354,9 +397,15 @@ static void run_op(struct reference *r, const struct graph_op *op, uint32_t m, u
         linear(op->matrices[0], r->a16, num_scale_down(exponent), out[0]);
         break;
     }
-    case GRAPH_ROPE: rope(graph, op->heads, position, in[0], out[0]); break;
+    case GRAPH_NORM: norm(r, op, in[0], width, out[0]); break;
+    case GRAPH_ROPE: rope(graph, op, position, in[0], out[0]); break;
     case GRAPH_ATTENTION: attention(r, op, position, in[0], out[0], out[1]); break;
     case GRAPH_SWIGLU: swiglu(in[0], in[1], width, out[0]); break;
+    case GRAPH_GEGLU: geglu(in[0], in[1], width, out[0]); break;
+    case GRAPH_SOFTCAP:
+        for (uint32_t i = 0; i < width; i++)
+            out[0][i] = num_softcap(in[0][i], op->cap);
+        break;
     case GRAPH_ADD:
         for (uint32_t i = 0; i < width; i++)
             out[0][i] = in[0][i] + in[1][i];

@@ -7,6 +7,7 @@
 #include "model/gguf.h"
 #include "model/tensor.h"
 #include "model/tokenizer_parts.h"
+#include "num/num.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -159,13 +160,12 @@ static enum takt_status read_hyper_parameters(struct opening *opening)
                          "llama.attention.head_count_kv %u",
                          opening->gguf.path, model->heads, model->kv_heads);
     status = read_head_dim(opening);
-    double epsilon = 0.0;
-    model->rope_base = 10000.0;
+    double epsilon = 0.0, rope_base = 10000.0;
     if (status == TAKT_OK)
         status = model_gguf_f64(&opening->gguf, "llama.attention.layer_norm_rms_epsilon", true,
                                 &epsilon, opening->error);
     if (status == TAKT_OK)
-        status = model_gguf_f64(&opening->gguf, "llama.rope.freq_base", false, &model->rope_base,
+        status = model_gguf_f64(&opening->gguf, "llama.rope.freq_base", false, &rope_base,
                                 opening->error);
     if (status != TAKT_OK)
         return status;
@@ -175,10 +175,14 @@ static enum takt_status read_hyper_parameters(struct opening *opening)
             "%s: llama.attention.layer_norm_rms_epsilon is %g, wanted a small number above 0",
             opening->gguf.path, epsilon);
     model->norm_epsilon = (float)epsilon;
-    if (!(model->rope_base >= 1.0 && model->rope_base <= 1e12))
+    if (!(rope_base >= 1.0 && rope_base <= 1e12))
         return base_fail(opening->error, TAKT_FORMAT,
                          "%s: llama.rope.freq_base is %g, wanted 1 to 1e12", opening->gguf.path,
-                         model->rope_base);
+                         rope_base);
+    model->embedding_scale = 1.0f;
+    model->score_scale = num_rsqrt((float)model->head_dim);
+    model->ropes[0] = (struct model_rope){rope_base, model->head_dim, 1.0, NULL, 1.0};
+    model->rope_count = 1;
     return TAKT_OK;
 }
 

@@ -22,9 +22,28 @@ struct model_tensor {
     const unsigned char *data;
 };
 
+/* A part that the model does not have has data NULL. */
 struct model_layer {
-    struct model_tensor attention_norm, q, k, v, o, ffn_norm, gate, up, down;
+    struct model_tensor attention_norm, q, k, v, o;
+    struct model_tensor q_bias, k_bias, v_bias, o_bias;
+    struct model_tensor q_norm, k_norm;                     /* [head_dim]: RMS norm of each head */
+    struct model_tensor attention_post_norm, ffn_post_norm; /* before what is added to the stream */
+    struct model_tensor ffn_norm, gate, up, down;
+    uint32_t window; /* positions a token attends to, its own included; 0 = all before it */
+    uint32_t rope;   /* index into model.ropes */
 };
+
+/* A table of rotary angles: pair i of a head turns by position * base^(-2i / rotary) / (scale *
+ * factors[i]); its cosine and sine are multiplied by magnitude. Values from rotary on do not turn.
+ */
+struct model_rope {
+    double base;
+    uint32_t rotary;      /* leading values of a head; even */
+    double scale;         /* linear scaling of positions; 1 = none */
+    const float *factors; /* [rotary / 2], positive; NULL = all 1 */
+    double magnitude;     /* 1 = none */
+};
+#define MODEL_ROPES_MAX 2u
 
 struct model {
     char path[512];
@@ -33,7 +52,15 @@ struct model {
     uint32_t layers, width, heads, kv_heads, head_dim, ffn, vocab,
         context; /* context: as trained */
     float norm_epsilon;
-    double rope_base;
+    float gain_offset;     /* added to the gains of norms: 1 where a file holds them less 1 */
+    float embedding_scale; /* 1 = none */
+    float score_scale;     /* of attention scores */
+    float score_cap;       /* of attention scores; 0 = none */
+    float logit_cap;       /* 0 = none */
+    bool gelu;             /* the gate's function is GELU (tanh form), otherwise SiLU */
+    bool rope_halves; /* q and k pair values (i, i + rotary / 2) of a head; otherwise neighbours */
+    struct model_rope ropes[MODEL_ROPES_MAX];
+    uint32_t rope_count;
     bool tied; /* output == embedding */
     struct model_tensor embedding, output_norm, output;
     struct model_layer *layer;

@@ -130,16 +130,16 @@ static double cos_reduced(double r)
     return p * z + 1.0;
 }
 
-void num_rope(double base, uint32_t head_dim, uint32_t pair, uint32_t position, float *cosine,
-              float *sine)
+void num_rope_scaled(double base, uint32_t rotary, uint32_t pair, double divisor, double magnitude,
+                     uint32_t position, float *cosine, float *sine)
 {
-    double power = -2.0 * (double)pair / (double)head_dim;
-    double frequency = exp_wide(power * log_wide(base));
+    double power = -2.0 * (double)pair / (double)rotary;
+    double frequency = exp_wide(power * log_wide(base)) / divisor;
     double angle = (double)position * frequency;
     double n = (angle * two_over_pi + round_magic) - round_magic;
     double r = ((angle - n * half_pi_1) - n * half_pi_2) - n * half_pi_3;
-    double s = sin_reduced(r);
-    double c = cos_reduced(r);
+    double s = sin_reduced(r) * magnitude;
+    double c = cos_reduced(r) * magnitude;
     switch ((uint64_t)n & 3u) { /* the quarter turn; n >= 0 */
     case 0:
         *cosine = (float)c;
@@ -158,4 +158,30 @@ void num_rope(double base, uint32_t head_dim, uint32_t pair, uint32_t position, 
         *sine = (float)-c;
         break;
     }
+}
+
+void num_rope(double base, uint32_t rotary, uint32_t pair, uint32_t position, float *cosine,
+              float *sine)
+{
+    num_rope_scaled(base, rotary, pair, 1.0, 1.0, position, cosine, sine);
+}
+
+float num_gelu(float x)
+{
+    float t = x * x;
+    t = t * NUM_GELU_C3;
+    t = t + NUM_GELU_C1;
+    t = t * x;
+    t = num_exp(t);
+    t = t + 1.0f;
+    return x / t;
+}
+
+float num_softcap(float x, float cap)
+{
+    float t = x * (2.0f / cap);
+    t = num_exp(t);
+    t = t + 1.0f;
+    t = (cap * -2.0f) / t;
+    return t + cap;
 }

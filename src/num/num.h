@@ -38,10 +38,22 @@ uint8_t num_i32_to_u8(int32_t x); /* saturating to 0..255 */
 float num_exp(float x);
 float num_rsqrt(
     float x); /* 1.0f / sqrtf(x), both correctly rounded; NaN or x < 0: NaN 0x7FC00000 */
-/* Rotary angle: cosine and sine of position * base^(-2 pair / head_dim), computed in binary64 by
- * fixed sequences and rounded once to binary32. 0 <= pair < head_dim / 2. */
-void num_rope(double base, uint32_t head_dim, uint32_t pair, uint32_t position, float *cosine,
+/* Rotary angle: cosine and sine of position * (base^(-2 pair / rotary) / divisor), each times
+ * magnitude, computed in binary64 by fixed sequences and rounded once to binary32.
+ * 0 <= pair < rotary / 2. A divisor and a magnitude of 1 change nothing. */
+void num_rope_scaled(double base, uint32_t rotary, uint32_t pair, double divisor, double magnitude,
+                     uint32_t position, float *cosine, float *sine);
+/* The same with both 1. */
+void num_rope(double base, uint32_t rotary, uint32_t pair, uint32_t position, float *cosine,
               float *sine);
+
+/* GELU by its tanh form, x / (1 + exp(x (c1 + c3 x^2))): c1 and c3 are -2 sqrt(2 / pi) times 1 and
+ * 0.044715, rounded to binary32. */
+#define NUM_GELU_C1 (-0x1.988454p+0f)
+#define NUM_GELU_C3 (-0x1.2444f2p-4f)
+float num_gelu(float x);
+/* cap * tanh(x / cap), as cap - 2 cap / (1 + exp(x (2 / cap))); monotone. */
+float num_softcap(float x, float cap);
 
 /* ---- activations: 16 bits and a power of two per token and product input --------------------- */
 

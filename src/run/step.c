@@ -1,6 +1,6 @@
 /*
  * One step on the chip: inputs into memory, the program, logits out. compile/compile.h says what
- * each binding holds; everything here is data movement but for the rotary angles (num_rope).
+ * each binding holds; everything here is data movement but for the rotary angles (graph_rope).
  */
 #include "run/run.h"
 
@@ -73,7 +73,7 @@ static void write_map(const struct step *step, const struct program_binding *bin
 static void write_embedding(const struct step *step, uint32_t m)
 {
     struct run_staging *staging = &step->session->staging;
-    model_row(&step->session->engine->model->embedding, step->tokens[m], staging->row);
+    graph_embedding(&step->session->engine->graph, step->tokens[m], staging->row);
     for (uint32_t i = 0; i < step->program->x->elements; i++) {
         staging->elements[i] = num_bits(staging->row[i]);
     }
@@ -87,7 +87,7 @@ static void write_rope(const struct step *step, uint32_t m)
     uint32_t *sines = elements + graph->head_dim;
     for (uint32_t pair = 0; pair < graph->head_dim / 2; pair++) {
         float cosine, sine;
-        num_rope(graph->rope_base, graph->head_dim, pair, step->start + m, &cosine, &sine);
+        graph_rope(graph, 0, pair, step->start + m, &cosine, &sine);
         elements[2 * pair] = elements[2 * pair + 1] = num_bits(cosine);
         sines[2 * pair] = num_bits(-sine);
         sines[2 * pair + 1] = num_bits(sine);
