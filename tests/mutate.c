@@ -142,7 +142,8 @@ static bool is_address(enum isa_field field)
 
 static bool is_immediate(enum isa_field field)
 {
-    return field == ISA_FIELD_IMM || field == ISA_FIELD_IMM8 || field == ISA_FIELD_SHIFT;
+    return field == ISA_FIELD_IMM || field == ISA_FIELD_IMM8 || field == ISA_FIELD_IMM16 ||
+           field == ISA_FIELD_SHIFT;
 }
 
 /* One of the word's fields that are wanted; NONE when it has none. */

@@ -52,7 +52,8 @@ static bool depends_on_values(const struct chip_fault *fault)
     case ISA_GATHER:
     case ISA_SCATTER:
     case ISA_PERMUTE:
-    case ISA_DISTRIBUTE: return fault->kind == CHIP_FAULT_RANGE;
+    case ISA_DISTRIBUTE:
+    case ISA_SELECT: return fault->kind == CHIP_FAULT_RANGE;
     default: return false;
     }
 }

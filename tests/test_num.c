@@ -165,6 +165,27 @@ static void test_rsqrt(void **state)
     assert_int_equal(num_bits(num_rsqrt(-NAN)), 0x7FC00000);
 }
 
+static void test_tanh(void **state)
+{
+    (void)state;
+    float previous = 0.0f;
+    for (uint32_t bits = 1; bits < num_bits(11.0f); bits += 1021) {
+        float x = num_float(bits), y = num_tanh(x);
+        assert_true(y >= previous && y <= 1.0f);
+        assert_true(num_tanh(-x) == -y);
+        assert_true(units(y, tanh((double)x)) <= 0.501);
+        previous = y;
+    }
+    assert_int_equal(num_bits(num_tanh(-0.0f)), 0x80000000);
+    assert_int_equal(num_bits(num_tanh(INFINITY)), 0x3F800000);
+    assert_int_equal(num_bits(num_tanh(-INFINITY)), 0xBF800000);
+    assert_int_equal(num_bits(num_tanh(-NAN)), 0x7FC00000);
+    assert_int_equal(num_bits(num_sqrt(-0.0f)), 0x80000000);
+    assert_int_equal(num_bits(num_sqrt(-1.0f)), 0x7FC00000);
+    assert_int_equal(num_bits(num_sqrt(-NAN)), 0x7FC00000);
+    assert_true(num_sqrt(6.25f) == 2.5f);
+}
+
 static void check_rope(double base, uint32_t head_dim, uint32_t pair, uint32_t position)
 {
     float c, s;
@@ -379,7 +400,7 @@ static void test_fixed_bits(void **state)
 TEST_GROUP(num, cmocka_unit_test(test_bits), cmocka_unit_test(test_halves),
            cmocka_unit_test(test_narrowing), cmocka_unit_test(test_conversions),
            cmocka_unit_test(test_exp), cmocka_unit_test(test_exp_edges),
-           cmocka_unit_test(test_rsqrt), cmocka_unit_test(test_rope),
+           cmocka_unit_test(test_rsqrt), cmocka_unit_test(test_tanh), cmocka_unit_test(test_rope),
            cmocka_unit_test(test_rope_scaled), cmocka_unit_test(test_gelu),
            cmocka_unit_test(test_softcap), cmocka_unit_test(test_activations),
            cmocka_unit_test(test_codes), cmocka_unit_test(test_channels),

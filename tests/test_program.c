@@ -59,6 +59,10 @@ static bool draw_operands(const struct machine *machine, struct machine_queue qu
         } else if (info->fields[i] == ISA_FIELD_INDEX) {
             value %= info->unit == ISA_UNIT_MXM_WEIGHTS ? machine->superlanes
                                                         : machine->mxm_accumulators;
+        } else if (info->fields[i] == ISA_FIELD_DISTANCE) {
+            value %= machine_lanes(machine);
+        } else if (info->fields[i] == ISA_FIELD_SUPERLANES) {
+            value = 1 + value % machine->superlanes;
         } else if (field->kind == ISA_KIND_POSITIVE && value == 0) {
             value = 1;
         } else if (field->width > 0) {

@@ -11,7 +11,7 @@ static size_t arena_bytes(const struct machine *machine, bool check_only)
     return sizeof(struct chip) + machine_queue_count(machine) * sizeof(struct chip_queue) +
            (check_only ? 0u : 2u * (size_t)machine->mem_slices * machine->mem_words * lanes) +
            chip_stream_bytes(machine) + chip_mxm_bytes(machine) + 3u * lanes * sizeof(uint32_t) +
-           2u * lanes + 8192u;
+           (2u + CHIP_TRIMMED) * (lanes + 64u) + 8192u;
 }
 
 static void place_queue(const struct machine *machine, struct chip_queue *queue, uint32_t index)
@@ -40,7 +40,9 @@ static void place_queue(const struct machine *machine, struct chip_queue *queue,
         break;
     case ISA_UNIT_SXM_PERMUTE:
     case ISA_UNIT_SXM_DISTRIBUTE:
-    case ISA_UNIT_SXM_TRANSPOSE: position = machine_sxm_position(machine, hemisphere); break;
+    case ISA_UNIT_SXM_TRANSPOSE:
+    case ISA_UNIT_SXM_SHIFT:
+    case ISA_UNIT_SXM_ROTATE: position = machine_sxm_position(machine, hemisphere); break;
     case ISA_UNIT_ICU:
     case ISA_UNIT_COUNT: break;
     }
@@ -77,6 +79,7 @@ static enum takt_status create(struct chip **out, const struct machine *machine,
     chip_stream_create(chip);
     chip_mxm_create(chip);
     chip->zeros = BASE_NEW(&chip->arena, uint8_t, chip->stride_bytes);
+    chip->trimmed = BASE_NEW(&chip->arena, uint8_t, CHIP_TRIMMED * chip->stride_bytes);
     chip->scratch = BASE_NEW(&chip->arena, uint8_t, chip->stride_bytes);
     if (!check_only)
         chip->memory = base_arena_alloc(

@@ -64,10 +64,10 @@ enum takt_status chip_create(struct chip **chip, const struct machine *machine,
  * chip_run executes every instruction of a program, takes its cycles, and makes every check that
  * does not read data: empty slots, two producers, bank conflicts, addresses, accumulators, weight
  * buffers, results that nobody took, queues. For programs whose image is absent, and faster.
- * What a check needs data for is taken to hold: map entries of Gather, Scatter, Permute and
- * Distribute are in range (and superlanes of Gather and Scatter left out, so that no address is
+ * What a check needs data for is taken to hold: map entries of Gather, Scatter, Permute, Distribute
+ * and Select are in range (and superlanes of Gather and Scatter left out, so that no address is
  * formed). A program that ends here with c cycles therefore takes c cycles with values too, or has
- * a RANGE fault of one of those four instructions.
+ * a RANGE fault of one of those five instructions.
  */
 enum takt_status chip_create_check_only(struct chip **chip, const struct machine *machine,
                                         struct takt_error *error);

@@ -175,6 +175,7 @@ void chip_icu_reset(struct chip *chip, const struct chip_text *text)
         queue->next = 0;
         queue->repetition = 0;
         queue->parked = false;
+        queue->lanes_on = chip->lanes;
         queue->wake = 0;
         if (queue->count == 0)
             continue;
@@ -224,6 +225,15 @@ static bool issue_icu(struct chip *chip, struct chip_queue *queue, const struct 
         queue->next++;
         queue->wake++;
         break;
+    case ISA_CONFIG:
+        if (word->instruction.count > chip->machine.superlanes)
+            return chip_fault(chip, CHIP_FAULT_RANGE, queue->index, word, 0,
+                              "%u superlanes, the machine has %u",
+                              (unsigned)word->instruction.count, chip->machine.superlanes);
+        queue->lanes_on = word->instruction.count * MACHINE_LANES_PER_SUPERLANE;
+        queue->next++;
+        queue->wake++;
+        break;
     default: base_assert_failed("an ICU instruction", __FILE__, __LINE__);
     }
     arm(chip, queue);
@@ -241,7 +251,9 @@ static bool issue_unit(struct chip *chip, struct chip_queue *queue, const struct
     case ISA_UNIT_MXM_RESULTS: return chip_mxm_issue(chip, queue, word);
     case ISA_UNIT_SXM_PERMUTE:
     case ISA_UNIT_SXM_DISTRIBUTE:
-    case ISA_UNIT_SXM_TRANSPOSE: return chip_sxm_issue(chip, queue, word);
+    case ISA_UNIT_SXM_TRANSPOSE:
+    case ISA_UNIT_SXM_SHIFT:
+    case ISA_UNIT_SXM_ROTATE: return chip_sxm_issue(chip, queue, word);
     case ISA_UNIT_ICU:
     case ISA_UNIT_COUNT: break;
     }
@@ -260,10 +272,12 @@ bool chip_icu_issue(struct chip *chip, struct chip_queue *queue)
             "no instruction after the last of %u, which must be a sync", queue->count);
     const struct chip_word *word = &queue->words[queue->next];
     chip->issued++;
-    if (word->instruction.op <= ISA_NOTIFY)
+    if (word->instruction.op <= ISA_CONFIG)
         return issue_icu(chip, queue, word);
     if (!issue_unit(chip, queue, word))
         return false;
+    if (queue->lanes_on < chip->lanes)
+        chip_config_trim(chip, queue);
     if (queue->repetition < word->repeat_count) {
         queue->repetition++;
         queue->wake += word->repeat_delay;

@@ -16,6 +16,7 @@
 #define CHIP_RING 256u      /* cycles a queue's next issue is looked ahead; a power of two */
 #define CHIP_EVENTS 512u    /* more than any latency or notify_cycles; a power of two */
 #define CHIP_QUEUE_WORDS 4u /* 64-bit sets of queues: at most 232 queues */
+#define CHIP_TRIMMED 20u    /* more operands, and results, than any instruction has */
 #define CHIP_LANDINGS 64u   /* more than the latency of any unit that writes streams */
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -46,8 +47,9 @@ struct chip_queue {
     uint32_t next;       /* word to issue */
     uint32_t repetition; /* of that word, 0 first */
     bool parked;
-    bool stores;   /* the text changes this slice's memory */
-    uint64_t wake; /* cycle of the next issue */
+    bool stores;       /* the text changes this slice's memory */
+    uint32_t lanes_on; /* lanes of the superlanes that Config left on */
+    uint64_t wake;     /* cycle of the next issue */
     /* Fixed when the chip is made. */
     struct machine_queue unit;
     uint32_t index;
@@ -153,6 +155,11 @@ struct chip {
     struct chip_plane planes[CHIP_PLANES];
     uint32_t *work_a, *work_b, *work_d; /* [lanes], vector unit */
 
+    /* What a queue with superlanes off reads and gives in this issue (config.c). */
+    uint8_t *trimmed; /* [CHIP_TRIMMED] vectors of stride_bytes: operands with zeros */
+    uint32_t trimmed_count, given_count;
+    uint8_t *given[CHIP_TRIMMED]; /* results to be trimmed */
+
     /* Outcome. */
     uint64_t issued;
     struct chip_fault fault;
@@ -200,6 +207,14 @@ void chip_icu_reset(struct chip *chip, const struct chip_text *text);
 void chip_icu_release(struct chip *chip);
 bool chip_icu_issue(struct chip *chip, struct chip_queue *queue);
 
+/* ---- superlanes that are off (config.c) ------------------------------------------------------ */
+
+/* A copy of the operand with zeros where the queue's superlanes are off. */
+const uint8_t *chip_config_operand(struct chip *chip, const struct chip_queue *queue,
+                                   const uint8_t *value);
+/* After the queue's issue: the same for what it gave. */
+void chip_config_trim(struct chip *chip, const struct chip_queue *queue);
+
 /* ---- streams (stream.c) ---------------------------------------------------------------------- */
 
 size_t chip_stream_bytes(const struct machine *machine);
@@ -237,7 +252,8 @@ static inline const uint8_t *chip_read(struct chip *chip, const struct chip_queu
         chip_stream_empty(chip, queue, word, stream, position);
         return NULL;
     }
-    return slot->data;
+    return queue->lanes_on < chip->lanes ? chip_config_operand(chip, queue, slot->data)
+                                         : slot->data;
 }
 
 /* A buffer that will be on the stream at the queue's output position in `latency` cycles. When

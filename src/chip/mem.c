@@ -29,7 +29,8 @@ static bool read_word(struct chip *chip, struct chip_queue *queue, const struct 
         return true;
     }
     const uint8_t *value = word_at(chip, queue->slice, (uint32_t)address);
-    if (queue->stores) /* the word may change while its value is under way */
+    if (queue->stores || queue->lanes_on < chip->lanes) /* it may change while under way, or is not
+                                                           all of the word */
         memcpy(chip_emit(chip, queue, word, stream, latency), value, chip->lanes);
     else
         chip_emit_word(chip, queue, word, stream, latency, value);
@@ -46,7 +47,7 @@ static bool write_word(struct chip *chip, struct chip_queue *queue, const struct
     if (!value)
         return false;
     if (!chip->check_only)
-        memcpy(word_at(chip, queue->slice, (uint32_t)address), value, chip->lanes);
+        memcpy(word_at(chip, queue->slice, (uint32_t)address), value, queue->lanes_on);
     return true;
 }
 
@@ -92,7 +93,7 @@ static bool gather(struct chip *chip, struct chip_queue *queue, const struct chi
         chip_emit(chip, queue, word, word->instruction.d, chip->machine.mem_gather_cycles);
     if (chip->check_only)
         return true;
-    for (uint32_t k = 0; k < chip->machine.superlanes; k++) {
+    for (uint32_t k = 0; k < queue->lanes_on / MACHINE_LANES_PER_SUPERLANE; k++) {
         size_t first = (size_t)k * MACHINE_LANES_PER_SUPERLANE;
         int64_t address;
         if (!map_address(chip, queue, word, map, k, &address))
@@ -114,7 +115,7 @@ static bool scatter(struct chip *chip, struct chip_queue *queue, const struct ch
         return false;
     if (chip->check_only)
         return true;
-    for (uint32_t k = 0; k < chip->machine.superlanes; k++) {
+    for (uint32_t k = 0; k < queue->lanes_on / MACHINE_LANES_PER_SUPERLANE; k++) {
         size_t first = (size_t)k * MACHINE_LANES_PER_SUPERLANE;
         int64_t address;
         if (!map_address(chip, queue, word, map, k, &address))

@@ -173,6 +173,9 @@ static bool accumulate(struct chip *chip, struct chip_queue *queue, const struct
         return chip_fault(chip, CHIP_FAULT_ACCUMULATOR, queue->index, word, queue->repetition,
                           "no result arrives this cycle");
     chip->arrived &= ~(1u << queue->plane);
+    if (queue->lanes_on < chip->lanes)
+        memset(plane->results + (result - plane->results) + queue->lanes_on, 0,
+               (chip->lanes - queue->lanes_on) * sizeof *result);
     if (op == ISA_ACC_PASS) {
         if (!chip->check_only)
             memcpy(chip->work_d, result, chip->lanes * sizeof *result);

@@ -13,13 +13,15 @@ static uint32_t stream_ring(const struct machine *machine)
 
 /*
  * Most results that reach streams in one cycle: a MEM queue can have a Read and a Gather land
- * together; an ALU and a result queue land one group of four; of the SXM queues a Transpose
- * lands 16.
+ * together; an ALU and a result queue land one group of four; of the SXM queues a Transpose or a
+ * Rotate lands 16.
  */
 static uint32_t landing_capacity(const struct machine *machine)
 {
     return 2u * 2u * machine->mem_slices + 4u * MACHINE_VXM_ROWS * MACHINE_VXM_COLUMNS +
-           4u * CHIP_PLANES + 2u * (1u + MACHINE_DISTRIBUTORS + 16u * MACHINE_TRANSPOSERS);
+           4u * CHIP_PLANES +
+           2u * (1u + MACHINE_DISTRIBUTORS + 16u * MACHINE_TRANSPOSERS + 2u * MACHINE_SHIFTERS +
+                 16u);
 }
 
 static uint32_t longest_latency(const struct machine *machine)
@@ -29,6 +31,8 @@ static uint32_t longest_latency(const struct machine *machine)
     longest = BASE_MAX(longest, machine->mxm_emit_cycles);
     longest = BASE_MAX(longest, machine->sxm_permute_cycles);
     longest = BASE_MAX(longest, machine->sxm_distribute_cycles);
+    longest = BASE_MAX(longest, machine->sxm_shift_cycles);
+    longest = BASE_MAX(longest, machine->sxm_rotate_cycles);
     return BASE_MAX(longest, machine->sxm_transpose_cycles);
 }
 
@@ -129,6 +133,10 @@ uint8_t *chip_emit(struct chip *chip, const struct chip_queue *queue, const stru
     landing->buffer = chip->free_buffers[--chip->free_count];
     uint8_t *data = chip_buffer(chip, landing->buffer);
     landing->data = data;
+    if (queue->lanes_on < chip->lanes) {
+        BASE_ASSERT(chip->given_count < CHIP_TRIMMED);
+        chip->given[chip->given_count++] = data;
+    }
     return data;
 }
 

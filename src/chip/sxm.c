@@ -1,4 +1,5 @@
-/* SXM: what moves bytes across lanes. Permuter, distributors, transposers of one hemisphere. */
+/* SXM: what moves bytes across lanes. Permuter, distributors, transposers, shifters and rotator of
+ * one hemisphere. */
 #include "chip/internal.h"
 
 #include <string.h>
@@ -15,7 +16,7 @@ static bool permute(struct chip *chip, struct chip_queue *queue, const struct ch
     if (chip->check_only)
         return true;
     uint64_t taken[MACHINE_LANES_MAX / 64u] = {0};
-    for (uint32_t lane = 0; lane < chip->lanes; lane++) {
+    for (uint32_t lane = 0; lane < queue->lanes_on; lane++) {
         uint32_t from = (uint32_t)low[lane] | (uint32_t)high[lane] << 8;
         if (from >= chip->lanes)
             return chip_fault(chip, CHIP_FAULT_RANGE, queue->index, word, queue->repetition,
@@ -76,12 +77,81 @@ static bool transpose(struct chip *chip, struct chip_queue *queue, const struct 
     return true;
 }
 
+/* Up: towards higher lanes. */
+static bool shift(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
+    const uint32_t distance = word->instruction.address;
+    const bool up = word->instruction.op == ISA_SHIFT_UP;
+    if (distance >= chip->lanes)
+        return chip_fault(chip, CHIP_FAULT_RANGE, queue->index, word, queue->repetition,
+                          "a shift by %u lanes, a vector has %u", distance, chip->lanes);
+    const uint8_t *value = chip_read(chip, queue, word, word->instruction.a);
+    if (!value)
+        return false;
+    uint8_t *out =
+        chip_emit(chip, queue, word, word->instruction.d, chip->machine.sxm_shift_cycles);
+    if (chip->check_only)
+        return true;
+    const size_t kept = chip->lanes - distance;
+    memcpy(up ? out + distance : out, up ? value : value + distance, kept);
+    memset(up ? out : out + kept, 0, distance);
+    return true;
+}
+
+static bool select_lanes(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
+    const struct isa_instruction *instruction = &word->instruction;
+    const uint8_t *a = chip_read(chip, queue, word, instruction->a);
+    const uint8_t *b = a ? chip_read(chip, queue, word, instruction->b) : NULL;
+    const uint8_t *map = b ? chip_read(chip, queue, word, instruction->map) : NULL;
+    if (!map)
+        return false;
+    uint8_t *out = chip_emit(chip, queue, word, instruction->d, chip->machine.sxm_shift_cycles);
+    if (chip->check_only)
+        return true;
+    for (uint32_t lane = 0; lane < chip->lanes; lane++) {
+        if (map[lane] > 1u && map[lane] != UINT8_MAX)
+            return chip_fault(chip, CHIP_FAULT_RANGE, queue->index, word, queue->repetition,
+                              "lane %u: map entry %u, must be 0, 1 or 255", lane,
+                              (unsigned)map[lane]);
+        out[lane] = map[lane] == 0 ? a[lane] : map[lane] == 1 ? b[lane] : 0;
+    }
+    return true;
+}
+
+/* Every cyclic turn of the n x n block in each superlane. */
+static bool rotate(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
+                   uint32_t n)
+{
+    const uint8_t *value = chip_read(chip, queue, word, word->instruction.a);
+    if (!value)
+        return false;
+    for (uint32_t turn = 0; turn < n * n; turn++) {
+        uint8_t *out = chip_emit(chip, queue, word, word->instruction.d + turn,
+                                 chip->machine.sxm_rotate_cycles);
+        if (chip->check_only)
+            continue;
+        memset(out, 0, chip->lanes);
+        for (uint32_t first = 0; first < chip->lanes; first += MACHINE_LANES_PER_SUPERLANE)
+            for (uint32_t r = 0; r < n; r++)
+                for (uint32_t c = 0; c < n; c++)
+                    out[first + n * r + c] =
+                        value[first + (r + turn / n) % n * n + (c + turn % n) % n];
+    }
+    return true;
+}
+
 bool chip_sxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
 {
     switch ((enum isa_op)word->instruction.op) {
     case ISA_PERMUTE: return permute(chip, queue, word);
     case ISA_DISTRIBUTE: return distribute(chip, queue, word);
     case ISA_TRANSPOSE: return transpose(chip, queue, word);
+    case ISA_SHIFT_UP:
+    case ISA_SHIFT_DOWN: return shift(chip, queue, word);
+    case ISA_SELECT: return select_lanes(chip, queue, word);
+    case ISA_ROTATE_3: return rotate(chip, queue, word, 3);
+    case ISA_ROTATE_4: return rotate(chip, queue, word, 4);
     default: base_assert_failed("an SXM instruction", __FILE__, __LINE__);
     }
 }

@@ -75,6 +75,35 @@ static inline uint32_t mul_i16(uint32_t a, uint32_t b)
     return as_unsigned(left * right);
 }
 
+static inline uint32_t clamp_to(int32_t x, int32_t low, int32_t high)
+{
+    return as_unsigned(x < low ? low : x > high ? high : x);
+}
+
+static inline uint32_t clamp_i32(int64_t x)
+{
+    return as_unsigned((int32_t)(x < INT32_MIN ? INT32_MIN : x > INT32_MAX ? INT32_MAX : x));
+}
+
+static inline uint32_t shift_arithmetic(uint32_t x, uint32_t bits)
+{
+    return x >> bits | ~(~(x >> 31 ? UINT32_MAX : 0u) | UINT32_MAX >> bits);
+}
+
+static inline uint32_t f32_to_u32(float x)
+{
+    if (!(x > 0.0f))
+        return 0;
+    return x >= 4294967296.0f ? UINT32_MAX : (uint32_t)(x < 8388608.0f ? round_even(x) : x);
+}
+
+/* One rounding: sums and differences of binary16 in binary32 round innocuously (24 >= 2 x 11 + 2
+ * digits), products are exact. */
+static inline uint32_t half_of(float x)
+{
+    return x != x ? 0x7E00u : num_f32_to_f16(x); /* the sign of a made NaN is the processor's */
+}
+
 /* clang-format off */
 #define EACH(expression)                                                                           \
     for (uint32_t i = 0; i < lanes; i++)                                                           \
@@ -82,6 +111,9 @@ static inline uint32_t mul_i16(uint32_t a, uint32_t b)
     break
 #define A as_float(a[i])
 #define B as_float(b[i])
+#define S8(operand) ((int32_t)(int8_t)(uint8_t)operand[i])
+#define S16(operand) ((int32_t)(int16_t)(uint16_t)operand[i])
+#define H(operand) num_f16_to_f32((uint16_t)operand[i])
 
 static void operate(enum isa_op op, uint32_t imm, const uint32_t *restrict a,
                     const uint32_t *restrict b, uint32_t *restrict d, uint32_t lanes) {
@@ -117,12 +149,115 @@ static void operate(enum isa_op op, uint32_t imm, const uint32_t *restrict a,
     case ISA_AND_B32_IMM:    EACH(a[i] & imm);
     case ISA_OR_B32:         EACH(a[i] | b[i]);
     case ISA_MUL_I16:        EACH(mul_i16(a[i], b[i]));
+    case ISA_MIN_F32:        EACH(A < B ? a[i] : b[i]);
+    case ISA_NEG_F32:        EACH(a[i] ^ 0x80000000u);
+    case ISA_ABS_F32:        EACH(a[i] & 0x7FFFFFFFu);
+    case ISA_RELU_F32:       EACH(A > 0.0f ? a[i] : 0u);
+    case ISA_TANH_F32:       EACH(as_bits(num_tanh(A)));
+    case ISA_SQRT_F32:       EACH(as_bits(num_sqrt(A)));
+    case ISA_EQ_F32:         EACH(A == B);
+    case ISA_LT_F32:         EACH(A < B);
+    case ISA_LE_F32:         EACH(A <= B);
+    case ISA_MAX_F32_IMM:    EACH(A > constant ? a[i] : imm);
+    case ISA_MIN_F32_IMM:    EACH(A < constant ? a[i] : imm);
+    case ISA_RSUB_F32_IMM:   EACH(as_bits(constant - A));
+    case ISA_SUB_I32:        EACH(a[i] - b[i]);
+    case ISA_ADDS_I32:       EACH(clamp_i32((int64_t)as_signed(a[i]) + as_signed(b[i])));
+    case ISA_SUBS_I32:       EACH(clamp_i32((int64_t)as_signed(a[i]) - as_signed(b[i])));
+    case ISA_MUL_I32:        EACH(a[i] * b[i]);
+    case ISA_MULS_I32:       EACH(clamp_i32((int64_t)as_signed(a[i]) * as_signed(b[i])));
+    case ISA_MIN_I32:        EACH(as_signed(a[i]) < as_signed(b[i]) ? a[i] : b[i]);
+    case ISA_MAX_I32:        EACH(as_signed(a[i]) > as_signed(b[i]) ? a[i] : b[i]);
+    case ISA_NEG_I32:        EACH(0u - a[i]);
+    case ISA_RELU_I32:       EACH(as_signed(a[i]) > 0 ? a[i] : 0u);
+    case ISA_LT_I32:         EACH(as_signed(a[i]) < as_signed(b[i]));
+    case ISA_ADDS_U32:       EACH(a[i] > UINT32_MAX - b[i] ? UINT32_MAX : a[i] + b[i]);
+    case ISA_SUBS_U32:       EACH(a[i] > b[i] ? a[i] - b[i] : 0u);
+    case ISA_MIN_U32:        EACH(a[i] < b[i] ? a[i] : b[i]);
+    case ISA_MAX_U32:        EACH(a[i] > b[i] ? a[i] : b[i]);
+    case ISA_LT_U32:         EACH(a[i] < b[i]);
+    case ISA_EQ_B32:         EACH(a[i] == b[i]);
+    case ISA_XOR_B32:        EACH(a[i] ^ b[i]);
+    case ISA_XOR_B32_IMM:    EACH(a[i] ^ imm);
+    case ISA_OR_B32_IMM:     EACH(a[i] | imm);
+    case ISA_NOT_B32:        EACH(~a[i]);
+    case ISA_SHL_B32:        EACH(a[i] << (b[i] & 31u));
+    case ISA_SHR_B32:        EACH(a[i] >> (b[i] & 31u));
+    case ISA_SRA_I32:        EACH(shift_arithmetic(a[i], b[i] & 31u));
+    case ISA_SRA_I32_IMM:    EACH(shift_arithmetic(a[i], imm & 31u));
+    case ISA_COPY_B16:       EACH(a[i]);
+    case ISA_SELECT_B16_IMM: EACH(a[i] != 0 ? b[i] : imm);
+    case ISA_EQ_B16:         EACH(a[i] == b[i]);
+    case ISA_ADD_I16:        EACH(a[i] + b[i]);
+    case ISA_SUB_I16:        EACH(a[i] - b[i]);
+    case ISA_ADDS_I16:       EACH(clamp_to(S16(a) + S16(b), -32768, 32767));
+    case ISA_SUBS_I16:       EACH(clamp_to(S16(a) - S16(b), -32768, 32767));
+    case ISA_MIN_I16:        EACH(S16(a) < S16(b) ? a[i] : b[i]);
+    case ISA_MAX_I16:        EACH(S16(a) > S16(b) ? a[i] : b[i]);
+    case ISA_NEG_I16:        EACH(0u - a[i]);
+    case ISA_RELU_I16:       EACH(S16(a) > 0 ? a[i] : 0u);
+    case ISA_LT_I16:         EACH(S16(a) < S16(b));
+    case ISA_ADDS_U16:       EACH(a[i] + b[i] > 0xFFFFu ? 0xFFFFu : a[i] + b[i]);
+    case ISA_SUBS_U16:       EACH(a[i] > b[i] ? a[i] - b[i] : 0u);
+    case ISA_MIN_U16:        EACH(a[i] < b[i] ? a[i] : b[i]);
+    case ISA_MAX_U16:        EACH(a[i] > b[i] ? a[i] : b[i]);
+    case ISA_MUL_U16:        EACH(a[i] * b[i]);
+    case ISA_LT_U16:         EACH(a[i] < b[i]);
+    case ISA_SELECT_B8_IMM:  EACH(a[i] != 0 ? b[i] : imm);
+    case ISA_EQ_B8:          EACH(a[i] == b[i]);
+    case ISA_AND_B8:         EACH(a[i] & b[i]);
+    case ISA_OR_B8:          EACH(a[i] | b[i]);
+    case ISA_XOR_B8:         EACH(a[i] ^ b[i]);
+    case ISA_NOT_B8:         EACH(~a[i]);
+    case ISA_ADD_I8:         EACH(a[i] + b[i]);
+    case ISA_SUB_I8:         EACH(a[i] - b[i]);
+    case ISA_ADDS_I8:        EACH(clamp_to(S8(a) + S8(b), -128, 127));
+    case ISA_SUBS_I8:        EACH(clamp_to(S8(a) - S8(b), -128, 127));
+    case ISA_MUL_I8:         EACH(as_unsigned(S8(a) * S8(b)));
+    case ISA_MIN_I8:         EACH(S8(a) < S8(b) ? a[i] : b[i]);
+    case ISA_MAX_I8:         EACH(S8(a) > S8(b) ? a[i] : b[i]);
+    case ISA_NEG_I8:         EACH(0u - a[i]);
+    case ISA_RELU_I8:        EACH(S8(a) > 0 ? a[i] : 0u);
+    case ISA_LT_I8:          EACH(S8(a) < S8(b));
+    case ISA_ADDS_U8:        EACH(a[i] + b[i] > 0xFFu ? 0xFFu : a[i] + b[i]);
+    case ISA_SUBS_U8:        EACH(a[i] > b[i] ? a[i] - b[i] : 0u);
+    case ISA_MUL_U8:         EACH(a[i] * b[i]);
+    case ISA_MIN_U8:         EACH(a[i] < b[i] ? a[i] : b[i]);
+    case ISA_LT_U8:          EACH(a[i] < b[i]);
+    case ISA_ADD_F16:        EACH(half_of(H(a) + H(b)));
+    case ISA_SUB_F16:        EACH(half_of(H(a) - H(b)));
+    case ISA_MUL_F16:        EACH(half_of(H(a) * H(b)));
+    case ISA_MIN_F16:        EACH(H(a) < H(b) ? a[i] : b[i]);
+    case ISA_MAX_F16:        EACH(H(a) > H(b) ? a[i] : b[i]);
+    case ISA_NEG_F16:        EACH(a[i] ^ 0x8000u);
+    case ISA_RELU_F16:       EACH(H(a) > 0.0f ? a[i] : 0u);
+    case ISA_EQ_F16:         EACH(H(a) == H(b));
+    case ISA_LT_F16:         EACH(H(a) < H(b));
+    case ISA_CVT_F16_F32:    EACH(as_bits(H(a)));
+    case ISA_CVT_F32_F16:    EACH(half_of(A));
+    case ISA_CVT_I8_I32:     EACH(as_unsigned(S8(a)));
+    case ISA_CVT_I16_I32:    EACH(as_unsigned(S16(a)));
+    case ISA_CVT_U16_I32:    EACH(a[i]);
+    case ISA_CVT_I32_I8:     EACH(clamp_to(as_signed(a[i]), -128, 127));
+    case ISA_CVT_I32_I16:    EACH(clamp_to(as_signed(a[i]), -32768, 32767));
+    case ISA_CVT_I32_U16:    EACH(clamp_to(as_signed(a[i]), 0, 65535));
+    case ISA_CVT_I8_F32:     EACH(as_bits((float)S8(a)));
+    case ISA_CVT_U8_F32:     EACH(as_bits((float)a[i]));
+    case ISA_CVT_I16_F32:    EACH(as_bits((float)S16(a)));
+    case ISA_CVT_U16_F32:    EACH(as_bits((float)a[i]));
+    case ISA_CVT_U32_F32:    EACH(as_bits((float)a[i]));
+    case ISA_CVT_F32_U8:     EACH(as_unsigned(clamp_to_i32(A, 0.0f, 255.0f)));
+    case ISA_CVT_F32_U16:    EACH(as_unsigned(clamp_to_i32(A, 0.0f, 65535.0f)));
+    case ISA_CVT_F32_U32:    EACH(f32_to_u32(A));
     default:
         base_assert_failed("a VXM instruction", __FILE__, __LINE__);
     }
 }
 #undef A
 #undef B
+#undef S8
+#undef S16
+#undef H
 #undef EACH
 /* clang-format on */
 

@@ -30,6 +30,8 @@ enum isa_unit {
     ISA_UNIT_SXM_PERMUTE,
     ISA_UNIT_SXM_DISTRIBUTE,
     ISA_UNIT_SXM_TRANSPOSE,
+    ISA_UNIT_SXM_SHIFT,
+    ISA_UNIT_SXM_ROTATE,
     ISA_UNIT_COUNT
 };
 
@@ -43,7 +45,7 @@ enum isa_unit {
 /* Decoded. Members an instruction does not use are zero. */
 struct isa_instruction {
     uint32_t imm;
-    uint16_t address; /* also: row group, accumulator, row mask */
+    uint16_t address; /* also: row group, accumulator, row mask, lanes to shift by */
     uint16_t address2;
     uint16_t count;
     uint16_t delay;

@@ -43,9 +43,9 @@ static void write_head(struct base_text *out)
         "issue at t + D, t + 2 D, ..., t + N D, and the next instruction of the queue at\n"
         "t + N D + 1. The address step is ours.\n\n"
         "## Not in this version\n\n"
-        "Of the published table: Ifetch (a queue's text is there from the start), Config,\n"
-        "ShiftUp, ShiftDown, Select and Rotate of the SXM, Deskew, Send and Receive of the links,\n"
-        "tanh and relu of the VXM, fp16 in the MXM, and the memory's ECC.\n");
+        "Of the published table: Ifetch (a queue's text is there from the start), Deskew, Send "
+        "and\n"
+        "Receive of the links, fp16 in the MXM, and the memory's ECC.\n");
 }
 
 /* "31..16 DELAY", from the top down, with the zeros between. */
@@ -129,6 +129,8 @@ void isa_manual(struct base_text *out)
         [ISA_UNIT_SXM_PERMUTE] = "The permuter of a hemisphere.",
         [ISA_UNIT_SXM_DISTRIBUTE] = "One of the four distributors of a hemisphere.",
         [ISA_UNIT_SXM_TRANSPOSE] = "One of the two transposers of a hemisphere.",
+        [ISA_UNIT_SXM_SHIFT] = "One of the two lane shifters of a hemisphere, which also select.",
+        [ISA_UNIT_SXM_ROTATE] = "The rotator of a hemisphere.",
     };
     write_head(out);
     for (unsigned unit = 0; unit < ISA_UNIT_COUNT; unit++) {

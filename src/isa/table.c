@@ -35,6 +35,8 @@ static const char *const unit_names[] = {
     [ISA_UNIT_SXM_PERMUTE] = "SXM permute",
     [ISA_UNIT_SXM_DISTRIBUTE] = "SXM distribute",
     [ISA_UNIT_SXM_TRANSPOSE] = "SXM transpose",
+    [ISA_UNIT_SXM_SHIFT] = "SXM shift",
+    [ISA_UNIT_SXM_ROTATE] = "SXM rotate",
 };
 _Static_assert(BASE_COUNT(unit_names) == ISA_UNIT_COUNT, "a unit without a name");
 

@@ -6,10 +6,13 @@
 
 #include <string.h>
 
-/* SXM queues of a hemisphere in order: permute, distributors, transposers, reserved ones. */
+/* SXM queues of a hemisphere in order: permute, distributors, transposers, shifters, rotate,
+ * reserved ones. */
 #define FIRST_DISTRIBUTOR 1u
 #define FIRST_TRANSPOSER (FIRST_DISTRIBUTOR + MACHINE_DISTRIBUTORS)
-#define FIRST_RESERVED (FIRST_TRANSPOSER + MACHINE_TRANSPOSERS)
+#define FIRST_SHIFTER (FIRST_TRANSPOSER + MACHINE_TRANSPOSERS)
+#define ROTATOR (FIRST_SHIFTER + MACHINE_SHIFTERS)
+#define FIRST_RESERVED (ROTATOR + 1u)
 #define MXM_QUEUES_PER_PLANE 3u
 #define MXM_QUEUES (MXM_QUEUES_PER_PLANE * MACHINE_PLANES)
 #define VXM_ALUS (MACHINE_VXM_ROWS * MACHINE_VXM_COLUMNS)
@@ -303,6 +306,10 @@ uint32_t machine_queue_sxm(const struct machine *machine, uint32_t hemisphere, e
     case ISA_UNIT_SXM_DISTRIBUTE:
         BASE_ASSERT(index < MACHINE_DISTRIBUTORS);
         return first + FIRST_DISTRIBUTOR + index;
+    case ISA_UNIT_SXM_SHIFT:
+        BASE_ASSERT(index < MACHINE_SHIFTERS);
+        return first + FIRST_SHIFTER + index;
+    case ISA_UNIT_SXM_ROTATE: BASE_ASSERT(index == 0); return first + ROTATOR;
     default:
         BASE_ASSERT(unit == ISA_UNIT_SXM_TRANSPOSE && index < MACHINE_TRANSPOSERS);
         return first + FIRST_TRANSPOSER + index;
@@ -318,9 +325,15 @@ static struct machine_queue sxm_queue(uint32_t hemisphere, uint32_t offset)
     } else if (offset < FIRST_TRANSPOSER) {
         queue.unit = ISA_UNIT_SXM_DISTRIBUTE;
         queue.index = offset - FIRST_DISTRIBUTOR;
-    } else if (offset < FIRST_RESERVED) {
+    } else if (offset < FIRST_SHIFTER) {
         queue.unit = ISA_UNIT_SXM_TRANSPOSE;
         queue.index = offset - FIRST_TRANSPOSER;
+    } else if (offset < ROTATOR) {
+        queue.unit = ISA_UNIT_SXM_SHIFT;
+        queue.index = offset - FIRST_SHIFTER;
+    } else if (offset < FIRST_RESERVED) {
+        queue.unit = ISA_UNIT_SXM_ROTATE;
+        queue.index = 0;
     }
     return queue;
 }
@@ -378,6 +391,8 @@ void machine_queue_name(const struct machine *machine, uint32_t queue, char name
     case ISA_UNIT_SXM_TRANSPOSE:
         (void)snprintf(name, 32, "sxm.%c.transpose%u", side, place.index);
         break;
+    case ISA_UNIT_SXM_SHIFT: (void)snprintf(name, 32, "sxm.%c.shift%u", side, place.index); break;
+    case ISA_UNIT_SXM_ROTATE: (void)snprintf(name, 32, "sxm.%c.rotate", side); break;
     default: (void)snprintf(name, 32, "sxm.%c.reserved%u", side, place.index); break;
     }
 }

@@ -26,6 +26,7 @@
 #define MACHINE_SLICES_PER_POSITION 4u
 #define MACHINE_TRANSPOSERS 2u    /* a hemisphere */
 #define MACHINE_DISTRIBUTORS 4u   /* a hemisphere */
+#define MACHINE_SHIFTERS 2u       /* a hemisphere */
 #define MACHINE_SXM_QUEUES 14u    /* a hemisphere; those without a unit yet stay empty */
 #define MACHINE_WEIGHT_ROWS 16u   /* rows one LW loads */
 #define MACHINE_POSITIONS_MAX 64u /* a limit of takt: sets of positions are 64-bit masks */
@@ -95,7 +96,7 @@ uint32_t machine_queue_vxm(const struct machine *machine, uint32_t alu);
 /* unit: ISA_UNIT_MXM_WEIGHTS, _ACTIVATIONS or _RESULTS */
 uint32_t machine_queue_mxm(const struct machine *machine, uint32_t hemisphere, uint32_t plane,
                            enum isa_unit unit);
-/* unit: ISA_UNIT_SXM_PERMUTE (index 0), _DISTRIBUTE (0..3), _TRANSPOSE (0..1) */
+/* unit: ISA_UNIT_SXM_PERMUTE, _ROTATE (index 0), _DISTRIBUTE (0..3), _TRANSPOSE, _SHIFT (0..1) */
 uint32_t machine_queue_sxm(const struct machine *machine, uint32_t hemisphere, enum isa_unit unit,
                            uint32_t index);
 struct machine_queue {

@@ -124,7 +124,7 @@ static char *trim(char *line)
 
 struct reading {
     struct machine *machine;
-    uint32_t seen; /* a bit for each parameter given, and one for the name */
+    uint64_t seen; /* a bit for each parameter given, and one for the name */
 };
 
 /* `line` is scratch: it is cut up. The message has no place yet. */
@@ -157,7 +157,7 @@ static enum takt_status read_line(struct reading *reading, char *line, struct ta
     if ((reading->seen >> index & 1u) != 0) {
         return base_fail(error, TAKT_FORMAT, "%s: given twice; keep one of the lines", name);
     }
-    reading->seen |= 1u << index;
+    reading->seen |= UINT64_C(1) << index;
     return TAKT_OK;
 }
 
@@ -168,7 +168,7 @@ enum takt_status machine_parse(struct machine *machine, const char *path, const 
     struct reading reading = {&parsed, 0};
     struct takt_error inner = {TAKT_OK, ""};
     size_t start = 0;
-    BASE_ASSERT(machine_parameter_count() < 32);
+    BASE_ASSERT(machine_parameter_count() < 64);
     machine_tsp1(&parsed);
     for (size_t number = 1; start < length; number++) {
         char line[LINE_MAX_BYTES];

@@ -77,6 +77,32 @@ float num_rsqrt(float x)
     return 1.0f / sqrtf(x);
 }
 
+float num_sqrt(float x)
+{
+    if (!(x >= 0.0f))
+        return num_float(QUIET_NAN);
+    return sqrtf(x);
+}
+
+float num_tanh(float x)
+{
+    if (x != x)
+        return num_float(QUIET_NAN);
+    double magnitude = x < 0.0f ? -(double)x : (double)x;
+    if (magnitude > 10.0) /* tanh(10) = 1 - 4.1e-9, nearer to 1 than to the number below it */
+        return x < 0.0f ? -1.0f : 1.0f;
+    if (magnitude < 0x1p-6) { /* terms to x^9: less than 2^-60 of the value is left */
+        double z = (double)x * (double)x;
+        double p = 62.0 / 2835.0;
+        p = p * z - 17.0 / 315.0;
+        p = p * z + 2.0 / 15.0;
+        p = p * z - 1.0 / 3.0;
+        return (float)((double)x * (1.0 + z * p));
+    }
+    float y = (float)(1.0 - 2.0 / (exp_wide(2.0 * magnitude) + 1.0));
+    return x < 0.0f ? -y : y;
+}
+
 /* ln(x) for x > 0, normal: x = 2^e m, m in [sqrt(1/2), sqrt 2); ln m = 2 artanh((m - 1) / (m + 1)),
  * whose argument is below 0.1716, so 12 terms leave less than 2^-60. */
 static double log_wide(double x)

@@ -37,7 +37,11 @@ uint8_t num_i32_to_u8(int32_t x); /* saturating to 0..255 */
  * 0x7FC00000. */
 float num_exp(float x);
 float num_rsqrt(
-    float x); /* 1.0f / sqrtf(x), both correctly rounded; NaN or x < 0: NaN 0x7FC00000 */
+    float x);            /* 1.0f / sqrtf(x), both correctly rounded; NaN or x < 0: NaN 0x7FC00000 */
+float num_sqrt(float x); /* correctly rounded; NaN or x < 0: NaN 0x7FC00000 */
+/* Odd, monotone, -1..1: 1 - 2 / (exp(2 |x|) + 1) or, below 2^-6, a series; in binary64, rounded
+ * once. NaN gives NaN 0x7FC00000. */
+float num_tanh(float x);
 /* Rotary angle: cosine and sine of position * (base^(-2 pair / rotary) / divisor), each times
  * magnitude, computed in binary64 by fixed sequences and rounded once to binary32.
  * 0 <= pair < rotary / 2. A divisor and a magnitude of 1 change nothing. */

@@ -68,6 +68,12 @@ static uint32_t field_bound(const struct machine *machine, enum isa_unit unit, e
         return unit == ISA_UNIT_MXM_WEIGHTS ? machine_lanes(machine) / MACHINE_WEIGHT_ROWS
                                             : machine->mxm_accumulators;
     }
+    if (field == ISA_FIELD_DISTANCE) {
+        return machine_lanes(machine);
+    }
+    if (field == ISA_FIELD_SUPERLANES) {
+        return machine->superlanes + 1;
+    }
     return 0;
 }
 
