@@ -88,7 +88,8 @@ static void random_queue(struct program *program, uint32_t index, struct base_ar
         struct isa_instruction instruction = {0};
         instruction.op = (uint8_t)draw(seed, counter, ISA_OP_COUNT);
         enum isa_op op = (enum isa_op)instruction.op;
-        if (!machine_queue_accepts(queue.unit, op) || (op == ISA_REPEAT && !own)) {
+        if (!machine_queue_accepts(queue.unit, op) || (op == ISA_REPEAT && !own) ||
+            (op == ISA_ABC_F16 && queue.index != 0)) {
             continue;
         }
         (void)draw_operands(&program->machine, queue, &instruction, seed, counter);

@@ -46,6 +46,8 @@ static const char *objection(struct machine_queue unit, const struct chip_word *
         return isa_op_info(op)->unit == ISA_UNIT_VXM_LARGE
                    ? "only a large ALU has this operation"
                    : "the queue's unit has no such operation";
+    if (op == ISA_ABC_F16 && unit.index != 0)
+        return "fp16 activations go to the queue of plane 0";
     if (unit.unit != ISA_UNIT_VXM && unit.unit != ISA_UNIT_VXM_LARGE)
         return NULL;
     uint32_t row = unit.index / MACHINE_VXM_COLUMNS;

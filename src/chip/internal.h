@@ -99,6 +99,51 @@ struct chip_plane {
 };
 #define CHIP_RESULTS 256u /* more than mxm_result_cycles; a power of two */
 
+/*
+ * fp16 (mxm_f16.c). A value times 2^24 is an integer of 40 bits, which is kept as digits small
+ * enough that CHIP_F16_ROWS products of two digits fit an int32: weights as three of 14 bits,
+ * activations as four of 11, each balanced about zero.
+ */
+#define CHIP_F16_DIGITS 3u
+#define CHIP_F16_WEIGHT_BITS 14u
+#define CHIP_F16_ACTIVATION_DIGITS 4u
+#define CHIP_F16_ACTIVATION_BITS 11u
+#define CHIP_F16_ROWS 160u /* 160 * 2^13 * 2^10 < 2^31 */
+#define CHIP_F16_NAN 1u    /* flags of a sum */
+#define CHIP_F16_PLUS 2u
+#define CHIP_F16_MINUS 4u
+
+/* The installed weights of a hemisphere, made when activations first meet them. */
+struct chip_f16_weights {
+    bool valid, special; /* special: one is an infinity or NaN */
+    uint32_t digits_used;
+    uint16_t *bits;  /* [lanes rows][lanes] */
+    int16_t *digits; /* [lanes / 2 pairs of rows][CHIP_F16_DIGITS][lanes][2 rows] */
+};
+
+struct chip_f16_activation {
+    uint32_t rows, digits_used;
+    bool special;
+    uint16_t bits[MACHINE_LANES_MAX / 2u];
+    int16_t digits[CHIP_F16_ACTIVATION_DIGITS][MACHINE_LANES_MAX / 2u];
+};
+
+/* Vectors of sums: low + 2^32 high in units of 2^-48, low in 0 .. 2^32 - 1. */
+struct chip_sums {
+    int64_t *low, *high; /* [count][lanes] */
+    uint8_t *flags;      /* [count][lanes], meant where special */
+    bool *special;       /* [count] */
+};
+
+/* The two planes of a hemisphere in fp16. */
+struct chip_pair {
+    struct chip_f16_weights weights;
+    struct chip_sums results;      /* [CHIP_RESULTS], by arrival cycle */
+    struct chip_sums accumulators; /* [mxm_accumulators / 2] */
+    uint16_t *added;               /* results in each accumulator; 0 = empty */
+    uint64_t busy;                 /* the cycle in which both planes' multipliers were taken */
+};
+
 /* Events of a cycle, bits of chip.events. */
 #define CHIP_EVENT_RESULT(plane) (1u << (plane))
 #define CHIP_EVENT_INSTALL(plane) (1u << (4u + (plane)))
@@ -114,6 +159,13 @@ struct chip_kernel {
     /* out[column] = sum of activation[row] * weight[row][column] over the loaded rows. */
     void (*product)(struct chip_weights *weights, const uint8_t *activation, bool is_signed,
                     uint32_t lanes, int32_t *out);
+    /* Rows k of a group of `interleave` rows lie side by side, column by column. */
+    uint32_t interleave;
+    /* low + 2^32 high = the exact sum over the activation's rows of activation * weight, in units
+     * of 2^-48; first_pair: the first pair of weight rows. */
+    void (*f16)(const struct chip_f16_weights *weights,
+                const struct chip_f16_activation *activation, uint32_t first_pair, uint32_t lanes,
+                int64_t *low, int64_t *high);
     /* d = a * scale + b with one rounding, on binary32 bit patterns. */
     void (*fma)(const uint32_t *a, uint32_t scale, const uint32_t *b, uint32_t lanes, uint32_t *d);
 };
@@ -153,6 +205,7 @@ struct chip {
     /* Units. */
     uint8_t *memory; /* [slices][mem_words][lanes] */
     struct chip_plane planes[CHIP_PLANES];
+    struct chip_pair pairs[2];
     uint32_t *work_a, *work_b, *work_d; /* [lanes], vector unit */
 
     /* What a queue with superlanes off reads and gives in this issue (config.c). */
@@ -197,9 +250,32 @@ bool chip_mxm_end_cycle(struct chip *chip); /* faults when a result of this cycl
 /* Kernel number `index`, slowest first; NULL past the last. Not all are supported everywhere. */
 const struct chip_kernel *chip_kernel(uint32_t index);
 const struct chip_kernel *chip_kernel_best(void);
+void chip_f16_avx2(const struct chip_f16_weights *weights,
+                   const struct chip_f16_activation *activation, uint32_t first_pair,
+                   uint32_t lanes, int64_t *low, int64_t *high);
+void chip_f16_avx512(const struct chip_f16_weights *weights,
+                     const struct chip_f16_activation *activation, uint32_t first_pair,
+                     uint32_t lanes, int64_t *low, int64_t *high);
 extern const struct chip_kernel chip_kernel_plain;
 extern const struct chip_kernel chip_kernel_avx2;
 extern const struct chip_kernel chip_kernel_avx512;
+
+/* ---- MXM, fp16 (mxm_f16.c) ------------------------------------------------------------------- */
+
+size_t chip_f16_bytes(const struct machine *machine);
+void chip_f16_create(struct chip *chip);
+void chip_f16_reset(struct chip *chip);
+/* Leaves the result at its arrival cycle; the caller tells the clock. */
+bool chip_f16_multiply(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
+/* Takes the fp16 result of this cycle; *emits: out holds binary32 to send. */
+bool chip_f16_accumulate(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
+                         uint32_t *out, bool *emits);
+/* Adds sums of digit products, digits[(4 i + j) * stride + column], to low + 2^32 high. */
+void chip_f16_combine(const int32_t *digits, uint32_t stride, uint32_t columns, int64_t *low,
+                      int64_t *high);
+void chip_f16_plain(const struct chip_f16_weights *weights,
+                    const struct chip_f16_activation *activation, uint32_t first_pair,
+                    uint32_t lanes, int64_t *low, int64_t *high);
 
 /* ---- ICU (icu.c) ----------------------------------------------------------------------------- */
 

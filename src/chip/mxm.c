@@ -28,7 +28,7 @@ size_t chip_mxm_bytes(const struct machine *machine)
     size_t plane = weights * weights_count(machine) +
                    CHIP_RESULTS * (lanes * sizeof(int32_t) + sizeof(struct chip_word *)) +
                    machine->mxm_accumulators * (lanes * sizeof(int32_t) + sizeof(bool));
-    return CHIP_PLANES * (plane + 1024u);
+    return CHIP_PLANES * (plane + 1024u) + chip_f16_bytes(machine);
 }
 
 void chip_mxm_create(struct chip *chip)
@@ -49,6 +49,7 @@ void chip_mxm_create(struct chip *chip)
         plane->accumulators = BASE_NEW(&chip->arena, int32_t, machine->mxm_accumulators * lanes);
         plane->full = BASE_NEW(&chip->arena, bool, machine->mxm_accumulators);
     }
+    chip_f16_create(chip);
 }
 
 void chip_mxm_reset(struct chip *chip)
@@ -64,6 +65,7 @@ void chip_mxm_reset(struct chip *chip)
         plane->any_installed = false;
         memset(plane->full, 0, chip->machine.mxm_accumulators * sizeof(bool));
     }
+    chip_f16_reset(chip);
 }
 
 /* ---- weights --------------------------------------------------------------------------------- */
@@ -112,25 +114,39 @@ void chip_mxm_install(struct chip *chip, uint32_t p)
     plane->weights[plane->installed].loaded = 0;
     plane->installed = (plane->installed + 1u) % plane->weights_count;
     plane->any_installed = true;
+    chip->pairs[p / MACHINE_PLANES].weights.valid = false;
 }
 
 /* ---- activations ----------------------------------------------------------------------------- */
 
-static bool multiply(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+static bool multiply_i8(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
 {
     struct chip_plane *plane = &chip->planes[queue->plane];
+    if (chip->pairs[queue->plane / MACHINE_PLANES].busy == chip->cycle)
+        return chip_fault(chip, CHIP_FAULT_TWO_PRODUCERS, queue->index, word, queue->repetition,
+                          "an fp16 product of plane 0 takes this plane's multipliers this cycle");
     if (!plane->any_installed)
         return chip_fault(chip, CHIP_FAULT_WEIGHT_BUFFER, queue->index, word, queue->repetition,
                           "activations reach a plane without installed weights");
     const uint8_t *activation = chip_read(chip, queue, word, word->instruction.a);
     if (!activation)
         return false;
-    uint64_t cycle = chip->cycle + chip->machine.mxm_result_cycles;
-    size_t result = (size_t)(cycle & (CHIP_RESULTS - 1u));
+    size_t result = (size_t)((chip->cycle + chip->machine.mxm_result_cycles) & (CHIP_RESULTS - 1u));
     if (!chip->check_only)
         chip->kernel->product(&plane->weights[plane->installed], activation,
                               word->instruction.op == ISA_ABC_I8, chip->lanes,
                               plane->results + result * chip->lanes);
+    return true;
+}
+
+static bool multiply(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
+    struct chip_plane *plane = &chip->planes[queue->plane];
+    if (!(word->instruction.op == ISA_ABC_F16 ? chip_f16_multiply(chip, queue, word)
+                                              : multiply_i8(chip, queue, word)))
+        return false;
+    uint64_t cycle = chip->cycle + chip->machine.mxm_result_cycles;
+    size_t result = (size_t)(cycle & (CHIP_RESULTS - 1u));
     plane->sources[result] = word;
     chip->events[cycle & (CHIP_EVENTS - 1u)] |= (uint16_t)CHIP_EVENT_RESULT(queue->plane);
     chip->results_pending++;
@@ -163,16 +179,12 @@ static void sum(enum isa_op op, int32_t *sums, const int32_t *result, uint32_t l
         memcpy(sums, out, lanes * sizeof *sums);
 }
 
-static bool accumulate(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+static bool accumulate_i8(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
 {
     struct chip_plane *plane = &chip->planes[queue->plane];
     enum isa_op op = (enum isa_op)word->instruction.op;
     const int32_t *result =
         plane->results + (size_t)(chip->cycle & (CHIP_RESULTS - 1u)) * chip->lanes;
-    if (!(chip->arrived >> queue->plane & 1u))
-        return chip_fault(chip, CHIP_FAULT_ACCUMULATOR, queue->index, word, queue->repetition,
-                          "no result arrives this cycle");
-    chip->arrived &= ~(1u << queue->plane);
     if (queue->lanes_on < chip->lanes)
         memset(plane->results + (result - plane->results) + queue->lanes_on, 0,
                (chip->lanes - queue->lanes_on) * sizeof *result);
@@ -188,6 +200,9 @@ static bool accumulate(struct chip *chip, struct chip_queue *queue, const struct
                           "accumulator %lld, a plane has 0..%u", (long long)index,
                           chip->machine.mxm_accumulators - 1u);
     int32_t *sums = plane->accumulators + (size_t)index * chip->lanes;
+    if (op != ISA_ACC_SET && chip->pairs[queue->plane / MACHINE_PLANES].added[index / 2] > 0)
+        return chip_fault(chip, CHIP_FAULT_ACCUMULATOR, queue->index, word, queue->repetition,
+                          "accumulator %lld belongs to an fp16 sum", (long long)index);
     if (plane->full[index] == (op == ISA_ACC_SET))
         return chip_fault(chip, CHIP_FAULT_ACCUMULATOR, queue->index, word, queue->repetition,
                           "accumulator %lld is %s", (long long)index,
@@ -196,6 +211,24 @@ static bool accumulate(struct chip *chip, struct chip_queue *queue, const struct
     if (!chip->check_only)
         sum(op, sums, result, chip->lanes, chip->work_d);
     if (op == ISA_ACC_OUT)
+        emit(chip, queue, word, chip->work_d);
+    return true;
+}
+
+static bool accumulate(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
+{
+    const struct chip_plane *plane = &chip->planes[queue->plane];
+    if (!(chip->arrived >> queue->plane & 1u))
+        return chip_fault(chip, CHIP_FAULT_ACCUMULATOR, queue->index, word, queue->repetition,
+                          "no result arrives this cycle");
+    chip->arrived &= ~(1u << queue->plane);
+    const struct chip_word *source = plane->sources[chip->cycle & (CHIP_RESULTS - 1u)];
+    if (source->instruction.op != ISA_ABC_F16)
+        return accumulate_i8(chip, queue, word);
+    bool emits;
+    if (!chip_f16_accumulate(chip, queue, word, chip->work_d, &emits))
+        return false;
+    if (emits)
         emit(chip, queue, word, chip->work_d);
     return true;
 }
@@ -220,7 +253,8 @@ bool chip_mxm_issue(struct chip *chip, struct chip_queue *queue, const struct ch
     case ISA_LW: return load(chip, queue, word);
     case ISA_IW: return install(chip, queue, word);
     case ISA_ABC_I8:
-    case ISA_ABC_U8: return multiply(chip, queue, word);
+    case ISA_ABC_U8:
+    case ISA_ABC_F16: return multiply(chip, queue, word);
     case ISA_ACC_SET:
     case ISA_ACC_ADD:
     case ISA_ACC_OUT:
@@ -287,8 +321,8 @@ static void plain_fma(const uint32_t *a, uint32_t scale, const uint32_t *b, uint
     }
 }
 
-const struct chip_kernel chip_kernel_plain = {"plain", always, plain_load, plain_product,
-                                              plain_fma};
+const struct chip_kernel chip_kernel_plain = {"plain", always,         plain_load, plain_product,
+                                              2,       chip_f16_plain, plain_fma};
 
 const struct chip_kernel *chip_kernel(uint32_t index)
 {

@@ -94,5 +94,6 @@ AVX2 static void fma_lanes(const uint32_t *a, uint32_t scale, const uint32_t *b,
     }
 }
 
-const struct chip_kernel chip_kernel_avx2 = {"avx2", supported, load, product, fma_lanes};
+const struct chip_kernel chip_kernel_avx2 = {"avx2", supported,     load,     product,
+                                             2,      chip_f16_avx2, fma_lanes};
 #endif

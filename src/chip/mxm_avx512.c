@@ -125,5 +125,6 @@ static void fma_lanes(const uint32_t *a, uint32_t scale, const uint32_t *b, uint
     chip_kernel_avx2.fma(a, scale, b, lanes, d);
 }
 
-const struct chip_kernel chip_kernel_avx512 = {"avx512", supported, load, product, fma_lanes};
+const struct chip_kernel chip_kernel_avx512 = {"avx512", supported,       load,     product,
+                                               4,        chip_f16_avx512, fma_lanes};
 #endif

@@ -45,7 +45,7 @@ static void write_head(struct base_text *out)
         "## Not in this version\n\n"
         "Of the published table: Ifetch (a queue's text is there from the start), Deskew, Send "
         "and\n"
-        "Receive of the links, fp16 in the MXM, and the memory's ECC.\n");
+        "Receive of the links, and the memory's ECC.\n");
 }
 
 /* "31..16 DELAY", from the top down, with the zeros between. */

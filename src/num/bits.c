@@ -2,6 +2,7 @@
 #include "num/num.h"
 
 #include <float.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* The contract is stated in operations on binary32 and binary64. A target that evaluates them with
@@ -63,4 +64,35 @@ uint16_t num_f32_to_bf16(float x)
     if ((bits & 0x7FFFFFFFu) > 0x7F800000u)
         return (uint16_t)(bits >> 16 | 0x0040u);
     return (uint16_t)((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
+}
+
+float num_fixed96_to_f32(int64_t high, uint32_t low)
+{
+    bool negative = high < 0;
+    uint64_t upper = (uint64_t)high;
+    if (negative) {
+        low = 0u - low;
+        upper = 0u - upper - (low != 0);
+    }
+    if (upper == 0 && low == 0)
+        return 0.0f;
+    /* The leading bit is moved to bit 63 of `leading`; what does not fit only matters as not zero.
+     */
+    uint32_t top = 95, zeros = upper != 0 ? (uint32_t)__builtin_clzll(upper) : 64u;
+    uint64_t leading = (uint64_t)low << 32, rest = 0;
+    if (upper == 0) {
+        zeros += (uint32_t)__builtin_clz(low);
+        leading <<= zeros - 64u;
+    } else if (zeros == 0) {
+        rest = leading;
+        leading = upper;
+    } else {
+        rest = leading << zeros;
+        leading = upper << zeros | leading >> (64u - zeros);
+    }
+    top -= zeros;
+    uint32_t bits = (uint32_t)(leading >> 40) + ((top + 127u - 48u - 1u) << 23);
+    uint64_t remainder = leading & 0xFFFFFFFFFFu, half = UINT64_C(1) << 39;
+    bool up = remainder > half || (remainder == half && (rest != 0 || (bits & 1u)));
+    return num_float((bits + up) | (negative ? 0x80000000u : 0u));
 }

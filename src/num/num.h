@@ -23,6 +23,9 @@ float num_bf16_to_f32(uint16_t half); /* exact */
 uint16_t num_f32_to_f16(float x);
 uint16_t num_f32_to_bf16(float x);
 
+/* (high * 2^32 + low) * 2^-48, rounded once, to the nearest even; zero is +0. */
+float num_fixed96_to_f32(int64_t high, uint32_t low);
+
 /* ---- conversions: nearest even, saturating, NaN gives 0 -------------------------------------- */
 
 int8_t num_f32_to_i8(float x);

@@ -140,6 +140,10 @@ enum takt_status program_rules_word(const struct machine *machine, uint32_t queu
                          isa_op_info(op)->mnemonic, isa_unit_name(isa_op_info(op)->unit),
                          isa_unit_name(place.unit));
     }
+    if (op == ISA_ABC_F16 && place.index != 0) {
+        return base_fail(error, TAKT_FORMAT, "%s: only in the queue of a hemisphere's plane 0",
+                         isa_op_info(op)->mnemonic);
+    }
     if (op == ISA_REPEAT) {
         return check_repeat(machine, previous, instruction, error);
     }

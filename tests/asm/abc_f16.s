@@ -1,0 +1,220 @@
+; abc.f16 on both halves of two vectors of fp16; each sum of eight products leaves rounded once, to binary32.
+; Low bytes of the weights in plane 0, high bytes in plane 1; activations in 22..25, results in 54..57.
+.machine superlanes = 1
+.data2 mem.e12 0 i16 list 18397 20345 -13264 -12454 16876 -16948 -20496 -23727 10761 14283 12231 17100 17595 -24362 11742 12771
+.data2 mem.e14 0 i16 list 14572 9370 -14452 15480 10358 8279 -21046 -21859 10919 -19438 -21318 -13471 11547 19507 14470 8545
+.data2 mem.e16 0 i16 list 14989 10579 9259 -19639 -14695 -24521 -13469 13728 13270 13206 19602 11219 -16834 11077 -20379 -24202
+.data2 mem.e18 0 i16 list 20476 14815 -15581 15054 -18410 8340 -23811 -21612 11411 -20545 15764 16588 16788 15775 -14914 -18559
+.data2 mem.e20 0 i16 list 13039 -17483 9685 -18994 18199 10620 -20060 -13065 9700 19430 13208 -23295 -22137 19483 16118 19990
+.data2 mem.e22 0 i16 list -23250 -14735 14842 -20688 17923 12291 18857 10577 18650 16278 11584 -12589 -22401 14972 10957 14303
+.data2 mem.e24 0 i16 list -23614 15083 10505 -14412 -21803 16747 -16579 20144 16040 12960 -17961 10592 -18400 -15864 -21637 -16396
+.data2 mem.e26 0 i16 list 13737 9652 -20115 -15596 16430 -23543 -18749 -14951 -24014 13200 -15413 19141 16149 -13257 -19762 -19005
+.data2 mem.e28 0 i16 list -21650 8381 -15615 12299 19196 15776 -16379 -13540 14034 -20089 -18914 14884 -21751 19469 -18608 -19099
+.data2 mem.e30 0 i16 list -22252 10914 -18645 16011 19520 -12785 20158 -21761 -15060 -13672 15086 -14357 18626 -12773 8644 -21955
+.data2 mem.e32 0 i16 list -17350 18843 -20988 19430 -14240 -23891 -16850 11898 -23689 10379 -19377 11166 -21408 8776 15815 -18346
+.data2 mem.e34 0 i16 list 18215 17861 -20680 14319 13934 -20013 -17858 -22691 17158 -23986 18244 9745 -15644 -19016 17709 -18816
+.data2 mem.e36 0 i16 list 10308 -17871 -15337 17012 15851 -22008 -18306 -16761 -21314 -22398 9680 19032 14448 -19235 -14498 10497
+.data2 mem.e38 0 i16 list -14263 17437 15224 11900 12967 19796 -18287 -21971 17923 -12436 13120 12305 8514 13229 12884 16006
+.data2 mem.e40 0 i16 list -22580 -14391 15457 12994 -22341 14620 -16707 17372 -20587 -16806 8794 16222 -22041 12873 -16511 -16800
+.data2 mem.e42 0 i16 list -14011 -14683 -12395 10128 10256 -19951 19792 18244 -12595 8628 13922 -13407 17871 8788 -20441 -17112
+.data2 mem.e8 0 i16 list -22814 -13314 11324 -17537 -17569 -15145 -12974 -14218 -16681 14507 -18156 19982 13049 9274 -24524 -17485
+.data2 mem.e8 1 i16 list -19885 -16836 13286 10902 -13186 -16422 -19158 10707 -14978 8987 20195 -20199 -23181 -23546 8610 20031
+.queue mem.e12
+nop 5
+read 0, e0
+sync
+.queue mem.e13
+nop 5
+read 0, e16
+sync
+.queue mem.e14
+nop 5
+read 0, e1
+sync
+.queue mem.e15
+nop 5
+read 0, e17
+sync
+.queue mem.e16
+nop 6
+read 0, e2
+sync
+.queue mem.e17
+nop 6
+read 0, e18
+sync
+.queue mem.e18
+nop 6
+read 0, e3
+sync
+.queue mem.e19
+nop 6
+read 0, e19
+sync
+.queue mem.e20
+nop 7
+read 0, e4
+sync
+.queue mem.e21
+nop 7
+read 0, e20
+sync
+.queue mem.e22
+nop 7
+read 0, e5
+sync
+.queue mem.e23
+nop 7
+read 0, e21
+sync
+.queue mem.e24
+nop 8
+read 0, e6
+sync
+.queue mem.e25
+nop 8
+read 0, e22
+sync
+.queue mem.e26
+nop 8
+read 0, e7
+sync
+.queue mem.e27
+nop 8
+read 0, e23
+sync
+.queue mem.e28
+nop 9
+read 0, e8
+sync
+.queue mem.e29
+nop 9
+read 0, e24
+sync
+.queue mem.e30
+nop 9
+read 0, e9
+sync
+.queue mem.e31
+nop 9
+read 0, e25
+sync
+.queue mem.e32
+nop 10
+read 0, e10
+sync
+.queue mem.e33
+nop 10
+read 0, e26
+sync
+.queue mem.e34
+nop 10
+read 0, e11
+sync
+.queue mem.e35
+nop 10
+read 0, e27
+sync
+.queue mem.e36
+nop 11
+read 0, e12
+sync
+.queue mem.e37
+nop 11
+read 0, e28
+sync
+.queue mem.e38
+nop 11
+read 0, e13
+sync
+.queue mem.e39
+nop 11
+read 0, e29
+sync
+.queue mem.e40
+nop 12
+read 0, e14
+sync
+.queue mem.e41
+nop 12
+read 0, e30
+sync
+.queue mem.e42
+nop 12
+read 0, e15
+sync
+.queue mem.e43
+nop 12
+read 0, e31
+sync
+.queue mxm.e0.weights
+nop 20
+lw 0, e0
+iw
+sync
+.queue mxm.e1.weights
+nop 20
+lw 0, e16
+iw
+sync
+.queue mem.e8
+nop 6
+read 0, e0
+read 0, e0
+read 1, e0
+read 1, e0
+sync
+.queue mem.e9
+nop 6
+read 0, e1
+read 0, e1
+read 1, e1
+read 1, e1
+sync
+.queue mxm.e0.activations
+nop 22
+abc.f16 0, e0
+abc.f16 1, e0
+abc.f16 0, e0
+abc.f16 1, e0
+sync
+.queue mxm.e0.results
+nop 54
+acc.pass w0
+acc.pass w0
+acc.pass w0
+acc.pass w0
+sync
+.queue mem.e0
+nop 72
+write 0, w0
+write 1, w0
+write 2, w0
+write 3, w0
+sync
+.queue mem.e1
+nop 72
+write 0, w1
+write 1, w1
+write 2, w1
+write 3, w1
+sync
+.queue mem.e2
+nop 72
+write 0, w2
+write 1, w2
+write 2, w2
+write 3, w2
+sync
+.queue mem.e3
+nop 72
+write 0, w3
+write 1, w3
+write 2, w3
+write 3, w3
+sync
+.expect4 mem.e0 0 i32 list -1037342436 1094383611 1123217049 1127383434 -1034490394 -1033303065 -1052915817 -1007015371 -1029286009 -1043298645 1112214924 1131675836 -1056196787 -1030453906 -1072111235 1101519064
+.expect4 mem.e0 1 i32 list 1127741947 1124793505 1106959602 1079590843 1070517397 -1046255402 -1046839138 1098980891 1121396517 -1056738379 1127279437 1094754432 -1029279548 -1035286176 1123517790 -1057682640
+.expect4 mem.e0 2 i32 list -1064304165 1102991368 1095758859 1095890371 -1022533442 -1076934486 -1045445971 1135478221 -1046466541 -1013996708 1050534013 1117389166 -1101656314 -1012840637 -1040031762 -1009062820
+.expect4 mem.e0 3 i32 list -1013805661 1124972220 -1002881205 1138329992 -1013028472 -1051246474 1140454168 1132674722 -1003829309 1075727686 1080030663 -1010822390 1125135895 -1028571663 1108964480 -1036710096
+.expect cycles 77
