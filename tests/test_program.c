@@ -61,6 +61,11 @@ static bool draw_operands(const struct machine *machine, struct machine_queue qu
                                                         : machine->mxm_accumulators;
         } else if (info->fields[i] == ISA_FIELD_DISTANCE) {
             value %= machine_lanes(machine);
+        } else if (info->fields[i] == ISA_FIELD_LINK) {
+            if (machine->c2c_links < 2) {
+                return false;
+            }
+            value = value % (machine->c2c_links / 2) * 2 + queue.hemisphere;
         } else if (info->fields[i] == ISA_FIELD_SUPERLANES) {
             value = 1 + value % machine->superlanes;
         } else if (field->kind == ISA_KIND_POSITIVE && value == 0) {
@@ -92,7 +97,9 @@ static void random_queue(struct program *program, uint32_t index, struct base_ar
             (op == ISA_ABC_F16 && queue.index != 0)) {
             continue;
         }
-        (void)draw_operands(&program->machine, queue, &instruction, seed, counter);
+        if (!draw_operands(&program->machine, queue, &instruction, seed, counter)) {
+            continue;
+        }
         if (op == ISA_REPEAT) {
             instruction.step = 0;
         }
@@ -515,7 +522,7 @@ static void test_refused_text(void **state)
         {".queue mem.e0\nadd.f32 e0, e4, e8\n", "add.f32: an instruction of VXM, not of this"},
         {".queue vxm.1\nexp.f32 e0, e4\n", "exp.f32: an instruction of VXM large ALU"},
         {".queue vxm.4\nadd.f32 e0, e8, e8\n", "stream 0 (A4) is not one that row 1 of the VXM"},
-        {".queue sxm.e.reserved0\nread 0, e0\n", "read: an instruction of MEM"},
+        {".queue sxm.e.rotate\nread 0, e0\n", "read: an instruction of MEM"},
         {".queue mem.e44\n", "t.s:1:8: \"mem.e44\": expected a queue"},
         {".queue\n", "t.s:1:7: the line's end: expected a queue"},
         {".queue mem.e0 x\n", "t.s:1:15: \"x\": expected nothing more"},

@@ -10,8 +10,8 @@ static size_t arena_bytes(const struct machine *machine, bool check_only)
     size_t lanes = machine_lanes(machine);
     return sizeof(struct chip) + machine_queue_count(machine) * sizeof(struct chip_queue) +
            (check_only ? 0u : 2u * (size_t)machine->mem_slices * machine->mem_words * lanes) +
-           chip_stream_bytes(machine) + chip_mxm_bytes(machine) + 3u * lanes * sizeof(uint32_t) +
-           (2u + CHIP_TRIMMED) * (lanes + 64u) + 8192u;
+           chip_stream_bytes(machine) + chip_mxm_bytes(machine) + chip_c2c_bytes(machine) +
+           3u * lanes * sizeof(uint32_t) + (2u + CHIP_TRIMMED) * (lanes + 64u) + 8192u;
 }
 
 static void place_queue(const struct machine *machine, struct chip_queue *queue, uint32_t index)
@@ -43,6 +43,7 @@ static void place_queue(const struct machine *machine, struct chip_queue *queue,
     case ISA_UNIT_SXM_TRANSPOSE:
     case ISA_UNIT_SXM_SHIFT:
     case ISA_UNIT_SXM_ROTATE: position = machine_sxm_position(machine, hemisphere); break;
+    case ISA_UNIT_C2C: position = machine_c2c_position(machine, hemisphere); break;
     case ISA_UNIT_ICU:
     case ISA_UNIT_COUNT: break;
     }
@@ -78,6 +79,7 @@ static enum takt_status create(struct chip **out, const struct machine *machine,
     chip->work_d = BASE_NEW(&chip->arena, uint32_t, chip->lanes);
     chip_stream_create(chip);
     chip_mxm_create(chip);
+    chip_c2c_create(chip);
     chip->zeros = BASE_NEW(&chip->arena, uint8_t, chip->stride_bytes);
     chip->trimmed = BASE_NEW(&chip->arena, uint8_t, CHIP_TRIMMED * chip->stride_bytes);
     chip->scratch = BASE_NEW(&chip->arena, uint8_t, chip->stride_bytes);
@@ -170,23 +172,27 @@ static bool check_end(struct chip *chip)
     return true;
 }
 
-static bool run(struct chip *chip)
+/* One cycle; *ended when it was the last. */
+static bool tick(struct chip *chip, bool *ended)
 {
-    for (;; chip->cycle++) {
-        arrive(chip);
-        if (!chip_stream_land(chip) || !issue(chip))
-            return false;
-        if (chip->arrived && !chip_mxm_end_cycle(chip))
-            return false;
-        if (chip->running == 0 && chip->notifies == 0)
-            return check_end(chip);
+    arrive(chip);
+    if (chip->cycle >= chip->link_arrival && !chip_c2c_arrive(chip))
+        return false;
+    if (!chip_stream_land(chip) || !issue(chip))
+        return false;
+    if (chip->arrived && !chip_mxm_end_cycle(chip))
+        return false;
+    if (chip->running == 0 && chip->notifies == 0) {
+        *ended = true;
+        return check_end(chip);
     }
+    chip->cycle++;
+    return true;
 }
 
-enum takt_status chip_run(struct chip *chip, const struct chip_text *text, uint64_t *cycles,
-                          struct takt_error *error)
+static enum takt_status start(struct chip *chip, const struct chip_text *text,
+                              struct takt_error *error)
 {
-    *cycles = 0;
     if (chip->fault.kind != CHIP_FAULT_NONE)
         return chip_fault_report(chip, error);
     char wanted[17], given[17];
@@ -199,12 +205,74 @@ enum takt_status chip_run(struct chip *chip, const struct chip_text *text, uint6
     chip->cycle = 0;
     chip_stream_reset(chip);
     chip_mxm_reset(chip);
+    chip_c2c_reset(chip);
     chip_icu_reset(chip, text);
-    if (!run(chip))
-        return chip_fault_report(chip, error);
+    return TAKT_OK;
+}
+
+static uint64_t cycles_taken(const struct chip *chip)
+{
     bool any = false;
     for (uint32_t i = 0; i < chip->queue_count; i++)
         any = any || chip->queues[i].count > 0;
-    *cycles = any ? chip->last_park + 1u : 0;
+    return any ? chip->last_park + 1u : 0;
+}
+
+enum takt_status chip_run(struct chip *chip, const struct chip_text *text, uint64_t *cycles,
+                          struct takt_error *error)
+{
+    *cycles = 0;
+    chip->number = 0;
+    chip->started = 0;
+    enum takt_status status = start(chip, text, error);
+    if (status != TAKT_OK)
+        return status;
+    for (bool ended = false; !ended;)
+        if (!tick(chip, &ended))
+            return chip_fault_report(chip, error);
+    if (!chip_c2c_check_end(chip))
+        return chip_fault_report(chip, error);
+    *cycles = cycles_taken(chip);
+    return TAKT_OK;
+}
+
+/* All chips' cycle `now` of the common clock; *running counts down. */
+static bool tick_together(struct chip_party *parties, uint32_t count, uint64_t now,
+                          uint32_t *running, uint32_t *faulty)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct chip_party *party = &parties[i];
+        if (party->ended || now < party->start)
+            continue;
+        if (!tick(party->chip, &party->ended)) {
+            *faulty = i;
+            return false;
+        }
+        *running -= party->ended;
+    }
+    return true;
+}
+
+enum takt_status chip_run_together(struct chip_party *parties, uint32_t count,
+                                   struct takt_error *error)
+{
+    uint32_t running = count, faulty = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        parties[i].ended = false;
+        parties[i].cycles = 0;
+        parties[i].chip->number = i;
+        parties[i].chip->started = parties[i].start;
+        enum takt_status status = start(parties[i].chip, parties[i].text, error);
+        if (status != TAKT_OK)
+            return status;
+    }
+    for (uint64_t now = 0; running > 0; now++)
+        if (!tick_together(parties, count, now, &running, &faulty))
+            return chip_fault_report(parties[faulty].chip, error);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!chip_c2c_check_end(parties[i].chip))
+            return chip_fault_report(parties[i].chip, error);
+        parties[i].cycles = cycles_taken(parties[i].chip);
+    }
     return TAKT_OK;
 }

@@ -34,6 +34,9 @@
     X(ACCUMULATOR, "accumulator",                                                                  \
       "set of a full or add to an empty accumulator, a result that "                               \
       "nobody took, a take without a result")                                                      \
+    X(LINK, "link",                                                                                \
+      "a link without a cable or used twice in c2c_vector_cycles, a Receive with nothing there, "  \
+      "a vector that finds the buffer full or that nobody received")                               \
     X(DRY_QUEUE, "dry-queue", "a queue ran out of instructions before its final Sync")             \
     X(DEADLOCK, "deadlock", "every queue is parked but work is under way, or none was released")
 
@@ -93,6 +96,25 @@ void chip_text_destroy(struct chip_text *text);
  */
 enum takt_status chip_run(struct chip *chip, const struct chip_text *text, uint64_t *cycles,
                           struct takt_error *error);
+/*
+ * Several chips. chip_connect joins two links, of one chip or of two of one machine, by a cable:
+ * what either sends the other receives. It stays until one is destroyed; then none of them may run.
+ * USAGE when a link is not there or has a cable.
+ * chip_run_together runs a program on each from cycle 0, which is cycle `start` of a common clock,
+ * whose multiples of c2c_deskew_cycles Deskew waits for. FAULT: as chip_run; the others of the
+ * party are left where they were and must not run again.
+ */
+enum takt_status chip_connect(struct chip *a, uint32_t link_a, struct chip *b, uint32_t link_b,
+                              struct takt_error *error);
+struct chip_party {
+    struct chip *chip;
+    const struct chip_text *text;
+    uint64_t start;  /* of the common clock */
+    uint64_t cycles; /* out: taken, counted from its own cycle 0 */
+    bool ended;
+};
+enum takt_status chip_run_together(struct chip_party *parties, uint32_t count,
+                                   struct takt_error *error);
 const struct chip_fault *chip_last_fault(const struct chip *chip); /* kind NONE when none */
 uint64_t chip_instructions_issued(const struct chip *chip);        /* since creation */
 

@@ -37,6 +37,7 @@ bool chip_fault(struct chip *chip, enum chip_fault_kind kind, uint32_t queue,
     memset(fault, 0, sizeof *fault);
     fault->kind = kind;
     fault->cycle = chip->cycle;
+    fault->chip = chip->number;
     fault->queue = queue;
     if (word)
         fault->instruction = effective(word, repetition);

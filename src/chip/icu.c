@@ -38,7 +38,8 @@ static bool steps(enum isa_op op)
 }
 
 /* NULL, or why this queue cannot hold the word. */
-static const char *objection(struct machine_queue unit, const struct chip_word *word)
+static const char *objection(const struct machine *machine, struct machine_queue unit,
+                             const struct chip_word *word)
 {
     const struct isa_instruction *in = &word->instruction;
     enum isa_op op = (enum isa_op)in->op;
@@ -48,6 +49,9 @@ static const char *objection(struct machine_queue unit, const struct chip_word *
                    : "the queue's unit has no such operation";
     if (op == ISA_ABC_F16 && unit.index != 0)
         return "fp16 activations go to the queue of plane 0";
+    if (unit.unit == ISA_UNIT_C2C && isa_op_info(op)->unit == ISA_UNIT_C2C && op != ISA_DESKEW &&
+        (in->imm >= machine->c2c_links || in->imm % 2u != unit.hemisphere))
+        return "the link is not one of this hemisphere's";
     if (unit.unit != ISA_UNIT_VXM && unit.unit != ISA_UNIT_VXM_LARGE)
         return NULL;
     uint32_t row = unit.index / MACHINE_VXM_COLUMNS;
@@ -95,7 +99,7 @@ static enum takt_status decode_queue(struct chip_text *text, const struct progra
         }
         words[count].instruction = instruction;
         set_widths(&words[count]);
-        reason = objection(unit, &words[count]);
+        reason = objection(&text->machine, unit, &words[count]);
         if (reason)
             return refuse(&text->machine, queue, i, reason, error);
         enum isa_op op = (enum isa_op)instruction.op;
@@ -256,6 +260,7 @@ static bool issue_unit(struct chip *chip, struct chip_queue *queue, const struct
     case ISA_UNIT_SXM_TRANSPOSE:
     case ISA_UNIT_SXM_SHIFT:
     case ISA_UNIT_SXM_ROTATE: return chip_sxm_issue(chip, queue, word);
+    case ISA_UNIT_C2C: return chip_c2c_issue(chip, queue, word);
     case ISA_UNIT_ICU:
     case ISA_UNIT_COUNT: break;
     }

@@ -1,7 +1,8 @@
 /*
  * chip, inside: the state of one chip and what its units share.
  *
- * One file a unit: icu.c (text, queues), stream.c (slots, landings), mem.c, vxm.c, mxm.c, sxm.c.
+ * One file a unit: icu.c (text, queues), stream.c (slots, landings), mem.c, vxm.c, mxm.c, sxm.c,
+ * c2c.c.
  * chip.c has the clock. In each cycle: releases, landings, then issues in queue order; every
  * operand is read at its issue cycle, so the order of queues decides only which of several faults
  * is told.
@@ -170,6 +171,23 @@ struct chip_kernel {
     void (*fma)(const uint32_t *a, uint32_t scale, const uint32_t *b, uint32_t lanes, uint32_t *d);
 };
 
+/* A vector under way to a link's end, or waiting there. */
+struct chip_parcel {
+    uint64_t arrival;             /* cycle of the receiving chip */
+    const struct chip_word *word; /* the Send */
+};
+
+struct chip_link {
+    struct chip *peer; /* NULL: no cable */
+    uint32_t peer_link;
+    uint64_t free_from; /* first cycle at which the next vector may leave */
+    /* What the other end sent, oldest first: a ring. */
+    struct chip_parcel *parcels;
+    uint8_t *vectors; /* [capacity][lanes] */
+    uint32_t first, count;
+    uint32_t waiting; /* of these, arrived */
+};
+
 struct chip {
     struct base_arena arena;
     struct machine machine;
@@ -188,6 +206,8 @@ struct chip {
     uint32_t running;                            /* queues neither parked nor empty */
     uint32_t notifies;                           /* under way */
     uint64_t last_park;
+    uint64_t started;             /* cycle 0 on the clock common to chips that run together */
+    uint32_t number;              /* among these */
     uint32_t results_pending;     /* of all planes */
     uint16_t events[CHIP_EVENTS]; /* CHIP_EVENT_*, by cycle */
     uint32_t arrived;             /* planes whose result of this cycle is not taken */
@@ -207,6 +227,11 @@ struct chip {
     struct chip_plane planes[CHIP_PLANES];
     struct chip_pair pairs[2];
     uint32_t *work_a, *work_b, *work_d; /* [lanes], vector unit */
+
+    /* Links. */
+    struct chip_link *links; /* [c2c_links] */
+    uint32_t link_capacity;  /* parcels of a ring */
+    uint64_t link_arrival;   /* cycle of the next arrival on any; UINT64_MAX: none */
 
     /* What a queue with superlanes off reads and gives in this issue (config.c). */
     uint8_t *trimmed; /* [CHIP_TRIMMED] vectors of stride_bytes: operands with zeros */
@@ -232,6 +257,7 @@ bool chip_mem_issue(struct chip *chip, struct chip_queue *queue, const struct ch
 bool chip_vxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
 bool chip_mxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
 bool chip_sxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
+bool chip_c2c_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
 
 /* The address or index of the current repetition; may lie outside any bound. */
 static inline int64_t chip_address(const struct chip_queue *queue, const struct chip_word *word,
@@ -276,6 +302,14 @@ void chip_f16_combine(const int32_t *digits, uint32_t stride, uint32_t columns, 
 void chip_f16_plain(const struct chip_f16_weights *weights,
                     const struct chip_f16_activation *activation, uint32_t first_pair,
                     uint32_t lanes, int64_t *low, int64_t *high);
+
+/* ---- C2C (c2c.c) ----------------------------------------------------------------------------- */
+
+size_t chip_c2c_bytes(const struct machine *machine);
+void chip_c2c_create(struct chip *chip);
+void chip_c2c_reset(struct chip *chip);
+bool chip_c2c_arrive(struct chip *chip);    /* vectors reach the links' buffers this cycle */
+bool chip_c2c_check_end(struct chip *chip); /* faults when one was not received */
 
 /* ---- ICU (icu.c) ----------------------------------------------------------------------------- */
 

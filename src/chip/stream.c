@@ -21,7 +21,7 @@ static uint32_t landing_capacity(const struct machine *machine)
     return 2u * 2u * machine->mem_slices + 4u * MACHINE_VXM_ROWS * MACHINE_VXM_COLUMNS +
            4u * CHIP_PLANES +
            2u * (1u + MACHINE_DISTRIBUTORS + 16u * MACHINE_TRANSPOSERS + 2u * MACHINE_SHIFTERS +
-                 16u);
+                 16u + MACHINE_LINK_QUEUES);
 }
 
 static uint32_t longest_latency(const struct machine *machine)
@@ -31,6 +31,7 @@ static uint32_t longest_latency(const struct machine *machine)
     longest = BASE_MAX(longest, machine->mxm_emit_cycles);
     longest = BASE_MAX(longest, machine->sxm_permute_cycles);
     longest = BASE_MAX(longest, machine->sxm_distribute_cycles);
+    longest = BASE_MAX(longest, machine->c2c_receive_cycles);
     longest = BASE_MAX(longest, machine->sxm_shift_cycles);
     longest = BASE_MAX(longest, machine->sxm_rotate_cycles);
     return BASE_MAX(longest, machine->sxm_transpose_cycles);

@@ -32,6 +32,7 @@ enum isa_unit {
     ISA_UNIT_SXM_TRANSPOSE,
     ISA_UNIT_SXM_SHIFT,
     ISA_UNIT_SXM_ROTATE,
+    ISA_UNIT_C2C,
     ISA_UNIT_COUNT
 };
 

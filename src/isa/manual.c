@@ -43,9 +43,8 @@ static void write_head(struct base_text *out)
         "issue at t + D, t + 2 D, ..., t + N D, and the next instruction of the queue at\n"
         "t + N D + 1. The address step is ours.\n\n"
         "## Not in this version\n\n"
-        "Of the published table: Ifetch (a queue's text is there from the start), Deskew, Send "
-        "and\n"
-        "Receive of the links, and the memory's ECC.\n");
+        "Of the published table: Ifetch (a queue's text is there from the start), and the\n"
+        "memory's ECC.\n");
 }
 
 /* "31..16 DELAY", from the top down, with the zeros between. */
@@ -131,6 +130,9 @@ void isa_manual(struct base_text *out)
         [ISA_UNIT_SXM_TRANSPOSE] = "One of the two transposers of a hemisphere.",
         [ISA_UNIT_SXM_SHIFT] = "One of the two lane shifters of a hemisphere, which also select.",
         [ISA_UNIT_SXM_ROTATE] = "The rotator of a hemisphere.",
+        [ISA_UNIT_C2C] = "One of the four queues of a hemisphere that serve its links to other "
+                         "chips. A vector that finds the link's buffer full, and one that nobody "
+                         "has received when the program ends, are faults.",
     };
     write_head(out);
     for (unsigned unit = 0; unit < ISA_UNIT_COUNT; unit++) {

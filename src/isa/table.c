@@ -37,6 +37,7 @@ static const char *const unit_names[] = {
     [ISA_UNIT_SXM_TRANSPOSE] = "SXM transpose",
     [ISA_UNIT_SXM_SHIFT] = "SXM shift",
     [ISA_UNIT_SXM_ROTATE] = "SXM rotate",
+    [ISA_UNIT_C2C] = "C2C",
 };
 _Static_assert(BASE_COUNT(unit_names) == ISA_UNIT_COUNT, "a unit without a name");
 

@@ -7,19 +7,19 @@
 #include <string.h>
 
 /* SXM queues of a hemisphere in order: permute, distributors, transposers, shifters, rotate,
- * reserved ones. */
+ * links. */
 #define FIRST_DISTRIBUTOR 1u
 #define FIRST_TRANSPOSER (FIRST_DISTRIBUTOR + MACHINE_DISTRIBUTORS)
 #define FIRST_SHIFTER (FIRST_TRANSPOSER + MACHINE_TRANSPOSERS)
 #define ROTATOR (FIRST_SHIFTER + MACHINE_SHIFTERS)
-#define FIRST_RESERVED (ROTATOR + 1u)
+#define FIRST_LINK (ROTATOR + 1u)
 #define MXM_QUEUES_PER_PLANE 3u
 #define MXM_QUEUES (MXM_QUEUES_PER_PLANE * MACHINE_PLANES)
 #define VXM_ALUS (MACHINE_VXM_ROWS * MACHINE_VXM_COLUMNS)
 #define MXM_POSITIONS 1u /* each side */
 #define SXM_POSITIONS 2u /* each side */
 
-_Static_assert(FIRST_RESERVED <= MACHINE_SXM_QUEUES, "SXM units need more queues than there are");
+_Static_assert(FIRST_LINK + MACHINE_LINK_QUEUES == MACHINE_SXM_QUEUES, "queues of the SXM and C2C");
 _Static_assert(MACHINE_VXM_STAGES == 2 * MACHINE_VXM_COLUMNS + 1, "two stages a column and one");
 
 /* ---- parameters ------------------------------------------------------------------------------ */
@@ -233,6 +233,13 @@ uint32_t machine_sxm_position(const struct machine *machine, uint32_t hemisphere
     return hemisphere == MACHINE_WEST ? inner : machine_positions(machine) - 1 - inner;
 }
 
+uint32_t machine_c2c_position(const struct machine *machine, uint32_t hemisphere)
+{
+    BASE_ASSERT(hemisphere <= MACHINE_EAST);
+    uint32_t outermost = machine_mem_position(machine, hemisphere, machine->mem_slices - 1);
+    return hemisphere == MACHINE_WEST ? outermost - 1 : outermost + 1;
+}
+
 uint32_t machine_mxm_position(const struct machine *machine, uint32_t hemisphere)
 {
     BASE_ASSERT(hemisphere <= MACHINE_EAST);
@@ -310,6 +317,7 @@ uint32_t machine_queue_sxm(const struct machine *machine, uint32_t hemisphere, e
         BASE_ASSERT(index < MACHINE_SHIFTERS);
         return first + FIRST_SHIFTER + index;
     case ISA_UNIT_SXM_ROTATE: BASE_ASSERT(index == 0); return first + ROTATOR;
+    case ISA_UNIT_C2C: BASE_ASSERT(index < MACHINE_LINK_QUEUES); return first + FIRST_LINK + index;
     default:
         BASE_ASSERT(unit == ISA_UNIT_SXM_TRANSPOSE && index < MACHINE_TRANSPOSERS);
         return first + FIRST_TRANSPOSER + index;
@@ -318,7 +326,7 @@ uint32_t machine_queue_sxm(const struct machine *machine, uint32_t hemisphere, e
 
 static struct machine_queue sxm_queue(uint32_t hemisphere, uint32_t offset)
 {
-    struct machine_queue queue = {ISA_UNIT_ICU, hemisphere, offset - FIRST_RESERVED};
+    struct machine_queue queue = {ISA_UNIT_C2C, hemisphere, offset - FIRST_LINK};
     if (offset < FIRST_DISTRIBUTOR) {
         queue.unit = ISA_UNIT_SXM_PERMUTE;
         queue.index = 0;
@@ -331,7 +339,7 @@ static struct machine_queue sxm_queue(uint32_t hemisphere, uint32_t offset)
     } else if (offset < ROTATOR) {
         queue.unit = ISA_UNIT_SXM_SHIFT;
         queue.index = offset - FIRST_SHIFTER;
-    } else if (offset < FIRST_RESERVED) {
+    } else if (offset < FIRST_LINK) {
         queue.unit = ISA_UNIT_SXM_ROTATE;
         queue.index = 0;
     }
@@ -393,7 +401,7 @@ void machine_queue_name(const struct machine *machine, uint32_t queue, char name
         break;
     case ISA_UNIT_SXM_SHIFT: (void)snprintf(name, 32, "sxm.%c.shift%u", side, place.index); break;
     case ISA_UNIT_SXM_ROTATE: (void)snprintf(name, 32, "sxm.%c.rotate", side); break;
-    default: (void)snprintf(name, 32, "sxm.%c.reserved%u", side, place.index); break;
+    default: (void)snprintf(name, 32, "c2c.%c%u", side, place.index); break;
     }
 }
 

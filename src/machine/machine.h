@@ -27,7 +27,8 @@
 #define MACHINE_TRANSPOSERS 2u    /* a hemisphere */
 #define MACHINE_DISTRIBUTORS 4u   /* a hemisphere */
 #define MACHINE_SHIFTERS 2u       /* a hemisphere */
-#define MACHINE_SXM_QUEUES 14u    /* a hemisphere; those without a unit yet stay empty */
+#define MACHINE_LINK_QUEUES 4u    /* a hemisphere */
+#define MACHINE_SXM_QUEUES 14u    /* a hemisphere, with those of C2C */
 #define MACHINE_WEIGHT_ROWS 16u   /* rows one LW loads */
 #define MACHINE_POSITIONS_MAX 64u /* a limit of takt: sets of positions are 64-bit masks */
 
@@ -83,6 +84,8 @@ uint32_t machine_vxm_read_position(const struct machine *machine, uint32_t colum
 uint32_t machine_vxm_write_position(const struct machine *machine, uint32_t column);
 uint32_t machine_sxm_position(const struct machine *machine,
                               uint32_t hemisphere); /* inner of the two */
+/* The C2C unit: next to MEM. */
+uint32_t machine_c2c_position(const struct machine *machine, uint32_t hemisphere);
 uint32_t machine_mxm_position(const struct machine *machine, uint32_t hemisphere);
 
 /* ALU index = row * 4 + column. Row r reads and writes stream groups (of four) 2r .. 2r+3 mod 8. */
@@ -96,12 +99,12 @@ uint32_t machine_queue_vxm(const struct machine *machine, uint32_t alu);
 /* unit: ISA_UNIT_MXM_WEIGHTS, _ACTIVATIONS or _RESULTS */
 uint32_t machine_queue_mxm(const struct machine *machine, uint32_t hemisphere, uint32_t plane,
                            enum isa_unit unit);
-/* unit: ISA_UNIT_SXM_PERMUTE, _ROTATE (index 0), _DISTRIBUTE (0..3), _TRANSPOSE, _SHIFT (0..1) */
+/* unit: ISA_UNIT_SXM_PERMUTE, _ROTATE (index 0), _DISTRIBUTE (0..3), _TRANSPOSE, _SHIFT (0..1),
+ * ISA_UNIT_C2C (0..3) */
 uint32_t machine_queue_sxm(const struct machine *machine, uint32_t hemisphere, enum isa_unit unit,
                            uint32_t index);
 struct machine_queue {
-    enum isa_unit
-        unit; /* ISA_UNIT_VXM_LARGE for large ALUs; ISA_UNIT_ICU for a queue without a unit */
+    enum isa_unit unit;         /* ISA_UNIT_VXM_LARGE for large ALUs */
     uint32_t hemisphere, index; /* slice, ALU, plane, or which of several */
 };
 struct machine_queue machine_queue(const struct machine *machine, uint32_t queue);

@@ -84,9 +84,12 @@ static void write_floor_plan(const struct machine *machine, struct base_text *ou
     write_range(out, machine_sxm_position(machine, MACHINE_EAST), 2,
                 "SXM east; its units are at the inner position");
     write_range(out, machine_mxm_position(machine, MACHINE_EAST), 1, "MXM east, two planes");
-    base_text_format(out, "\nThe units of an SXM share its inner position: %u west, %u east.\n\n",
-                     machine_sxm_position(machine, MACHINE_WEST),
-                     machine_sxm_position(machine, MACHINE_EAST));
+    base_text_format(
+        out,
+        "\nThe units of an SXM share its inner position: %u west, %u east; those of "
+        "C2C the position\nnext to MEM: %u west, %u east.\n\n",
+        machine_sxm_position(machine, MACHINE_WEST), machine_sxm_position(machine, MACHINE_EAST),
+        machine_c2c_position(machine, MACHINE_WEST), machine_c2c_position(machine, MACHINE_EAST));
 }
 
 static void write_vxm(const struct machine *machine, struct base_text *out)
@@ -132,14 +135,13 @@ static void write_queues(const struct machine *machine, struct base_text *out)
     uint32_t count = machine_queue_count(machine);
     base_text_format(out,
                      "## Instruction queues of tsp1\n\n"
-                     "%u queues, each with its own text. A queue of the SXM without a unit in "
-                     "this version takes only\nICU instructions.\n\n"
+                     "%u queues, each with its own text.\n\n"
                      "| queues | names | unit |\n|---|---|---|\n",
                      count);
     for (uint32_t first = 0; first < count;) {
         struct machine_queue queue = machine_queue(machine, first);
         uint32_t next = first + 1;
-        bool listed = queue.unit == ISA_UNIT_MEM || queue.unit == ISA_UNIT_ICU;
+        bool listed = queue.unit == ISA_UNIT_MEM || queue.unit == ISA_UNIT_C2C;
         while (listed && next < count && machine_queue(machine, next).unit == queue.unit &&
                machine_queue(machine, next).hemisphere == queue.hemisphere) {
             next++;
@@ -147,7 +149,7 @@ static void write_queues(const struct machine *machine, struct base_text *out)
         char name[32], last[32];
         machine_queue_name(machine, first, name);
         machine_queue_name(machine, next - 1, last);
-        const char *unit = queue.unit == ISA_UNIT_ICU ? "none yet" : isa_unit_name(queue.unit);
+        const char *unit = isa_unit_name(queue.unit);
         if (next == first + 1) {
             base_text_format(out, "| %u | `%s` | %s |\n", first, name, unit);
         } else {

@@ -92,6 +92,34 @@ enum takt_status program_assembler_data(struct assembler *a, uint32_t width)
     return status;
 }
 
+/* ".cable A B" */
+enum takt_status program_assembler_cable(struct assembler *a)
+{
+    int64_t ends[2] = {0, 0};
+    struct program_token token = here(a);
+    enum takt_status status = program_assembler_settle(a);
+    const int64_t links = a->program->machine.c2c_links;
+    for (uint32_t i = 0; i < 2 && status == TAKT_OK; i++) {
+        status = program_source_number(&a->source, "a link", 0, links - 1, &ends[i]);
+    }
+    if (status != TAKT_OK) {
+        return status;
+    }
+    struct program_cable cable = {(uint32_t)ends[0], (uint32_t)ends[1]};
+    bool taken = cable.a == cable.b;
+    for (size_t at = 0; at < a->cables.length; at += sizeof cable) {
+        struct program_cable other;
+        memcpy(&other, a->cables.data + at, sizeof other);
+        taken = taken || cable.a == other.a || cable.a == other.b || cable.b == other.a ||
+                cable.b == other.b;
+    }
+    if (taken) {
+        return program_source_refuse(&a->source, token, "two links without a cable");
+    }
+    push(&a->cables, &cable, sizeof cable);
+    return program_source_end(&a->source);
+}
+
 static enum takt_status expect_fault(struct assembler *a, struct program_expectation *expectation)
 {
     enum takt_status status = program_source_name(&a->source, "a kind of fault", expectation->fault,

@@ -25,4 +25,9 @@ struct program_expectation {
     uint32_t fault_queue;
 };
 
+/* ".cable A B": links A and B of the chip are joined. */
+struct program_cable {
+    uint32_t a, b;
+};
+
 #endif

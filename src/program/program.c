@@ -151,6 +151,13 @@ enum takt_status program_rules_word(const struct machine *machine, uint32_t queu
         isa_op_info(op)->unit != ISA_UNIT_ICU) {
         return check_reach(place.index, instruction, error);
     }
+    if (isa_op_info(op)->unit == ISA_UNIT_C2C && op != ISA_DESKEW &&
+        (instruction->imm >= machine->c2c_links || instruction->imm % 2 != place.hemisphere)) {
+        return base_fail(error, TAKT_FORMAT,
+                         "%s: link %u is not one of this hemisphere's (%s ones below %u)",
+                         isa_op_info(op)->mnemonic, instruction->imm,
+                         place.hemisphere == MACHINE_WEST ? "even" : "odd", machine->c2c_links);
+    }
     return check_range(machine, instruction, 0, error);
 }
 

@@ -111,11 +111,14 @@ enum takt_status program_image_check(const struct machine *machine,
  * NULL.
  */
 struct program_expectation; /* see program/assembly.h */
+struct program_cable;
 struct program_assembly {
     struct program program;
     struct program_image image;
     uint32_t expectation_count;
     struct program_expectation *expectations;
+    uint32_t cable_count; /* of links of this chip with each other, for tests */
+    struct program_cable *cables;
 };
 enum takt_status program_assemble(const char *path, const char *source, size_t length,
                                   struct base_arena *arena, struct program_assembly *assembly,

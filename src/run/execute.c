@@ -246,6 +246,13 @@ static enum takt_status execute(const struct program_assembly *assembly, const c
         goto done;
     }
     chip_load_image(chip, &assembly->image);
+    for (uint32_t i = 0; i < assembly->cable_count && status == TAKT_OK; i++) {
+        const struct program_cable *cable = &assembly->cables[i];
+        status = chip_connect(chip, cable->a, chip, cable->b, message);
+    }
+    if (status != TAKT_OK) {
+        goto done;
+    }
     status = chip_text_create(&text, &assembly->program, message);
     if (status != TAKT_OK) {
         goto done;
