@@ -120,6 +120,9 @@ struct takt_sampling {
     uint32_t top_k;    /* 0 = off */
     float top_p;       /* 1 = off */
     uint64_t seed;
+    float min_p; /* 0 = off: tokens this many times less likely than the likeliest are left out */
+    float repetition_penalty;                  /* 0 or 1 = off; over prompt and answer */
+    float frequency_penalty, presence_penalty; /* 0 = off; over the answer */
 };
 /* Draws a token from logits[vocab] for a position: a pure function. Greedy ties: the lowest id. */
 uint32_t takt_sample(const float *logits, uint32_t vocab, const struct takt_sampling *sampling,
@@ -133,6 +136,10 @@ enum takt_status takt_tokenize(const struct takt_engine *engine, const char *tex
 enum takt_status takt_detokenize(const struct takt_engine *engine, const uint32_t *ids,
                                  size_t count, bool show_special, char **text, size_t *length,
                                  struct takt_error *error);
+/* The bytes of one token as it stands within a text, at most capacity of them; returns how many it
+ * has. Control tokens have none unless shown. */
+size_t takt_token_bytes(const struct takt_engine *engine, uint32_t token, bool show_special,
+                        char *bytes, size_t capacity);
 /* One user message in the model's chat template, ready for generation. *text is malloc'ed. */
 enum takt_status takt_chat_prompt(const struct takt_engine *engine, const char *message,
                                   char **text, struct takt_error *error);
@@ -165,6 +172,108 @@ struct takt_result {
 enum takt_status takt_generate(struct takt_engine *engine, const struct takt_request *request,
                                struct takt_result *result, struct takt_error *error);
 void takt_result_free(struct takt_result *result); /* safe on a zeroed struct and twice */
+
+/* ---- many requests at once ------------------------------------------------------------------- */
+
+/*
+ * A scheduler runs jobs side by side in a fixed number of slots, each a session: prompts in chunks
+ * between the others' decode steps, begun at the longest prefix a slot already holds. What a job
+ * gives is a function of its options alone. One thread at a time; callbacks come from
+ * takt_scheduler_step and must not call the scheduler.
+ */
+struct takt_scheduler;
+struct takt_job;
+struct takt_grammar;
+
+struct takt_scheduler_options {
+    uint32_t slots; /* jobs that run at once; at least 1 */
+    bool no_prefix_cache;
+};
+
+struct takt_bias {
+    uint32_t token;
+    float bias; /* added to the logit */
+};
+
+#define TAKT_TOP_LOGPROBS_MAX 20u
+struct takt_logprob {
+    uint32_t token;
+    float logprob; /* natural logarithm of the model's own probability, before any setting */
+};
+struct takt_token_logprobs {
+    struct takt_logprob drawn;
+    struct takt_logprob top[TAKT_TOP_LOGPROBS_MAX]; /* likeliest first; ties: lowest id first */
+    uint32_t top_count;
+};
+
+enum takt_event_kind {
+    TAKT_EVENT_STARTED,  /* the job has a slot */
+    TAKT_EVENT_TOKEN,    /* a token was drawn; its text may be held back, or have nothing to show */
+    TAKT_EVENT_FINISHED, /* the last event; the job is gone when the callback returns */
+};
+
+struct takt_event {
+    enum takt_event_kind kind;
+    const char *text; /* TOKEN: whole characters that can no longer become part of a stop string */
+    size_t length;
+    const struct takt_token_logprobs *logprobs; /* of the tokens whose text this completes */
+    size_t logprob_count;
+    const char *finish; /* FINISHED: "stop", "length" or "error" */
+    uint32_t prompt_tokens, cached_tokens, answer_tokens;
+    /* FINISHED: SHA-256 over 64 bits a drawn token, folded from its logits (run/digest.c) */
+    const char *logits_digest;
+    const struct takt_error *error; /* FINISHED with "error" */
+};
+
+struct takt_job_options {
+    const uint32_t *prompt; /* at least one token; copied, as all that follows */
+    size_t prompt_count;
+    uint32_t max_tokens;
+    struct takt_sampling sampling;
+    const struct takt_bias *biases;
+    size_t bias_count;
+    const char *const *stops; /* the answer ends before the first of these */
+    size_t stop_count;
+    bool logprobs;
+    uint32_t top_logprobs;              /* at most TAKT_TOP_LOGPROBS_MAX */
+    const struct takt_grammar *grammar; /* NULL, or what the answer must be; must outlive the job */
+    void (*on_event)(void *user, const struct takt_event *event);
+    void *user;
+};
+
+enum takt_status takt_scheduler_open(struct takt_scheduler **scheduler, struct takt_engine *engine,
+                                     const struct takt_scheduler_options *options,
+                                     struct takt_error *error);
+/* Jobs not finished are dropped without an event. */
+void takt_scheduler_close(struct takt_scheduler *scheduler);
+/* Queues a job. USAGE, CONTEXT (the prompt does not fit), MEMORY. */
+enum takt_status takt_scheduler_submit(struct takt_scheduler *scheduler,
+                                       const struct takt_job_options *options,
+                                       struct takt_job **job, struct takt_error *error);
+/* Frees the job and its slot at once; no event follows. */
+void takt_scheduler_cancel(struct takt_scheduler *scheduler, struct takt_job *job);
+/* One step for every job that has a slot. False when there was nothing to do. */
+bool takt_scheduler_step(struct takt_scheduler *scheduler);
+
+struct takt_scheduler_state {
+    uint32_t slots, running, queued;
+    uint32_t batch;   /* sessions in the last step */
+    uint64_t kv_held; /* positions that slots hold */
+    uint64_t kv_capacity;
+};
+void takt_scheduler_state(const struct takt_scheduler *scheduler,
+                          struct takt_scheduler_state *state);
+
+/* What the modelled system takes for a request by itself: the cycles of its prompt's steps and of
+ * its decode steps, and the hash of their programs. Compiles what is not compiled yet. */
+struct takt_request_cycles {
+    uint64_t prompt_cycles, decode_cycles;
+    uint32_t chips;
+    char program_hash[65];
+};
+enum takt_status takt_request_cycles(struct takt_engine *engine, uint32_t prompt_tokens,
+                                     uint32_t answer_tokens, struct takt_request_cycles *cycles,
+                                     struct takt_error *error);
 
 /* A tokenizer without the engine (vocabulary-only files too). */
 struct takt_vocabulary;

@@ -4,7 +4,8 @@
 # there it names the packages and stops. Costs a few hundredths of a second when nothing is missing.
 set -u
 
-BUILD_PACKAGES="gcc libc6-dev make libpcre2-dev libjansson-dev libssl-dev libcmocka-dev"
+BUILD_PACKAGES="gcc libc6-dev make libpcre2-dev libjansson-dev libssl-dev libcmocka-dev \
+    libmicrohttpd-dev libsqlite3-dev"
 CHECK_PACKAGES="clang libclang-rt-14-dev clang-format"
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -25,6 +26,8 @@ present() {
     libjansson-dev) header jansson.h ;;
     libssl-dev) header openssl/evp.h ;;
     libcmocka-dev) header cmocka.h ;;
+    libmicrohttpd-dev) header microhttpd.h ;;
+    libsqlite3-dev) header sqlite3.h ;;
     libclang-rt-14-dev) ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a \
         >/dev/null 2>&1 ;;
     esac

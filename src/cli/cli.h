@@ -41,7 +41,7 @@ struct cli_option {
     const char *help;
 };
 
-#define CLI_ARGUMENTS_MAX 4u
+#define CLI_ARGUMENTS_MAX 16u
 #define CLI_GO (-1)
 
 struct cli_arguments {
@@ -61,7 +61,7 @@ struct cli_command {
 };
 
 extern const struct cli_command cli_run, cli_tokenize, cli_detokenize, cli_asm, cli_disasm,
-    cli_exec, cli_compile, cli_isa, cli_machine, cli_synth;
+    cli_exec, cli_compile, cli_isa, cli_machine, cli_synth, cli_serve;
 
 /* Fills settings and arguments from argv[0..argc), the words after the command. CLI_GO, or the exit
  * code when help was shown or the words are wrong (the message is out then). */

@@ -32,7 +32,7 @@ static void bind_one(struct compiler *c, const struct binding_request *request,
     }
 }
 
-enum takt_status bind(struct compiler *c, struct program *program, struct base_arena *arena)
+enum takt_status compile_bind(struct compiler *c, struct program *program, struct base_arena *arena)
 {
     program->binding_count = c->request_count;
     program->bindings = BASE_NEW(arena, struct program_binding, c->request_count);

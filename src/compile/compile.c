@@ -105,7 +105,7 @@ static enum takt_status compile_step(struct program **program, struct compile_ac
         status = emit_check(&c, &owned->program);
     }
     if (status == TAKT_OK) {
-        status = bind(&c, &owned->program, &owned->arena);
+        status = compile_bind(&c, &owned->program, &owned->arena);
     }
     if (status == TAKT_OK) {
         status = program_check(&owned->program, error);

@@ -275,7 +275,8 @@ enum takt_status schedule(struct compiler *c);
 enum takt_status schedule_check(struct compiler *c);
 enum takt_status emit(struct compiler *c, struct program *program, struct base_arena *arena);
 enum takt_status emit_check(struct compiler *c, const struct program *program);
-enum takt_status bind(struct compiler *c, struct program *program, struct base_arena *arena);
+enum takt_status compile_bind(struct compiler *c, struct program *program,
+                              struct base_arena *arena);
 
 /* ---- the account (account.c) ------------------------------------------------------------------ */
 

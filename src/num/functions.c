@@ -126,6 +126,11 @@ static double log_wide(double x)
     return e * ln2_high + (e * ln2_low + 2.0 * s * p);
 }
 
+double num_log(double x)
+{
+    return log_wide(x);
+}
+
 /* sin(r) and cos(r) for |r| <= pi / 4: terms to r^17 / 17! and r^18 / 18!. */
 static double sin_reduced(double r)
 {

@@ -42,6 +42,8 @@ float num_exp(float x);
 float num_rsqrt(
     float x);            /* 1.0f / sqrtf(x), both correctly rounded; NaN or x < 0: NaN 0x7FC00000 */
 float num_sqrt(float x); /* correctly rounded; NaN or x < 0: NaN 0x7FC00000 */
+/* ln(x) in binary64 by a fixed sequence, x > 0 and normal; within 2^-50 of the true value. */
+double num_log(double x);
 /* Odd, monotone, -1..1: 1 - 2 / (exp(2 |x|) + 1) or, below 2^-6, a series; in binary64, rounded
  * once. NaN gives NaN 0x7FC00000. */
 float num_tanh(float x);

@@ -138,17 +138,6 @@ static enum takt_status run_prompt(struct generation *generation, struct takt_er
     return TAKT_OK;
 }
 
-static bool is_end(const struct takt_engine *engine, uint32_t token)
-{
-    const struct tokenizer_special *special = tokenizer_special(engine->model->tokenizer);
-    for (uint32_t i = 0; i < special->end_count; i++) {
-        if (special->ends[i] == token) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Hands over whole characters, or at the end whatever is left. Called after every token, so that a
  * caller can stop between tokens that show nothing. false: the caller asks to stop. */
 static bool stream_text(struct generation *generation, bool end)
@@ -178,7 +167,7 @@ static enum takt_status decode_tokens(struct generation *generation, const char 
         const uint32_t token =
             takt_sample(generation->next, vocab_of(generation), &request->sampling, position);
         result->tokens[result->token_count++] = token;
-        if (is_end(engine, token)) {
+        if (run_is_end(engine, token)) {
             *finish = "stop";
             return TAKT_OK;
         }

@@ -101,9 +101,29 @@ enum takt_status run_step(struct takt_session *session, const struct run_program
                           const uint32_t *tokens, uint32_t count, uint32_t start, float *logits,
                           uint64_t *cycles, struct takt_error *error);
 
+/* sample.c: what is done to a row of logits before the draw, in this order: biases, repetition
+ * penalty, frequency and presence penalty. */
+struct run_adjustment {
+    const struct takt_sampling *sampling;
+    const struct takt_bias *biases;
+    size_t bias_count;
+    const uint32_t *seen; /* tokens of prompt and answer, each once */
+    size_t seen_count;
+    const uint32_t *drawn_counts; /* [vocab]: times in the answer */
+};
+void run_adjust(float *logits, const struct run_adjustment *adjustment);
+void run_logprobs(const float *logits, uint32_t vocab, uint32_t drawn, uint32_t top_count,
+                  struct takt_token_logprobs *out);
+
+/* digest.c: feeds the digest with 64 bits of each row, folded from its logits. */
+void run_digest_fold(struct base_digest *digest, const float *logits, uint32_t vocab);
+
 /* session.c: takt_session_extend with the kind of step given. */
 enum takt_status run_session_extend(struct takt_session *session, const uint32_t *tokens,
                                     size_t count, bool prefill, float *logits, float *all_logits,
                                     struct takt_error *error);
+
+/* job.c: does the token end an answer? */
+bool run_is_end(const struct takt_engine *engine, uint32_t token);
 
 #endif

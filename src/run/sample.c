@@ -2,11 +2,15 @@
  * Sampling, on the host: a pure function of (logits, sampling, position). No allocation, no
  * sorting.
  *
- * Order: temperature, then top-k, then top-p. A token's weight is num_exp((logit - largest logit) /
- * temperature), binary32; sums of weights are binary64, in token order. What a filter keeps is
- * described by a threshold on the logit and how many of the tokens exactly at it are kept, lowest
- * ids first; the threshold is found digit by digit over the logits' ordered bit patterns. The draw
- * walks the kept tokens in id order until the sum of weights passes u x total, u = base_random_f32.
+ * Order: temperature, then top-k, top-p, min-p. A token's weight is num_exp((logit - largest logit)
+ * / temperature), binary32; one below e^-24 of the largest counts as zero. Sums of weights are
+ * binary64, in token order. What top-k and top-p keep is described by a threshold on the logit and
+ * how many of the tokens exactly at it are kept, lowest ids first; the threshold is found digit by
+ * digit over the logits' ordered bit patterns. The draw walks the kept tokens in id order until the
+ * sum of weights passes u x total, u = base_random_f32.
+ *
+ * Tokens of no weight cannot be drawn, so the others are listed first; a list that would be too
+ * long for the stack is done without, more slowly and with the same result.
  */
 #include "run/run.h"
 
@@ -15,6 +19,8 @@
 #define SAMPLE_STREAM                                                                              \
     0x73616d706c65u /* "sample": keeps these draws apart from other uses of a seed */
 #define DIGITS 256u
+#define WEIGHT_FLOOR (-24.0f) /* e^-24 = 3.8e-11: with 2^18 such tokens, one draw in 100,000 */
+#define LISTED_MAX 4096u
 
 /* Kept: key > threshold, and the first `ties` tokens with key == threshold. */
 struct kept {
@@ -24,8 +30,11 @@ struct kept {
 
 struct distribution {
     const float *logits;
-    uint32_t vocab;
     float largest, temperature;
+    uint32_t count; /* of tokens to look at */
+    bool listed;    /* they are `tokens`; else all from 0 */
+    uint32_t tokens[LISTED_MAX];
+    float weights[LISTED_MAX];
 };
 
 /* Bits that order as the numbers do; both zeros alike; NaN below everything. */
@@ -38,10 +47,42 @@ static uint32_t ordered_key(float x)
     return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
-static double weight(const struct distribution *d, uint32_t token)
+static float weight_of(const struct distribution *d, uint32_t token)
 {
-    const float w = num_exp((d->logits[token] - d->largest) / d->temperature);
-    return w == w ? (double)w : 0.0;
+    const float x = (d->logits[token] - d->largest) / d->temperature;
+    return x >= WEIGHT_FLOOR ? num_exp(x) : 0.0f;
+}
+
+static uint32_t token_at(const struct distribution *d, uint32_t index)
+{
+    return d->listed ? d->tokens[index] : index;
+}
+
+static double weight_at(const struct distribution *d, uint32_t index)
+{
+    return (double)(d->listed ? d->weights[index] : weight_of(d, index));
+}
+
+/* Lists the tokens that have a weight, if they are few enough. */
+static void list_tokens(struct distribution *d, uint32_t vocab)
+{
+    uint32_t count = 0;
+    d->count = vocab;
+    d->listed = false;
+    for (uint32_t i = 0; i < vocab; i++) {
+        const float x = (d->logits[i] - d->largest) / d->temperature;
+        if (x >= WEIGHT_FLOOR) {
+            if (count == LISTED_MAX) {
+                return;
+            }
+            d->tokens[count++] = i;
+        }
+    }
+    d->listed = true;
+    d->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        d->weights[i] = weight_of(d, d->tokens[i]);
+    }
 }
 
 static bool is_kept(const struct kept *kept, uint32_t key, uint64_t *ties_seen)
@@ -54,13 +95,15 @@ static bool is_kept(const struct kept *kept, uint32_t key, uint64_t *ties_seen)
 
 static uint32_t greedy(const float *logits, uint32_t vocab)
 {
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < vocab; i++) {
-        if (ordered_key(logits[i]) > ordered_key(logits[best])) {
-            best = i;
+    float best = 0.0f;
+    uint32_t at = vocab;
+    for (uint32_t i = 0; i < vocab; i++) {
+        if (logits[i] > best || (at == vocab && logits[i] == logits[i])) {
+            best = logits[i];
+            at = i;
         }
     }
-    return best;
+    return at < vocab ? at : 0; /* none is a number */
 }
 
 /* Measures of the kept tokens under one prefix of their keys, by the next eight bits. */
@@ -75,11 +118,11 @@ static void fill_histogram(const struct distribution *d, const struct kept *from
 {
     *histogram = (struct histogram){{0}, {0}};
     uint64_t ties_seen = 0;
-    for (uint32_t i = 0; i < d->vocab; i++) {
-        const uint32_t key = ordered_key(d->logits[i]);
+    for (uint32_t i = 0; i < d->count; i++) {
+        const uint32_t key = ordered_key(d->logits[token_at(d, i)]);
         const bool same_prefix = (uint64_t)key >> (shift + 8) == (uint64_t)prefix >> (shift + 8);
         if (is_kept(from, key, &ties_seen) && same_prefix) {
-            histogram->measure[key >> shift & 0xFF] += by_weight ? weight(d, i) : 1.0;
+            histogram->measure[key >> shift & 0xFF] += by_weight ? weight_at(d, i) : 1.0;
             histogram->count[key >> shift & 0xFF]++;
         }
     }
@@ -125,44 +168,109 @@ static struct kept keep_largest(const struct distribution *d, const struct kept 
     return (struct kept){threshold, ties};
 }
 
-static double total_weight(const struct distribution *d, const struct kept *kept)
+/* Calls for each kept token in id order; stops where the running sum of weights passes the goal. */
+static double walk(const struct distribution *d, const struct kept *kept, float min_p, double goal,
+                   uint32_t *token)
 {
-    double total = 0.0;
+    double sum = 0.0;
     uint64_t ties_seen = 0;
-    for (uint32_t i = 0; i < d->vocab; i++) {
-        if (is_kept(kept, ordered_key(d->logits[i]), &ties_seen)) {
-            total += weight(d, i);
+    for (uint32_t i = 0; i < d->count; i++) {
+        const uint32_t at = token_at(d, i);
+        if (is_kept(kept, ordered_key(d->logits[at]), &ties_seen)) {
+            const double weight = weight_at(d, i);
+            sum += weight >= (double)min_p ? weight : 0.0;
+            if (sum > goal) {
+                *token = at;
+                return sum;
+            }
         }
     }
-    return total;
+    return sum;
 }
+
+#define NO_GOAL 1e300
 
 uint32_t takt_sample(const float *logits, uint32_t vocab, const struct takt_sampling *sampling,
                      uint64_t position)
 {
-    const uint32_t best = greedy(logits, vocab);
+    uint32_t token = greedy(logits, vocab);
     if (!(sampling->temperature > 0.0f)) {
-        return best;
+        return token;
     }
-    const struct distribution d = {logits, vocab, logits[best], sampling->temperature};
+    struct distribution d;
+    d.logits = logits;
+    d.largest = logits[token];
+    d.temperature = sampling->temperature;
+    list_tokens(&d, vocab);
     struct kept kept = {0, UINT64_MAX};
     if (sampling->top_k > 0 && sampling->top_k < vocab) {
         kept = keep_largest(&d, &kept, false, (double)sampling->top_k);
     }
     if (sampling->top_p < 1.0f) {
-        kept = keep_largest(&d, &kept, true, (double)sampling->top_p * total_weight(&d, &kept));
+        const double total = walk(&d, &kept, 0.0f, NO_GOAL, &token);
+        kept = keep_largest(&d, &kept, true, (double)sampling->top_p * total);
     }
-    const double goal =
-        (double)base_random_f32(sampling->seed, SAMPLE_STREAM, position) * total_weight(&d, &kept);
-    double sum = 0.0;
-    uint64_t ties_seen = 0;
-    for (uint32_t i = 0; i < vocab; i++) {
-        if (is_kept(&kept, ordered_key(logits[i]), &ties_seen)) {
-            sum += weight(&d, i);
-            if (sum > goal) {
-                return i;
-            }
+    const float min_p = BASE_MIN(sampling->min_p, 1.0f); /* the likeliest has weight 1 */
+    const double goal = (double)base_random_f32(sampling->seed, SAMPLE_STREAM, position) *
+                        walk(&d, &kept, min_p, NO_GOAL, &token);
+    walk(&d, &kept, min_p, goal, &token);
+    return token; /* the likeliest where no weight is a number: infinite logits */
+}
+
+void run_adjust(float *logits, const struct run_adjustment *adjustment)
+{
+    const struct takt_sampling *sampling = adjustment->sampling;
+    for (size_t i = 0; i < adjustment->bias_count; i++) {
+        logits[adjustment->biases[i].token] += adjustment->biases[i].bias;
+    }
+    const float repetition = sampling->repetition_penalty;
+    for (size_t i = 0; i < adjustment->seen_count; i++) {
+        const uint32_t token = adjustment->seen[i];
+        float x = logits[token];
+        if (repetition > 0.0f && repetition != 1.0f) {
+            x = x > 0.0f ? x / repetition : x * repetition;
         }
+        const uint32_t drawn = adjustment->drawn_counts[token];
+        if (drawn > 0) {
+            x = (x - sampling->frequency_penalty * (float)drawn) - sampling->presence_penalty;
+        }
+        logits[token] = x;
     }
-    return best; /* no weight is a number: infinite logits */
+}
+
+/* ln of the sum of exp(logit - largest), binary64, in token order. */
+static double log_total(const float *logits, uint32_t vocab, float largest)
+{
+    double total = 0.0;
+    for (uint32_t i = 0; i < vocab; i++) {
+        const float w = num_exp(logits[i] - largest);
+        total += w == w ? (double)w : 0.0;
+    }
+    return num_log(total >= 1.0 ? total : 1.0);
+}
+
+void run_logprobs(const float *logits, uint32_t vocab, uint32_t drawn, uint32_t top_count,
+                  struct takt_token_logprobs *out)
+{
+    const float largest = logits[greedy(logits, vocab)];
+    const double log = log_total(logits, vocab, largest);
+    out->drawn =
+        (struct takt_logprob){drawn, (float)(((double)logits[drawn] - (double)largest) - log)};
+    out->top_count = 0;
+    for (uint32_t i = 0; i < vocab && top_count > 0; i++) {
+        const uint32_t key = ordered_key(logits[i]);
+        uint32_t place = out->top_count;
+        while (place > 0 && ordered_key(logits[out->top[place - 1].token]) < key) {
+            place--;
+        }
+        if (place == top_count) {
+            continue;
+        }
+        out->top_count = BASE_MIN(out->top_count + 1, top_count);
+        for (uint32_t j = out->top_count - 1; j > place; j--) {
+            out->top[j] = out->top[j - 1];
+        }
+        out->top[place] =
+            (struct takt_logprob){i, (float)(((double)logits[i] - (double)largest) - log)};
+    }
 }

@@ -54,6 +54,18 @@ enum takt_status takt_detokenize(const struct takt_engine *engine, const uint32_
     return decode(engine->model->tokenizer, ids, count, show_special, text, length, error);
 }
 
+size_t takt_token_bytes(const struct takt_engine *engine, uint32_t token, bool show_special,
+                        char *bytes, size_t capacity)
+{
+    struct base_text out = {0};
+    base_text_append(&out, "", 0);
+    tokenizer_decode(engine->model->tokenizer, token, false, show_special, &out);
+    const size_t length = out.length;
+    memcpy(bytes, out.data, BASE_MIN(length, capacity));
+    base_text_free(&out);
+    return length;
+}
+
 enum takt_status takt_chat_prompt(const struct takt_engine *engine, const char *message,
                                   char **text, struct takt_error *error)
 {
