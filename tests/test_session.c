@@ -160,6 +160,20 @@ static void batches_reference(void **state)
     batches(TAKT_TARGET_REFERENCE, 7);
 }
 
+static void batches_native(void **state)
+{
+    (void)state;
+    batches(TAKT_TARGET_NATIVE, 64);
+    batches(TAKT_TARGET_NATIVE, 7);
+    batches(TAKT_TARGET_NATIVE, 1);
+}
+
+static void prefixes_native(void **state)
+{
+    (void)state;
+    prefixes(TAKT_TARGET_NATIVE);
+}
+
 static void batches_chip(void **state)
 {
     (void)state;
@@ -230,5 +244,6 @@ static void sessions_run_out(void **state)
 }
 
 TEST_GROUP(session, cmocka_unit_test(batches_reference), cmocka_unit_test(batches_chip),
+           cmocka_unit_test(batches_native), cmocka_unit_test(prefixes_native),
            cmocka_unit_test(prefixes_reference), cmocka_unit_test(prefixes_chip),
            cmocka_unit_test(refused_batches), cmocka_unit_test(sessions_run_out));

@@ -76,6 +76,9 @@ static enum takt_status open_parts(struct takt_engine *engine,
     if (status != TAKT_OK) {
         return status;
     }
+    if (engine->target == TAKT_TARGET_NATIVE) {
+        return run_native_open(engine, options, error);
+    }
     return engine->target == TAKT_TARGET_CHIP ? run_engine_plan(engine, error) : TAKT_OK;
 }
 
@@ -114,6 +117,7 @@ void takt_engine_close(struct takt_engine *engine)
     if (engine->plan) {
         compile_plan_destroy(engine->plan);
     }
+    native_destroy(engine->native);
     base_arena_destroy(&engine->arena);
     if (engine->model) {
         model_close(engine->model);
@@ -183,10 +187,4 @@ enum takt_status takt_compile_to_assembly(struct takt_engine *engine, uint32_t c
     program_disassemble(entry->program, compile_plan_image(engine->plan), &out);
     *text = out.data;
     return TAKT_OK;
-}
-
-const char *takt_cpu_level(size_t index, bool *usable)
-{
-    *usable = index == 0;
-    return index == 0 ? "scalar" : NULL;
 }

@@ -19,6 +19,7 @@
 #include "graph/reference.h"
 #include "machine/machine.h"
 #include "model/model.h"
+#include "native/native.h"
 #include "program/program.h"
 #include "takt.h"
 
@@ -58,6 +59,7 @@ struct takt_engine {
     uint32_t context, chunk;
     uint32_t sessions, batch;  /* most sessions open; most tokens in a native pass */
     bool *slots;               /* [sessions]: taken */
+    struct native *native;     /* native target */
     struct compile_plan *plan; /* NULL without a chip, until something is compiled */
     struct run_programs programs;
 };
@@ -118,7 +120,19 @@ void run_logprobs(const float *logits, uint32_t vocab, uint32_t drawn, uint32_t 
 /* digest.c: feeds the digest with 64 bits of each row, folded from its logits. */
 void run_digest_fold(struct base_digest *digest, const float *logits, uint32_t vocab);
 
-/* session.c: takt_session_extend with the kind of step given. */
+/* native.c: several sessions in passes of at most `batch` tokens; the items have been checked. */
+void run_native_extend(struct takt_engine *engine, const struct takt_batch_item *items,
+                       size_t count, bool prefill);
+void run_native_extend_all(struct takt_session *session, const uint32_t *tokens, size_t count,
+                           bool prefill, float *all_logits);
+enum takt_status run_native_open(struct takt_engine *engine,
+                                 const struct takt_engine_options *options,
+                                 struct takt_error *error);
+
+/* session.c: a step that was run: its tokens are held, its record kept. */
+void run_session_note(struct takt_session *session, const uint32_t *tokens,
+                      const struct takt_step *record);
+/* takt_session_extend with the kind of step given. */
 enum takt_status run_session_extend(struct takt_session *session, const uint32_t *tokens,
                                     size_t count, bool prefill, float *logits, float *all_logits,
                                     struct takt_error *error);

@@ -13,7 +13,10 @@ static enum takt_status no_memory(struct takt_error *error, const struct takt_en
 static enum takt_status open_target(struct takt_session *session, struct takt_error *error)
 {
     struct takt_engine *engine = session->engine;
-    if (engine->target != TAKT_TARGET_CHIP) {
+    if (engine->target == TAKT_TARGET_NATIVE) {
+        return TAKT_OK;
+    }
+    if (engine->target == TAKT_TARGET_REFERENCE) {
         session->reference_logits =
             calloc((size_t)engine->chunk * engine->graph.vocab, sizeof(float));
         if (!session->reference_logits) {
@@ -185,11 +188,19 @@ static enum takt_status one_step(struct takt_session *session, const uint32_t *t
             return base_fail(error, status, "%s", failure.message);
         }
     }
-    BASE_ASSERT(session->step_count < session->engine->context);
-    session->steps[session->step_count++] = record;
-    memcpy(session->tokens + session->length, tokens, count * sizeof *tokens);
-    session->length += count;
+    run_session_note(session, tokens, &record);
     return TAKT_OK;
+}
+
+/* Every step holds a token or more, and no more steps are kept than hold the session's tokens. */
+void run_session_note(struct takt_session *session, const uint32_t *tokens,
+                      const struct takt_step *record)
+{
+    const uint32_t context = session->engine->context;
+    BASE_ASSERT(session->step_count < context && record->tokens <= context - session->length);
+    session->steps[session->step_count++] = *record;
+    memcpy(session->tokens + session->length, tokens, record->tokens * sizeof *tokens);
+    session->length += record->tokens;
 }
 
 static enum takt_status check_tokens(const struct takt_session *session, const uint32_t *tokens,
@@ -221,7 +232,14 @@ enum takt_status run_session_extend(struct takt_session *session, const uint32_t
 {
     enum takt_status status = check_tokens(session, tokens, count, error);
     const size_t vocab = session->engine->graph.vocab;
-    for (size_t done = 0; status == TAKT_OK && done < count;) {
+    const bool native = session->engine->native != NULL;
+    if (status == TAKT_OK && native && all_logits) {
+        run_native_extend_all(session, tokens, count, prefill, all_logits);
+    } else if (status == TAKT_OK && native) {
+        const struct takt_batch_item item = {session, tokens, count, logits};
+        run_native_extend(session->engine, &item, 1, prefill);
+    }
+    for (size_t done = 0; status == TAKT_OK && !native && done < count;) {
         const uint32_t step = (uint32_t)BASE_MIN(count - done, session->engine->chunk);
         const bool last = done + step == count;
         float *out = all_logits ? all_logits + done * vocab : last ? logits : NULL;
@@ -268,6 +286,10 @@ enum takt_status takt_extend_batch(struct takt_engine *engine, const struct takt
     enum takt_status status = TAKT_OK;
     for (size_t i = 0; i < count && status == TAKT_OK; i++) {
         status = check_item(engine, items, i, error);
+    }
+    if (engine->native && status == TAKT_OK) {
+        run_native_extend(engine, items, count, false);
+        return TAKT_OK;
     }
     for (size_t i = 0; i < count && status == TAKT_OK; i++) {
         status = takt_session_extend(items[i].session, items[i].tokens, items[i].count,
@@ -323,6 +345,12 @@ enum takt_status takt_session_copy_prefix(struct takt_session *to, const struct 
         return status == TAKT_OK ? takt_session_truncate(to, length, error) : status;
     }
     truncate_to(to, 0);
+    if (to->engine->native) {
+        native_copy(to->engine->native, to->slot, from->slot, (uint32_t)length);
+        memcpy(to->tokens, from->tokens, length * sizeof *to->tokens);
+        to->length = (uint32_t)length;
+        return TAKT_OK;
+    }
     return run_session_extend(to, from->tokens, length, true, NULL, NULL, error);
 }
 

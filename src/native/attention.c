@@ -1,0 +1,326 @@
+/*
+ * Attention over int8 caches. Keys lie as panels whose outputs are positions, values as panels
+ * whose contraction is positions, so both products are the one kernel. A unit is some rows of one
+ * item over one KV head: all query heads of that head share a read of the cache.
+ */
+#include "native/internal.h"
+
+#include "num/num.h"
+
+struct shape {
+    uint32_t head_dim, quads, group; /* quads of head_dim; query heads a KV head */
+    uint32_t context;                /* a multiple of 32 */
+};
+
+static struct shape shape_of(const struct native *native)
+{
+    const struct graph *graph = native->graph;
+    return (struct shape){graph->head_dim, (graph->head_dim + 3) / 4,
+                          graph->heads / graph->kv_heads,
+                          native_up(native->options.context, NATIVE_PANEL)};
+}
+
+static struct native_cache *cache_of(const struct native *native, uint32_t slot, uint32_t layer,
+                                     uint32_t kv_head)
+{
+    const struct graph *graph = native->graph;
+    return &native->caches[((size_t)slot * graph->layers + layer) * graph->kv_heads + kv_head];
+}
+
+/* ---- units ----------------------------------------------------------------------------------- */
+
+static uint64_t cost(const struct native *native, const struct native_unit *unit)
+{
+    return (uint64_t)unit->rows * (native->row_positions[unit->row] + 64u);
+}
+
+/* Boundaries by cost: thread i takes units until it has its share of the total. */
+static void divide(struct native *native)
+{
+    const uint32_t threads = native->options.threads;
+    uint64_t total = 0, sum = 0;
+    for (uint32_t i = 0; i < native->unit_count; i++)
+        total += cost(native, &native->units[i]);
+    uint32_t thread = 0;
+    for (uint32_t i = 0; i < native->unit_count; i++) {
+        while (thread < threads && sum * threads >= total * thread)
+            native->unit_first[thread++] = i;
+        sum += cost(native, &native->units[i]);
+    }
+    while (thread <= threads)
+        native->unit_first[thread++] = native->unit_count;
+}
+
+void native_units(struct native *native)
+{
+    const struct graph *graph = native->graph;
+    const uint32_t group = graph->heads / graph->kv_heads;
+    const uint32_t most = BASE_MAX(NATIVE_ATTENTION_ROWS / group, 1);
+    uint32_t row = 0;
+    native->unit_count = 0;
+    native->prepare = false;
+    for (uint32_t i = 0; i < native->item_count; i++) {
+        const uint32_t count = native->items[i].count;
+        const bool alone = count == 1 && !native->options.keep_tensors;
+        native->prepare = native->prepare || !alone;
+        for (uint32_t head = 0; head < graph->kv_heads; head++)
+            for (uint32_t done = 0; done < count; done += most)
+                native->units[native->unit_count++] =
+                    (struct native_unit){i, row + done, BASE_MIN(count - done, most), head, alone};
+        row += count;
+    }
+    divide(native);
+}
+
+/* ---- into the cache -------------------------------------------------------------------------- */
+
+static void append_key(const struct native *native, const struct shape *shape,
+                       struct native_cache *cache, uint32_t position, const float *k, int8_t *bytes)
+{
+    const uint8_t code = native->kernels->code(k, shape->head_dim);
+    native->kernels->code_quantise(k, shape->head_dim, code, bytes);
+    int8_t *out = cache->k +
+                  (size_t)(position / NATIVE_PANEL) * shape->quads * NATIVE_PANEL_QUAD_BYTES +
+                  4 * (position % NATIVE_PANEL);
+    int32_t sum = 0;
+    for (uint32_t d = 0; d < shape->head_dim; d++) {
+        out[(size_t)(d / 4) * NATIVE_PANEL_QUAD_BYTES + d % 4] = bytes[d];
+        sum += bytes[d];
+    }
+    cache->k_starts[position] = -128 * sum;
+    cache->k_scales[position] = num_code_scale(code) * num_rsqrt((float)shape->head_dim);
+}
+
+static void append_value(const struct native *native, const struct shape *shape,
+                         struct native_cache *cache, uint32_t position, const float *v,
+                         int8_t *bytes)
+{
+    const uint8_t code = native->kernels->code(v, shape->head_dim);
+    native->kernels->code_quantise(v, shape->head_dim, code, bytes);
+    for (uint32_t d = 0; d < shape->head_dim; d++) {
+        const size_t panel = (size_t)(d / NATIVE_PANEL) * (shape->context / 4);
+        cache->v[(panel + position / 4) * NATIVE_PANEL_QUAD_BYTES + 4 * (d % NATIVE_PANEL) +
+                 position % 4] = bytes[d];
+    }
+    cache->v_codes[position] = code;
+    cache->v_scales[position] = num_code_scale(code);
+}
+
+/* Rotary embedding of all heads of a tensor's row, into `out`. */
+static void embed(const struct native *native, const float *x, uint32_t heads, uint32_t position,
+                  float *out)
+{
+    const uint32_t n = native->graph->head_dim;
+    const float *cosines = native->cosines + (size_t)position * n;
+    const float *sines = native->sines + (size_t)position * n;
+    for (uint32_t head = 0; head < heads; head++)
+        native->kernels->rope(x + (size_t)head * n, cosines, sines, n, out + (size_t)head * n);
+}
+
+/* The row's query after rotary embedding, and the exponent of all its heads. */
+static const float *make_query(const struct native *native, const struct native_stage *stage,
+                               uint32_t row, float *buffer, uint8_t *exponent)
+{
+    const struct graph *graph = native->graph;
+    const float *q = native_row(native, stage->inputs[0], row);
+    if (stage->rope_q) {
+        embed(native, q, graph->heads, native->row_positions[row], buffer);
+        q = buffer;
+    }
+    *exponent = native->kernels->exponent(q, NULL, graph->heads * graph->head_dim);
+    return q;
+}
+
+static void append(const struct native *native, const struct native_stage *stage, uint32_t row,
+                   uint32_t kv_head, struct native_worker *worker)
+{
+    const struct shape shape = shape_of(native);
+    const uint32_t position = native->row_positions[row];
+    const size_t at = (size_t)kv_head * shape.head_dim;
+    struct native_cache *cache =
+        cache_of(native, native->items[native->row_items[row]].slot, stage->op->layer, kv_head);
+    const float *k = native_row(native, stage->inputs[1], row) + at;
+    const float *v = native_row(native, stage->inputs[2], row) + at;
+    if (stage->rope_k) {
+        embed(native, k, 1, position, worker->k);
+        k = worker->k;
+    }
+    append_key(native, &shape, cache, position, k, worker->bytes);
+    append_value(native, &shape, cache, position, v, worker->bytes);
+}
+
+/* Rows of items with several: the cache must hold them all before any is attended to. */
+static void prepare(struct native *native, const struct native_stage *stage, uint32_t index)
+{
+    const struct graph *graph = native->graph;
+    const uint32_t threads = native->options.threads, width = graph->heads * graph->head_dim;
+    const uint32_t end = native_share(native->rows, index + 1, threads);
+    for (uint32_t row = native_share(native->rows, index, threads); row < end; row++) {
+        if (native->items[native->row_items[row]].count == 1 && !native->options.keep_tensors)
+            continue;
+        make_query(native, stage, row, native->queries + (size_t)row * width,
+                   &native->q_exponents[row]);
+        for (uint32_t head = 0; head < graph->kv_heads; head++)
+            append(native, stage, row, head, &native->workers[index]);
+    }
+}
+
+/* ---- a unit ---------------------------------------------------------------------------------- */
+
+struct query_row {
+    uint32_t row, out_row; /* of the pass; where its output goes */
+    uint32_t positions;    /* it sees */
+    const float *q;        /* [heads * head_dim] */
+    uint8_t exponent, code;
+};
+
+struct attending {
+    const struct native *native;
+    const struct native_stage *stage;
+    struct shape shape;
+    struct native_worker *worker;
+    const struct native_cache *cache;
+    uint32_t kv_head;
+    struct query_row rows[NATIVE_ATTENTION_ROWS];
+    uint32_t row_count, queries; /* queries = row_count * group */
+};
+
+static const struct query_row *row_of(const struct attending *a, uint32_t query)
+{
+    return &a->rows[query / a->shape.group];
+}
+
+/* The largest value code each row sees: from what was known before the item on. */
+static void collect_rows(struct attending *a, const struct native_unit *unit)
+{
+    const struct native *native = a->native;
+    struct native_cache *cache =
+        cache_of(native, native->items[unit->item].slot, a->stage->op->layer, unit->kv_head);
+    const size_t width = (size_t)native->graph->heads * a->shape.head_dim;
+    uint32_t position = native->items[unit->item].start;
+    uint8_t code = position > 0 ? cache->v_most[position - 1] : 0;
+    for (uint32_t i = 0; i < unit->rows; i++) {
+        const uint32_t row = unit->row + i;
+        for (; position <= native->row_positions[row]; position++)
+            code = BASE_MAX(code, cache->v_codes[position]);
+        cache->v_most[native->row_positions[row]] = code;
+        const uint32_t out_row = a->stage->narrow ? native->row_outputs[row] : row;
+        if (out_row == NATIVE_NONE)
+            continue;
+        struct query_row *entry = &a->rows[a->row_count++];
+        *entry =
+            (struct query_row){.row = row,
+                               .out_row = out_row,
+                               .positions = native->row_positions[row] + 1,
+                               .q = a->stage->rope_q ? native->queries + row * width
+                                                     : native_row(native, a->stage->inputs[0], row),
+                               .exponent = native->q_exponents[row],
+                               .code = code};
+        if (unit->alone) {
+            entry->q = a->stage->rope_q ? a->worker->q : entry->q;
+            entry->exponent = a->worker->alone_exponent;
+        }
+        native->head_codes[(size_t)out_row * native->graph->kv_heads + unit->kv_head] = code;
+    }
+    a->cache = cache;
+    a->queries = a->row_count * a->shape.group;
+}
+
+static void quantise_queries(const struct attending *a)
+{
+    for (uint32_t i = 0; i < a->queries; i++) {
+        const uint32_t head = a->kv_head * a->shape.group + i % a->shape.group;
+        size_t stride;
+        uint8_t *out = native_tile_row(a->worker->queries, i, a->queries, a->shape.quads, &stride);
+        a->native->kernels->quantise(row_of(a, i)->q + (size_t)head * a->shape.head_dim, NULL,
+                                     a->shape.head_dim, row_of(a, i)->exponent, out, stride);
+    }
+}
+
+/* Scores of all queries over all positions that the last of them sees. */
+static void score(const struct attending *a)
+{
+    const struct native_kernels *kernels = a->native->kernels;
+    const struct native_cache *cache = a->cache;
+    const uint32_t quads = a->shape.quads;
+    const uint32_t positions = a->rows[a->row_count - 1].positions;
+    for (uint32_t p = 0; p < positions; p += NATIVE_PANEL)
+        for (uint32_t first = 0; first < a->queries; first += NATIVE_TILE) {
+            const uint32_t tokens = BASE_MIN(a->queries - first, NATIVE_TILE);
+            kernels->product(cache->k + (size_t)p * 4 * quads, cache->k_starts + p, quads,
+                             a->worker->queries + (size_t)first * quads * NATIVE_TOKEN_QUAD_BYTES,
+                             tokens, a->worker->out);
+            for (uint32_t m = 0; m < tokens; m++)
+                kernels->scores(a->worker->out + m * NATIVE_PANEL,
+                                num_scale_down(row_of(a, first + m)->exponent), cache->k_scales + p,
+                                NATIVE_PANEL,
+                                a->worker->scores + (size_t)(first + m) * a->shape.context + p);
+        }
+}
+
+/* One tile's weighted sums of values. */
+static void weigh(const struct attending *a, uint32_t first, uint32_t tokens)
+{
+    const struct native *native = a->native;
+    const struct native_cache *cache = a->cache;
+    const struct shape *shape = &a->shape;
+    const uint32_t quads = (row_of(a, first + tokens - 1)->positions + 3) / 4;
+    float factors[NATIVE_TILE];
+    for (uint32_t m = 0; m < tokens; m++) {
+        const struct query_row *row = row_of(a, first + m);
+        const uint8_t exponent =
+            BASE_MAX(num_exponent(num_code_scale(row->code)), NUM_EXPONENT_MIN);
+        const float denominator = native->kernels->softmax(
+            a->worker->scores + (size_t)(first + m) * shape->context, cache->v_scales,
+            row->positions, exponent, quads, a->worker->weights + m * NATIVE_TOKEN_QUAD_BYTES,
+            (size_t)tokens * NATIVE_TOKEN_QUAD_BYTES);
+        factors[m] = num_scale_down(exponent) / denominator;
+    }
+    for (uint32_t d = 0; d < shape->head_dim; d += NATIVE_PANEL) {
+        native->kernels->product(cache->v + (size_t)d * shape->context, NULL, quads,
+                                 a->worker->weights, tokens, a->worker->out);
+        for (uint32_t m = 0; m < tokens; m++) {
+            const uint32_t head = a->kv_head * shape->group + (first + m) % shape->group;
+            float *out = native_row(native, a->stage->outputs[0], row_of(a, first + m)->out_row) +
+                         (size_t)head * shape->head_dim + d;
+            const uint32_t n = BASE_MIN(shape->head_dim - d, NATIVE_PANEL);
+            for (uint32_t i = 0; i < n; i++)
+                out[i] = a->worker->out[m * NATIVE_PANEL + i] * factors[m];
+        }
+    }
+}
+
+static void run_unit(struct native *native, const struct native_stage *stage,
+                     const struct native_unit *unit, struct native_worker *worker)
+{
+    struct attending a = {.native = native,
+                          .stage = stage,
+                          .shape = shape_of(native),
+                          .worker = worker,
+                          .kv_head = unit->kv_head};
+    if (unit->alone) {
+        if (worker->alone_row != unit->row)
+            make_query(native, stage, unit->row, worker->q, &worker->alone_exponent);
+        worker->alone_row = unit->row;
+        append(native, stage, unit->row, unit->kv_head, worker);
+    }
+    collect_rows(&a, unit);
+    if (a.row_count == 0)
+        return;
+    quantise_queries(&a);
+    score(&a);
+    for (uint32_t first = 0; first < a.queries; first += NATIVE_TILE)
+        weigh(&a, first, BASE_MIN(a.queries - first, NATIVE_TILE));
+}
+
+void native_attention(struct native *native, const struct native_stage *stage, uint32_t index)
+{
+    struct native_worker *worker = &native->workers[index];
+    worker->alone_row = NATIVE_NONE;
+    if (native->prepare) {
+        prepare(native, stage, index);
+        native_pool_barrier(native->pool);
+    }
+    for (uint32_t i = native->unit_first[index]; i < native->unit_first[index + 1]; i++)
+        run_unit(native, stage, &native->units[i], worker);
+}

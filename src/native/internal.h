@@ -1,0 +1,173 @@
+/*
+ * native, inside: packed matrices, the stages of a pass, caches, what the threads share.
+ *
+ * A pass runs `rows` tokens, those of its items one after another. Every stage divides its outputs
+ * among the threads by index alone and ends with a barrier. After the last attention only the rows
+ * whose logits are wanted go on ("narrow"): nothing that is computed for the others is read.
+ */
+#ifndef NATIVE_INTERNAL_H
+#define NATIVE_INTERNAL_H
+
+#include "native/kernels.h"
+#include "native/native.h"
+#include "native/pool.h"
+
+#define NATIVE_NONE UINT32_MAX
+#define NATIVE_ATTENTION_ROWS 24u /* queries that share a read of the cache: four tiles */
+#define NATIVE_ALONE_ROWS 2u      /* up to so many rows every thread quantises for itself */
+
+struct native_matrix {
+    const struct graph_matrix *source;
+    uint32_t inputs, outputs;
+    uint32_t quads;  /* of inputs, the last filled up with zeros */
+    uint32_t panels; /* of outputs, the last filled up with zeros */
+    int8_t *weights; /* [panels][quads][32][4] */
+    int32_t *starts; /* [panels * 32]: -128 times the sum of an output's weights */
+    float *scales;   /* [panels * 32] */
+};
+
+enum native_stage_kind {
+    NATIVE_INPUT,
+    NATIVE_PRODUCT,
+    NATIVE_ROPE,
+    NATIVE_ATTENTION,
+    NATIVE_SWIGLU,
+    NATIVE_ADD,
+};
+
+/* One operation, or several that became one. Tensors are the graph's; NATIVE_NONE: not there. */
+struct native_stage {
+    enum native_stage_kind kind;
+    const struct graph_op *op;
+    uint32_t inputs[GRAPH_OP_MAX], outputs[GRAPH_OP_MAX];
+    /* PRODUCT */
+    struct native_matrix *matrices[GRAPH_OP_MAX];
+    uint32_t matrix_count;
+    uint32_t exponent; /* tensor of the exponents to quantise with */
+    uint32_t addend;   /* tensor that is added to the only output */
+    bool swiglu;       /* outputs[0] = swiglu(matrix 0, matrix 1) */
+    bool logits;       /* outputs go to the callers */
+    /* ATTENTION */
+    bool rope_q, rope_k; /* inputs are before rotary embedding */
+    bool narrow;         /* the last one: its outputs are for the wanted rows alone */
+};
+
+/* One KV head of one layer and slot. Positions are outputs of the first product, inputs of the
+ * second. */
+struct native_cache {
+    int8_t *k;         /* panels of 32 positions: [context / 32][quads of head_dim][32][4] */
+    int32_t *k_starts; /* [context] */
+    float *k_scales;   /* [context]: scale(code) / sqrt(head_dim) */
+    int8_t *v;         /* panels of 32 elements: [head_dim / 32][context / 4][32][4] */
+    float *v_scales;   /* [context] */
+    uint8_t *v_codes;  /* [context] */
+    uint8_t *v_most;   /* [context]: the largest code of positions up to this */
+};
+
+/* Consecutive rows of one item over one KV head. */
+struct native_unit {
+    uint32_t item, row, rows, kv_head;
+    bool alone; /* the item's only row, prepared by whoever has the unit */
+};
+
+/* Memory of one thread. */
+struct native_worker {
+    uint8_t *tile;      /* activations of NATIVE_ALONE_ROWS rows, widest product */
+    float *acc;         /* [2][NATIVE_TILE][32] */
+    float *q, *k;       /* [heads * head_dim], [kv_heads * head_dim] after rotary embedding */
+    int8_t *bytes;      /* [head_dim] */
+    float *scores;      /* [rows][context] */
+    uint8_t *queries;   /* tiles of rows x head_dim */
+    uint8_t *weights;   /* one tile of NATIVE_TILE x context */
+    float *out;         /* [NATIVE_TILE][32] */
+    float *factors;     /* [NATIVE_ALONE_ROWS] */
+    uint32_t alone_row; /* whose q is in here; NATIVE_NONE: none of this stage's */
+    uint8_t alone_exponent;
+};
+
+struct native {
+    const struct graph *graph;
+    const struct native_kernels *kernels;
+    struct native_options options;
+    struct base_arena plan_arena, arena; /* stages; everything else */
+    struct native_pool *pool;
+    struct native_matrix *matrices;
+    uint32_t matrix_count;
+    struct native_stage *stages;
+    uint32_t stage_count;
+    float **values;  /* [tensor_count]: [batch][width], or NULL: never stored */
+    uint32_t *carry; /* tensors that are read after the narrow stage and made before it */
+    uint32_t carry_count;
+    struct native_cache *caches; /* [sessions][layers][kv_heads] */
+    struct native_worker *workers;
+    float *cosines, *sines; /* [context][head_dim] */
+    uint32_t rope_filled;   /* positions of them that are there */
+    struct native_memory memory;
+
+    /* The pass under way. */
+    const struct native_item *items;
+    uint32_t item_count, rows, wanted;
+    bool narrowed;
+    uint32_t *row_tokens, *row_positions, *row_items; /* [batch] */
+    uint32_t *row_outputs; /* [batch]: place among the wanted rows, or NONE */
+    uint32_t *wanted_rows; /* [batch] */
+    float **wanted_logits; /* [batch] */
+    float *kept_logits;    /* [batch][vocab], with keep_tensors */
+    struct native_unit *units;
+    uint32_t unit_count;
+    uint32_t *unit_first; /* [threads + 1] */
+    bool prepare;         /* some unit is not alone */
+    float *queries;       /* [batch][heads * head_dim] after rotary embedding */
+    uint8_t *activations; /* tiles of all rows */
+    float *factors;       /* [batch] */
+    uint8_t *q_exponents; /* [batch] */
+    uint8_t *head_codes;  /* [batch][kv_heads]: the largest value code each row saw */
+};
+
+/* layout.c: everything in the arena, in one order; sizes and pointers by the same text. */
+enum takt_status native_layout(struct native *native, struct takt_error *error);
+/* plan.c: the stages. UNSUPPORTED names an operation. */
+enum takt_status native_plan(struct native *native, struct base_arena *arena,
+                             struct takt_error *error);
+/* pack.c: on all threads. */
+void native_pack(struct native *native);
+/* attention.c: one stage of a pass, on each thread. */
+void native_units(struct native *native); /* once a pass: what each thread attends to */
+void native_attention(struct native *native, const struct native_stage *stage, uint32_t index);
+/* product.c */
+void native_product(struct native *native, const struct native_stage *stage, uint32_t index);
+
+static inline float *native_row(const struct native *native, uint32_t tensor, uint32_t row)
+{
+    return native->values[tensor] + (size_t)row * native->graph->tensors[tensor].width;
+}
+
+/* Rows that a stage computes. */
+static inline uint32_t native_rows(const struct native *native)
+{
+    return native->narrowed ? native->wanted : native->rows;
+}
+
+static inline uint32_t native_up(uint32_t value, uint32_t multiple)
+{
+    return (value + multiple - 1) / multiple * multiple;
+}
+
+/* Thread `index` of `threads` has [share(n, index), share(n, index + 1)) of n. */
+static inline uint32_t native_share(uint32_t n, uint32_t index, uint32_t threads)
+{
+    return (uint32_t)((uint64_t)n * index / threads);
+}
+
+/* Where row r of `rows` begins in tiles of `quads`, and the bytes from quad to quad. */
+static inline uint8_t *native_tile_row(uint8_t *tiles, uint32_t r, uint32_t rows, uint32_t quads,
+                                       size_t *stride)
+{
+    uint32_t first = r / NATIVE_TILE * NATIVE_TILE;
+    uint32_t tokens = rows - first < NATIVE_TILE ? rows - first : NATIVE_TILE;
+    *stride = (size_t)tokens * NATIVE_TOKEN_QUAD_BYTES;
+    return tiles + (size_t)first * quads * NATIVE_TOKEN_QUAD_BYTES +
+           (size_t)(r - first) * NATIVE_TOKEN_QUAD_BYTES;
+}
+
+#endif

@@ -1,0 +1,20 @@
+/* The table of levels. */
+#include "native/kernels.h"
+
+#include "native/native.h"
+
+static const struct native_kernels *const levels[] = {
+    &native_kernels_scalar,
+};
+
+const struct native_kernels *native_kernels_at(size_t index)
+{
+    return index < BASE_COUNT(levels) ? levels[index] : NULL;
+}
+
+const char *native_level(size_t index, bool *usable)
+{
+    const struct native_kernels *kernels = native_kernels_at(index);
+    *usable = kernels != NULL && kernels->supported();
+    return kernels != NULL ? kernels->name : NULL;
+}

@@ -1,0 +1,153 @@
+/* See pool.h. */
+#include "native/pool.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Some tens of microseconds: longer than the stages of a step differ, shorter than a time slice. */
+#define SPINS 3000u
+
+struct worker {
+    struct native_pool *pool;
+    uint32_t index;
+    pthread_t thread;
+    bool started;
+};
+
+struct native_pool {
+    _Alignas(64) atomic_uint arrived;
+    _Alignas(64) atomic_uint generation;
+    atomic_uint sleepers;
+    _Alignas(64) atomic_uint threads;
+    void (*function)(void *user, uint32_t index);
+    void *user;
+    bool stop;
+    pthread_mutex_t mutex;
+    pthread_cond_t awake;
+    struct worker *workers;
+};
+
+static inline void relax(void)
+{
+#if defined __x86_64__
+    __builtin_ia32_pause();
+#elif defined __aarch64__
+    __asm__ volatile("yield");
+#endif
+}
+
+static void sleep_until(struct native_pool *pool, unsigned generation)
+{
+    pthread_mutex_lock(&pool->mutex);
+    atomic_fetch_add(&pool->sleepers, 1);
+    while (atomic_load(&pool->generation) == generation)
+        pthread_cond_wait(&pool->awake, &pool->mutex);
+    atomic_fetch_sub(&pool->sleepers, 1);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+/* The last to arrive opens the next generation. It looks for sleepers after that, and a sleeper
+ * looks at the generation after counting itself, so none is left behind. */
+void native_pool_barrier(struct native_pool *pool)
+{
+    if (pool->threads == 1)
+        return;
+    const unsigned generation = atomic_load_explicit(&pool->generation, memory_order_acquire);
+    if (atomic_fetch_add(&pool->arrived, 1) == pool->threads - 1) {
+        atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
+        atomic_store(&pool->generation, generation + 1);
+        if (atomic_load(&pool->sleepers) > 0) {
+            pthread_mutex_lock(&pool->mutex);
+            pthread_cond_broadcast(&pool->awake);
+            pthread_mutex_unlock(&pool->mutex);
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&pool->generation, memory_order_acquire) != generation)
+            return;
+        relax();
+    }
+    sleep_until(pool, generation);
+}
+
+static void *work(void *argument)
+{
+    const struct worker *worker = argument;
+    struct native_pool *pool = worker->pool;
+    for (;;) {
+        native_pool_barrier(pool);
+        if (pool->stop)
+            return NULL;
+        pool->function(pool->user, worker->index);
+        native_pool_barrier(pool);
+    }
+}
+
+void native_pool_run(struct native_pool *pool, void (*function)(void *user, uint32_t index),
+                     void *user)
+{
+    pool->function = function;
+    pool->user = user;
+    native_pool_barrier(pool);
+    function(user, 0);
+    native_pool_barrier(pool);
+}
+
+enum takt_status native_pool_create(struct native_pool **pool, uint32_t threads,
+                                    struct takt_error *error)
+{
+    BASE_ASSERT(threads > 0);
+    *pool = NULL;
+    struct native_pool *made = aligned_alloc(64, (sizeof *made + 63) / 64 * 64);
+    struct worker *workers = calloc(threads, sizeof *workers);
+    if (!made || !workers) {
+        free(made);
+        free(workers);
+        return base_fail(error, TAKT_MEMORY, "no memory for %u threads", threads);
+    }
+    memset(made, 0, sizeof *made);
+    made->threads = threads;
+    made->workers = workers;
+    pthread_mutex_init(&made->mutex, NULL);
+    pthread_cond_init(&made->awake, NULL);
+    for (uint32_t i = 1; i < threads; i++) {
+        workers[i] = (struct worker){.pool = made, .index = i};
+        if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0)
+            break;
+        workers[i].started = true;
+    }
+    *pool = made;
+    if (threads > 1 && !workers[threads - 1].started) {
+        uint32_t started = 1;
+        while (workers[started].started)
+            started++;
+        made->threads = started; /* those that did start must not wait for the others */
+        native_pool_destroy(made);
+        *pool = NULL;
+        return base_fail(error, TAKT_MEMORY,
+                         "only %u of %u threads could be started; ask for fewer", started, threads);
+    }
+    return TAKT_OK;
+}
+
+void native_pool_destroy(struct native_pool *pool)
+{
+    if (!pool)
+        return;
+    pool->stop = true;
+    native_pool_barrier(pool);
+    for (uint32_t i = 1; i < pool->threads; i++)
+        pthread_join(pool->workers[i].thread, NULL);
+    pthread_cond_destroy(&pool->awake);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool->workers);
+    free(pool);
+}
+
+uint32_t native_pool_threads(const struct native_pool *pool)
+{
+    return pool->threads;
+}

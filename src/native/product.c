@@ -1,0 +1,179 @@
+/* Products: a pass's rows quantised into tiles, then panel by panel, each thread its own panels. */
+#include "native/internal.h"
+
+#include <math.h>
+
+#include "num/num.h"
+
+/* 1 / sqrt(mean square of x + eps), the squares summed as integers. */
+static float inverse_rms(const struct native *native, const float *x, uint32_t n)
+{
+    const struct native_kernels *kernels = native->kernels;
+    const uint8_t exponent = kernels->exponent(x, NULL, n);
+    const float down = num_scale_down(exponent);
+    int32_t sums[4];
+    kernels->squares(x, n, exponent, sums);
+    float t = fmaf(256.0f, (float)sums[3], (float)sums[2]);
+    t = fmaf(256.0f, t, (float)sums[1]);
+    t = fmaf(256.0f, t, (float)sums[0]);
+    t = t * down;
+    t = t * down;
+    const float reciprocal = 1.0f / (float)n;
+    const float mean = t * reciprocal;
+    const float biased = mean + native->graph->norm_epsilon;
+    return num_rsqrt(biased);
+}
+
+/* The exponent that attention promised: a bound from the codes of the values each row saw. */
+static uint8_t bound_exponent(const struct native *native, const struct native_stage *stage,
+                              uint32_t row)
+{
+    const uint32_t heads = native->graph->kv_heads;
+    const uint8_t *codes = native->head_codes + (size_t)row * heads;
+    uint8_t largest = 0;
+    for (uint32_t i = 0; i < heads; i++)
+        largest = BASE_MAX(largest, codes[i]);
+    const uint8_t exponent = BASE_MAX(num_exponent(num_code_bound(largest)), NUM_EXPONENT_MIN);
+    if (native->options.keep_tensors)
+        *native_row(native, stage->exponent, row) = exponent;
+    return exponent;
+}
+
+/* Puts row r into its tile; returns what its sums are multiplied with. */
+static float quantise_row(const struct native *native, const struct native_stage *stage,
+                          uint32_t row, uint8_t *out, size_t stride)
+{
+    const struct native_kernels *kernels = native->kernels;
+    const float *x = native_row(native, stage->inputs[0], row);
+    const float *gain = stage->op->gain;
+    const uint32_t n = stage->matrices[0]->inputs;
+    const uint8_t exponent = stage->exponent != NATIVE_NONE ? bound_exponent(native, stage, row)
+                                                            : kernels->exponent(x, gain, n);
+    kernels->quantise(x, gain, n, exponent, out, stride);
+    const float down = num_scale_down(exponent);
+    return gain != NULL ? down * inverse_rms(native, x, n) : down;
+}
+
+static void quantise_rows(struct native *native, const struct native_stage *stage, uint32_t first,
+                          uint32_t end, uint8_t *tiles, float *factors)
+{
+    const uint32_t rows = native_rows(native), quads = stage->matrices[0]->quads;
+    for (uint32_t row = first; row < end; row++) {
+        size_t stride;
+        uint8_t *out = native_tile_row(tiles, row, rows, quads, &stride);
+        factors[row] = quantise_row(native, stage, row, out, stride);
+    }
+}
+
+struct inputs {
+    const uint8_t *tiles;
+    const float *factors;
+    uint32_t rows;
+};
+
+static float *output_row(const struct native *native, const struct native_stage *stage,
+                         uint32_t output, uint32_t row)
+{
+    if (!stage->logits)
+        return native_row(native, stage->outputs[output], row);
+    if (native->options.keep_tensors)
+        return native->kept_logits + (size_t)row * native->graph->vocab;
+    return native->wanted_logits[row];
+}
+
+/* acc of `tokens` rows with one panel. */
+static void multiply(const struct native *native, const struct native_matrix *matrix,
+                     uint32_t panel, const struct inputs *inputs, uint32_t row, uint32_t tokens,
+                     float *acc)
+{
+    const size_t panel_bytes = (size_t)matrix->quads * NATIVE_PANEL_QUAD_BYTES;
+    native->kernels->product(
+        matrix->weights + panel * panel_bytes, matrix->starts + panel * NATIVE_PANEL, matrix->quads,
+        inputs->tiles + (size_t)row * matrix->quads * NATIVE_TOKEN_QUAD_BYTES, tokens, acc);
+}
+
+static void plain_panel(const struct native *native, const struct native_stage *stage,
+                        uint32_t output, uint32_t panel, const struct inputs *inputs, float *acc)
+{
+    const struct native_matrix *matrix = stage->matrices[output];
+    const uint32_t first = panel * NATIVE_PANEL;
+    const uint32_t n = BASE_MIN(matrix->outputs - first, NATIVE_PANEL);
+    for (uint32_t row = 0; row < inputs->rows; row += NATIVE_TILE) {
+        const uint32_t tokens = BASE_MIN(inputs->rows - row, NATIVE_TILE);
+        multiply(native, matrix, panel, inputs, row, tokens, acc);
+        for (uint32_t m = 0; m < tokens; m++) {
+            const float *addend = stage->addend == NATIVE_NONE
+                                      ? NULL
+                                      : native_row(native, stage->addend, row + m) + first;
+            native->kernels->scale(acc + (size_t)m * NATIVE_PANEL, matrix->scales + first,
+                                   inputs->factors[row + m], addend, n,
+                                   output_row(native, stage, output, row + m) + first);
+        }
+    }
+}
+
+static void swiglu_panel(const struct native *native, const struct native_stage *stage,
+                         uint32_t panel, const struct inputs *inputs, float *acc)
+{
+    const struct native_kernels *kernels = native->kernels;
+    const struct native_matrix *gate = stage->matrices[0], *up = stage->matrices[1];
+    float *acc_up = acc + NATIVE_TILE * NATIVE_PANEL;
+    const uint32_t first = panel * NATIVE_PANEL;
+    const uint32_t n = BASE_MIN(gate->outputs - first, NATIVE_PANEL);
+    for (uint32_t row = 0; row < inputs->rows; row += NATIVE_TILE) {
+        const uint32_t tokens = BASE_MIN(inputs->rows - row, NATIVE_TILE);
+        multiply(native, gate, panel, inputs, row, tokens, acc);
+        multiply(native, up, panel, inputs, row, tokens, acc_up);
+        for (uint32_t m = 0; m < tokens; m++) {
+            float *g = acc + (size_t)m * NATIVE_PANEL, *u = acc_up + (size_t)m * NATIVE_PANEL;
+            const float factor = inputs->factors[row + m];
+            kernels->scale(g, gate->scales + first, factor, NULL, NATIVE_PANEL, g);
+            kernels->scale(u, up->scales + first, factor, NULL, NATIVE_PANEL, u);
+            kernels->swiglu(g, u, n, native_row(native, stage->outputs[0], row + m) + first);
+        }
+    }
+}
+
+static uint32_t panel_total(const struct native_stage *stage)
+{
+    if (stage->swiglu)
+        return stage->matrices[0]->panels;
+    uint32_t panels = 0;
+    for (uint32_t i = 0; i < stage->matrix_count; i++)
+        panels += stage->matrices[i]->panels;
+    return panels;
+}
+
+static void run_panels(struct native *native, const struct native_stage *stage, uint32_t index,
+                       const struct inputs *inputs)
+{
+    const uint32_t total = panel_total(stage), threads = native->options.threads;
+    float *acc = native->workers[index].acc;
+    const uint32_t end = native_share(total, index + 1, threads);
+    for (uint32_t i = native_share(total, index, threads); i < end; i++) {
+        if (stage->swiglu) {
+            swiglu_panel(native, stage, i, inputs, acc);
+            continue;
+        }
+        uint32_t output = 0, panel = i;
+        while (panel >= stage->matrices[output]->panels)
+            panel -= stage->matrices[output++]->panels;
+        plain_panel(native, stage, output, panel, inputs, acc);
+    }
+}
+
+void native_product(struct native *native, const struct native_stage *stage, uint32_t index)
+{
+    struct native_worker *worker = &native->workers[index];
+    const uint32_t rows = native_rows(native), threads = native->options.threads;
+    /* Few rows: quantising them twice is cheaper than a barrier. */
+    if (rows <= NATIVE_ALONE_ROWS && !native->options.keep_tensors) {
+        quantise_rows(native, stage, 0, rows, worker->tile, worker->factors);
+        run_panels(native, stage, index, &(struct inputs){worker->tile, worker->factors, rows});
+        return;
+    }
+    quantise_rows(native, stage, native_share(rows, index, threads),
+                  native_share(rows, index + 1, threads), native->activations, native->factors);
+    native_pool_barrier(native->pool);
+    run_panels(native, stage, index, &(struct inputs){native->activations, native->factors, rows});
+}

@@ -1,0 +1,182 @@
+/* The plainest level: the contract's expressions in loops, by the functions of num. */
+#include "native/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "num/num.h"
+
+static bool supported(void)
+{
+    return true;
+}
+
+/* ---- products -------------------------------------------------------------------------------- */
+
+static void product(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
+                    uint32_t tokens, float *acc)
+{
+    for (uint32_t m = 0; m < tokens; m++) {
+        int32_t high[NATIVE_PANEL] = {0}, low[NATIVE_PANEL] = {0};
+        if (start != NULL)
+            memcpy(high, start, sizeof high);
+        for (uint32_t q = 0; q < quads; q++) {
+            const int8_t *weights = panel + (size_t)q * NATIVE_PANEL_QUAD_BYTES;
+            const uint8_t *a = tile + ((size_t)q * tokens + m) * NATIVE_TOKEN_QUAD_BYTES;
+            for (uint32_t i = 0; i < NATIVE_PANEL; i++)
+                for (uint32_t j = 0; j < 4; j++) {
+                    high[i] += a[j] * weights[4 * i + j];
+                    low[i] += a[4 + j] * weights[4 * i + j];
+                }
+        }
+        for (uint32_t i = 0; i < NATIVE_PANEL; i++)
+            acc[m * NATIVE_PANEL + i] = fmaf(256.0f, (float)high[i], (float)low[i]);
+    }
+}
+
+static void scale(const float *acc, const float *scales, float factor, const float *add, uint32_t n,
+                  float *out)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        float y = acc[i] * scales[i];
+        y = y * factor;
+        out[i] = add != NULL ? add[i] + y : y;
+    }
+}
+
+/* ---- quantising ------------------------------------------------------------------------------ */
+
+static float gained(const float *x, const float *gain, uint32_t i)
+{
+    return gain != NULL ? x[i] * gain[i] : x[i];
+}
+
+static uint8_t exponent(const float *x, const float *gain, uint32_t n)
+{
+    uint8_t largest = NUM_EXPONENT_MIN;
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t own = num_exponent(gained(x, gain, i));
+        largest = own > largest ? own : largest;
+    }
+    return largest;
+}
+
+/* Element i of a token: bytes of an unsigned 16-bit number. */
+static void put(uint8_t *out, size_t stride, uint32_t i, uint32_t value)
+{
+    uint8_t *quad = out + i / 4 * stride;
+    quad[i % 4] = (uint8_t)(value >> 8);
+    quad[4 + i % 4] = (uint8_t)value;
+}
+
+static void quantise(const float *x, const float *gain, uint32_t n, uint8_t e, uint8_t *out,
+                     size_t stride)
+{
+    for (uint32_t i = 0; i < n; i++)
+        put(out, stride, i, (uint32_t)(num_quantise_i16(gained(x, gain, i), e) + 32768));
+    for (uint32_t i = n; i % 4 != 0; i++)
+        put(out, stride, i, 32768);
+}
+
+static void squares(const float *x, uint32_t n, uint8_t e, int32_t sums[4])
+{
+    memset(sums, 0, 4 * sizeof *sums);
+    for (uint32_t i = 0; i < n; i++) {
+        int32_t x16 = num_quantise_i16(x[i], e);
+        uint32_t square = (uint32_t)(x16 * x16);
+        for (uint32_t b = 0; b < 4; b++)
+            sums[b] += (int32_t)(square >> 8 * b & 255u);
+    }
+}
+
+/* ---- elementwise ----------------------------------------------------------------------------- */
+
+static void add(const float *x, const float *y, uint32_t n, float *out)
+{
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = x[i] + y[i];
+}
+
+static void swiglu(const float *gate, const float *up, uint32_t n, float *out)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        float t = num_exp(gate[i] * -1.0f);
+        t = t + 1.0f;
+        float hidden = gate[i] / t;
+        out[i] = hidden * up[i];
+    }
+}
+
+static void rope(const float *x, const float *cosines, const float *sines, uint32_t n, float *out)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        float t1 = x[i] * cosines[i];
+        float t2 = x[i ^ 1] * sines[i];
+        out[i] = t1 + t2;
+    }
+}
+
+/* ---- attention ------------------------------------------------------------------------------- */
+
+static uint8_t code(const float *x, uint32_t n)
+{
+    uint8_t largest = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t own = num_code(x[i]);
+        largest = own > largest ? own : largest;
+    }
+    return largest;
+}
+
+static void code_quantise(const float *x, uint32_t n, uint8_t of_group, int8_t *out)
+{
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = num_code_quantise(x[i], of_group);
+}
+
+static void scores(const float *acc, float down, const float *scales, uint32_t n, float *out)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        float t = acc[i] * down;
+        out[i] = t * scales[i];
+    }
+}
+
+static float softmax(float *score, const float *v_scales, uint32_t n, uint8_t e, uint32_t quads,
+                     uint8_t *out, size_t stride)
+{
+    float largest = score[0];
+    for (uint32_t p = 1; p < n; p++)
+        largest = largest > score[p] ? largest : score[p];
+    int32_t sums[3] = {0, 0, 0};
+    for (uint32_t p = 0; p < n; p++) {
+        float x = num_exp(score[p] - largest);
+        uint32_t fixed = (uint32_t)num_f32_to_i32(x * 8388608.0f);
+        for (uint32_t b = 0; b < 3; b++)
+            sums[b] += (int32_t)(fixed >> 8 * b & 255u);
+        put(out, stride, p, (uint32_t)num_quantise_i16(x * v_scales[p], e));
+    }
+    for (uint32_t p = n; p < 4 * quads; p++)
+        put(out, stride, p, 0);
+    float t = fmaf(256.0f, (float)sums[2], (float)sums[1]);
+    t = fmaf(256.0f, t, (float)sums[0]);
+    return t * 0x1p-23f;
+}
+
+const struct native_kernels native_kernels_scalar = {
+    .name = "scalar",
+    .supported = supported,
+    .product = product,
+    .scale = scale,
+    .exponent = exponent,
+    .quantise = quantise,
+    .squares = squares,
+    .add = add,
+    .swiglu = swiglu,
+    .rope = rope,
+    .code = code,
+    .code_quantise = code_quantise,
+    .scores = scores,
+    .softmax = softmax,
+    .channel = num_quantise_channel,
+};
