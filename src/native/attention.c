@@ -88,7 +88,7 @@ static void append_key(const struct native *native, const struct shape *shape,
         sum += bytes[d];
     }
     cache->k_starts[position] = -128 * sum;
-    cache->k_scales[position] = num_code_scale(code) * num_rsqrt((float)shape->head_dim);
+    cache->k_scales[position] = num_code_scale(code) * native->graph->score_scale;
 }
 
 static void append_value(const struct native *native, const struct shape *shape,
@@ -107,12 +107,12 @@ static void append_value(const struct native *native, const struct shape *shape,
 }
 
 /* Rotary embedding of all heads of a tensor's row, into `out`. */
-static void embed(const struct native *native, const float *x, uint32_t heads, uint32_t position,
-                  float *out)
+static void embed(const struct native *native, const float *x, uint32_t heads, uint32_t table,
+                  uint32_t position, float *out)
 {
     const uint32_t n = native->graph->head_dim;
-    const float *cosines = native->cosines + (size_t)position * n;
-    const float *sines = native->sines + (size_t)position * n;
+    const float *cosines = native->cosines + native_rope_at(native, table, position);
+    const float *sines = native->sines + native_rope_at(native, table, position);
     for (uint32_t head = 0; head < heads; head++)
         native->kernels->rope(x + (size_t)head * n, cosines, sines, n, out + (size_t)head * n);
 }
@@ -124,7 +124,7 @@ static const float *make_query(const struct native *native, const struct native_
     const struct graph *graph = native->graph;
     const float *q = native_row(native, stage->inputs[0], row);
     if (stage->rope_q) {
-        embed(native, q, graph->heads, native->row_positions[row], buffer);
+        embed(native, q, graph->heads, stage->table_q, native->row_positions[row], buffer);
         q = buffer;
     }
     *exponent = native->kernels->exponent(q, NULL, graph->heads * graph->head_dim);
@@ -142,7 +142,7 @@ static void append(const struct native *native, const struct native_stage *stage
     const float *k = native_row(native, stage->inputs[1], row) + at;
     const float *v = native_row(native, stage->inputs[2], row) + at;
     if (stage->rope_k) {
-        embed(native, k, 1, position, worker->k);
+        embed(native, k, 1, stage->table_k, position, worker->k);
         k = worker->k;
     }
     append_key(native, &shape, cache, position, k, worker->bytes);
@@ -168,9 +168,9 @@ static void prepare(struct native *native, const struct native_stage *stage, uin
 /* ---- a unit ---------------------------------------------------------------------------------- */
 
 struct query_row {
-    uint32_t row, out_row; /* of the pass; where its output goes */
-    uint32_t positions;    /* it sees */
-    const float *q;        /* [heads * head_dim] */
+    uint32_t row, out_row;     /* of the pass; where its output goes */
+    uint32_t first, positions; /* it sees first .. positions - 1 */
+    const float *q;            /* [heads * head_dim] */
     uint8_t exponent, code;
 };
 
@@ -190,6 +190,14 @@ static const struct query_row *row_of(const struct attending *a, uint32_t query)
     return &a->rows[query / a->shape.group];
 }
 
+static uint8_t window_code(const struct native_cache *cache, uint32_t first, uint32_t end)
+{
+    uint8_t code = 0;
+    for (uint32_t p = first; p < end; p++)
+        code = BASE_MAX(code, cache->v_codes[p]);
+    return code;
+}
+
 /* The largest value code each row sees: from what was known before the item on. */
 static void collect_rows(struct attending *a, const struct native_unit *unit)
 {
@@ -204,6 +212,8 @@ static void collect_rows(struct attending *a, const struct native_unit *unit)
         for (; position <= native->row_positions[row]; position++)
             code = BASE_MAX(code, cache->v_codes[position]);
         cache->v_most[native->row_positions[row]] = code;
+        const uint32_t first = graph_first_position(a->stage->op, native->row_positions[row]);
+        const uint8_t seen = first > 0 ? window_code(cache, first, position) : code;
         const uint32_t out_row = a->stage->narrow ? native->row_outputs[row] : row;
         if (out_row == NATIVE_NONE)
             continue;
@@ -211,16 +221,17 @@ static void collect_rows(struct attending *a, const struct native_unit *unit)
         *entry =
             (struct query_row){.row = row,
                                .out_row = out_row,
+                               .first = first,
                                .positions = native->row_positions[row] + 1,
                                .q = a->stage->rope_q ? native->queries + row * width
                                                      : native_row(native, a->stage->inputs[0], row),
                                .exponent = native->q_exponents[row],
-                               .code = code};
+                               .code = seen};
         if (unit->alone) {
             entry->q = a->stage->rope_q ? a->worker->q : entry->q;
             entry->exponent = a->worker->alone_exponent;
         }
-        native->head_codes[(size_t)out_row * native->graph->kv_heads + unit->kv_head] = code;
+        native->head_codes[(size_t)out_row * native->graph->kv_heads + unit->kv_head] = seen;
     }
     a->cache = cache;
     a->queries = a->row_count * a->shape.group;
@@ -237,6 +248,17 @@ static void quantise_queries(const struct attending *a)
     }
 }
 
+static void scale_scores(const struct attending *a, uint32_t query, uint32_t p, const float *acc)
+{
+    const struct native_kernels *kernels = a->native->kernels;
+    const float cap = a->native->graph->score_cap;
+    float *out = a->worker->scores + (size_t)query * a->shape.context + p;
+    kernels->scores(acc, num_scale_down(row_of(a, query)->exponent), a->cache->k_scales + p,
+                    NATIVE_PANEL, out);
+    if (cap > 0.0f)
+        kernels->softcap(out, cap, NATIVE_PANEL, out);
+}
+
 /* Scores of all queries over all positions that the last of them sees. */
 static void score(const struct attending *a)
 {
@@ -244,17 +266,15 @@ static void score(const struct attending *a)
     const struct native_cache *cache = a->cache;
     const uint32_t quads = a->shape.quads;
     const uint32_t positions = a->rows[a->row_count - 1].positions;
-    for (uint32_t p = 0; p < positions; p += NATIVE_PANEL)
+    for (uint32_t p = a->rows[0].first / NATIVE_PANEL * NATIVE_PANEL; p < positions;
+         p += NATIVE_PANEL)
         for (uint32_t first = 0; first < a->queries; first += NATIVE_TILE) {
             const uint32_t tokens = BASE_MIN(a->queries - first, NATIVE_TILE);
             kernels->product(cache->k + (size_t)p * 4 * quads, cache->k_starts + p, quads,
                              a->worker->queries + (size_t)first * quads * NATIVE_TOKEN_QUAD_BYTES,
                              tokens, a->worker->out);
             for (uint32_t m = 0; m < tokens; m++)
-                kernels->scores(a->worker->out + m * NATIVE_PANEL,
-                                num_scale_down(row_of(a, first + m)->exponent), cache->k_scales + p,
-                                NATIVE_PANEL,
-                                a->worker->scores + (size_t)(first + m) * a->shape.context + p);
+                scale_scores(a, first + m, p, a->worker->out + m * NATIVE_PANEL);
         }
 }
 
@@ -264,21 +284,24 @@ static void weigh(const struct attending *a, uint32_t first, uint32_t tokens)
     const struct native *native = a->native;
     const struct native_cache *cache = a->cache;
     const struct shape *shape = &a->shape;
-    const uint32_t quads = (row_of(a, first + tokens - 1)->positions + 3) / 4;
+    const uint32_t base = row_of(a, first)->first / NATIVE_PANEL * NATIVE_PANEL;
+    const uint32_t quads = (row_of(a, first + tokens - 1)->positions - base + 3) / 4;
     float factors[NATIVE_TILE];
     for (uint32_t m = 0; m < tokens; m++) {
         const struct query_row *row = row_of(a, first + m);
         const uint8_t exponent =
             BASE_MAX(num_exponent(num_code_scale(row->code)), NUM_EXPONENT_MIN);
         const float denominator = native->kernels->softmax(
-            a->worker->scores + (size_t)(first + m) * shape->context, cache->v_scales,
-            row->positions, exponent, quads, a->worker->weights + m * NATIVE_TOKEN_QUAD_BYTES,
+            a->worker->scores + (size_t)(first + m) * shape->context + base, cache->v_scales + base,
+            row->first - base, row->positions - base, exponent, quads,
+            a->worker->weights + m * NATIVE_TOKEN_QUAD_BYTES,
             (size_t)tokens * NATIVE_TOKEN_QUAD_BYTES);
         factors[m] = num_scale_down(exponent) / denominator;
     }
     for (uint32_t d = 0; d < shape->head_dim; d += NATIVE_PANEL) {
-        native->kernels->product(cache->v + (size_t)d * shape->context, NULL, quads,
-                                 a->worker->weights, tokens, a->worker->out);
+        native->kernels->product(cache->v + (size_t)d * shape->context +
+                                     (size_t)base * NATIVE_PANEL,
+                                 NULL, quads, a->worker->weights, tokens, a->worker->out);
         for (uint32_t m = 0; m < tokens; m++) {
             const uint32_t head = a->kv_head * shape->group + (first + m) % shape->group;
             float *out = native_row(native, a->stage->outputs[0], row_of(a, first + m)->out_row) +

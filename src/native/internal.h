@@ -24,6 +24,7 @@ struct native_matrix {
     int8_t *weights; /* [panels][quads][32][4] */
     int32_t *starts; /* [panels * 32]: -128 times the sum of an output's weights */
     float *scales;   /* [panels * 32] */
+    float *bias;     /* [panels * 32], or NULL */
 };
 
 enum native_stage_kind {
@@ -31,7 +32,10 @@ enum native_stage_kind {
     NATIVE_PRODUCT,
     NATIVE_ROPE,
     NATIVE_ATTENTION,
+    NATIVE_NORM,
     NATIVE_SWIGLU,
+    NATIVE_GEGLU,
+    NATIVE_SOFTCAP,
     NATIVE_ADD,
 };
 
@@ -43,13 +47,15 @@ struct native_stage {
     /* PRODUCT */
     struct native_matrix *matrices[GRAPH_OP_MAX];
     uint32_t matrix_count;
-    uint32_t exponent; /* tensor of the exponents to quantise with */
-    uint32_t addend;   /* tensor that is added to the only output */
-    bool swiglu;       /* outputs[0] = swiglu(matrix 0, matrix 1) */
-    bool logits;       /* outputs go to the callers */
+    uint32_t exponent;           /* tensor of the exponents to quantise with */
+    uint32_t addend;             /* tensor that is added to the only output */
+    enum native_stage_kind gate; /* SWIGLU or GEGLU of matrices 0 and 1; INPUT: none */
+    float cap;                   /* above 0: outputs are capped */
+    bool logits;                 /* outputs go to the callers */
     /* ATTENTION */
-    bool rope_q, rope_k; /* inputs are before rotary embedding */
-    bool narrow;         /* the last one: its outputs are for the wanted rows alone */
+    bool rope_q, rope_k; /* inputs are before rotary embedding, by these tables */
+    uint32_t table_q, table_k;
+    bool narrow; /* the last one: its outputs are for the wanted rows alone */
 };
 
 /* One KV head of one layer and slot. Positions are outputs of the first product, inputs of the
@@ -100,7 +106,7 @@ struct native {
     uint32_t carry_count;
     struct native_cache *caches; /* [sessions][layers][kv_heads] */
     struct native_worker *workers;
-    float *cosines, *sines; /* [context][head_dim] */
+    float *cosines, *sines; /* [rope_count][context][head_dim] */
     uint32_t rope_filled;   /* positions of them that are there */
     struct native_memory memory;
 
@@ -141,6 +147,16 @@ static inline float *native_row(const struct native *native, uint32_t tensor, ui
 {
     return native->values[tensor] + (size_t)row * native->graph->tensors[tensor].width;
 }
+
+/* Where the rotary cosines and sines of a position are, one an element of a head. */
+static inline size_t native_rope_at(const struct native *native, uint32_t table, uint32_t position)
+{
+    return ((size_t)table * native->options.context + position) * native->graph->head_dim;
+}
+
+/* 1 / sqrt(mean of n squares + eps), from the sums of their bytes; step.c. */
+float native_inverse_rms(const struct native *native, const int32_t sums[4], uint32_t n,
+                         float down);
 
 /* Rows that a stage computes. */
 static inline uint32_t native_rows(const struct native *native)

@@ -30,9 +30,10 @@ struct native_kernels {
      * the sums of high bytes begin with, or NULL: zeros, and no high byte is above 127. */
     void (*product)(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
                     uint32_t tokens, float *acc);
-    /* out[i] = (acc[i] * scales[i]) * factor; with add: add[i] + that. */
-    void (*scale)(const float *acc, const float *scales, float factor, const float *add, uint32_t n,
-                  float *out);
+    /* out[i] = (acc[i] * scales[i]) * factor; with bias: that + bias[i]; with add: add[i] + that.
+     */
+    void (*scale)(const float *acc, const float *scales, float factor, const float *bias,
+                  const float *add, uint32_t n, float *out);
 
     /* Of one token: x[n], times gain[n] unless that is NULL. */
     uint8_t (*exponent)(const float *x, const float *gain, uint32_t n);
@@ -45,6 +46,10 @@ struct native_kernels {
 
     void (*add)(const float *x, const float *y, uint32_t n, float *out);
     void (*swiglu)(const float *gate, const float *up, uint32_t n, float *out);
+    void (*geglu)(const float *gate, const float *up, uint32_t n, float *out);
+    void (*softcap)(const float *x, float cap, uint32_t n, float *out); /* out may be x */
+    /* out[i] = (x[i] * factor) * gain[i] */
+    void (*norm)(const float *x, float factor, const float *gain, uint32_t n, float *out);
     /* cosines[i], sines[i] for each element: c, c and -s, s of a pair. */
     void (*rope)(const float *x, const float *cosines, const float *sines, uint32_t n, float *out);
 
@@ -54,11 +59,12 @@ struct native_kernels {
 
     /* out[i] = (acc[i] * down) * scales[i] */
     void (*scores)(const float *acc, float down, const float *scales, uint32_t n, float *out);
-    /* Scores of a query over n positions become the weights of their values in a tile (high byte
-     * not biased; zeros from n to the end of quad `quads` - 1). Returns the denominator. score is
-     * overwritten, up to the next multiple of 16. */
-    float (*softmax)(float *score, const float *v_scales, uint32_t n, uint8_t exponent,
-                     uint32_t quads, uint8_t *out, size_t stride);
+    /* Scores of a query over positions first .. n - 1 become the weights of their values in a tile
+     * (high byte not biased), zeros elsewhere in the 4 * quads positions. Returns the denominator.
+     * score and v_scales are 64-byte aligned; score is overwritten, up to the next multiple of 16.
+     */
+    float (*softmax)(float *score, const float *v_scales, uint32_t first, uint32_t n,
+                     uint8_t exponent, uint32_t quads, uint8_t *out, size_t stride);
 
     /* One channel of weights to bytes (num_quantise_channel). */
     void (*channel)(const float *weights, uint32_t n, int8_t *out, float *scale);

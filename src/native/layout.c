@@ -29,6 +29,7 @@ static void lay_weights(struct native *native, struct layout *layout)
         matrix->weights = TAKE(layout, int8_t, outputs * 4 * matrix->quads);
         matrix->starts = TAKE(layout, int32_t, outputs);
         matrix->scales = TAKE(layout, float, outputs);
+        matrix->bias = matrix->source->bias != NULL ? TAKE(layout, float, outputs) : NULL;
     }
 }
 
@@ -188,7 +189,8 @@ static void lay_all(struct native *native, struct layout *layout, const uint32_t
                     struct buffer *buffers)
 {
     struct native_memory *memory = &native->memory;
-    const size_t rope = (size_t)native->options.context * native->graph->head_dim;
+    const size_t rope = (size_t)native->options.context * native->graph->head_dim *
+                        BASE_MAX(native->graph->rope_count, 1);
     size_t before = layout->bytes;
     lay_weights(native, layout);
     memory->weights = layout->bytes - before;

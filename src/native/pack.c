@@ -22,6 +22,8 @@ static void pack_output(const struct native_matrix *matrix, uint32_t n)
     }
     matrix->starts[n] = -128 * sum;
     matrix->scales[n] = source->scales[n];
+    if (matrix->bias != NULL)
+        matrix->bias[n] = source->bias[n];
 }
 
 static void pack_share(void *user, uint32_t index)

@@ -1,7 +1,7 @@
 /*
  * From the graph's operations to the stages of a pass. Fused, where nothing else reads what lies
- * between: a product and the sum after it; gate and up with SWIGLU; rotary embedding with
- * attention. What is fused away is not stored.
+ * between: a product and the sum or the cap after it; gate and up with their gate; rotary embedding
+ * with attention. What is fused away is not stored.
  */
 #include "native/internal.h"
 
@@ -23,8 +23,11 @@ static struct native_stage *add_stage(struct planner *p, enum native_stage_kind 
                                       const struct graph_op *op)
 {
     struct native_stage *stage = &p->native->stages[p->native->stage_count++];
-    *stage = (struct native_stage){
-        .kind = kind, .op = op, .exponent = NATIVE_NONE, .addend = NATIVE_NONE};
+    *stage = (struct native_stage){.kind = kind,
+                                   .op = op,
+                                   .gate = NATIVE_INPUT,
+                                   .exponent = NATIVE_NONE,
+                                   .addend = NATIVE_NONE};
     for (uint32_t i = 0; i < GRAPH_OP_MAX; i++) {
         stage->inputs[i] = i < op->input_count ? op->inputs[i] : NATIVE_NONE;
         stage->outputs[i] = i < op->output_count ? op->outputs[i] : NATIVE_NONE;
@@ -68,7 +71,7 @@ static void add_sum(struct planner *p, const struct graph_op *op)
 {
     struct native_stage *last = &p->native->stages[p->native->stage_count - 1];
     struct native_stage *product = feeder(p, op, 1, NATIVE_PRODUCT);
-    if (product != last || product->matrix_count != 1 || product->swiglu ||
+    if (product != last || product->matrix_count != 1 || product->cap > 0.0f ||
         product->addend != NATIVE_NONE || op->inputs[0] == op->inputs[1]) {
         add_stage(p, NATIVE_ADD, op);
         return;
@@ -78,19 +81,34 @@ static void add_sum(struct planner *p, const struct graph_op *op)
     p->made_by[op->outputs[0]] = product;
 }
 
-static void add_swiglu(struct planner *p, const struct graph_op *op)
+static void add_gate(struct planner *p, const struct graph_op *op, enum native_stage_kind kind)
 {
     struct native_stage *last = &p->native->stages[p->native->stage_count - 1];
     struct native_stage *gate = feeder(p, op, 0, NATIVE_PRODUCT);
     if (gate != last || feeder(p, op, 1, NATIVE_PRODUCT) != last || gate->matrix_count != 2 ||
-        gate->swiglu || gate->outputs[0] != op->inputs[0] || gate->outputs[1] != op->inputs[1]) {
-        add_stage(p, NATIVE_SWIGLU, op);
+        gate->outputs[0] != op->inputs[0] || gate->outputs[1] != op->inputs[1]) {
+        add_stage(p, kind, op);
         return;
     }
-    gate->swiglu = true;
+    gate->gate = kind;
     gate->outputs[0] = op->outputs[0];
     gate->outputs[1] = NATIVE_NONE;
     p->made_by[op->outputs[0]] = gate;
+}
+
+static void add_softcap(struct planner *p, const struct graph_op *op)
+{
+    struct native_stage *last = &p->native->stages[p->native->stage_count - 1];
+    struct native_stage *product = feeder(p, op, 0, NATIVE_PRODUCT);
+    if (product != last || product->matrix_count != 1 || product->addend != NATIVE_NONE ||
+        product->cap > 0.0f) {
+        add_stage(p, NATIVE_SOFTCAP, op);
+        return;
+    }
+    product->cap = op->cap;
+    product->logits = op->outputs[0] == p->native->graph->logits;
+    product->outputs[0] = op->outputs[0];
+    p->made_by[op->outputs[0]] = product;
 }
 
 /* A rotary embedding that only an attention reads, as query or key: the attention does its work. */
@@ -110,6 +128,7 @@ static void add_attention(struct planner *p, const struct graph_op *op)
         if (rope != NULL && absorbed(p, rope)) {
             stage->inputs[i] = rope->inputs[0];
             *(i == 0 ? &stage->rope_q : &stage->rope_k) = true;
+            *(i == 0 ? &stage->table_q : &stage->table_k) = rope->rope;
         }
     }
 }
@@ -131,7 +150,10 @@ static enum takt_status add_op(struct planner *p, const struct graph_op *op,
             add_stage(p, NATIVE_ROPE, op);
         return TAKT_OK;
     case GRAPH_ATTENTION: add_attention(p, op); return TAKT_OK;
-    case GRAPH_SWIGLU: add_swiglu(p, op); return TAKT_OK;
+    case GRAPH_NORM: add_stage(p, NATIVE_NORM, op); return TAKT_OK;
+    case GRAPH_SWIGLU: add_gate(p, op, NATIVE_SWIGLU); return TAKT_OK;
+    case GRAPH_GEGLU: add_gate(p, op, NATIVE_GEGLU); return TAKT_OK;
+    case GRAPH_SOFTCAP: add_softcap(p, op); return TAKT_OK;
     case GRAPH_ADD: add_sum(p, op); return TAKT_OK;
     default:
         return base_fail(error, TAKT_UNSUPPORTED,

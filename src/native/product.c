@@ -1,27 +1,15 @@
 /* Products: a pass's rows quantised into tiles, then panel by panel, each thread its own panels. */
 #include "native/internal.h"
 
-#include <math.h>
-
 #include "num/num.h"
 
-/* 1 / sqrt(mean square of x + eps), the squares summed as integers. */
+/* The root mean square of a row, inverted. */
 static float inverse_rms(const struct native *native, const float *x, uint32_t n)
 {
-    const struct native_kernels *kernels = native->kernels;
-    const uint8_t exponent = kernels->exponent(x, NULL, n);
-    const float down = num_scale_down(exponent);
+    const uint8_t exponent = native->kernels->exponent(x, NULL, n);
     int32_t sums[4];
-    kernels->squares(x, n, exponent, sums);
-    float t = fmaf(256.0f, (float)sums[3], (float)sums[2]);
-    t = fmaf(256.0f, t, (float)sums[1]);
-    t = fmaf(256.0f, t, (float)sums[0]);
-    t = t * down;
-    t = t * down;
-    const float reciprocal = 1.0f / (float)n;
-    const float mean = t * reciprocal;
-    const float biased = mean + native->graph->norm_epsilon;
-    return num_rsqrt(biased);
+    native->kernels->squares(x, n, exponent, sums);
+    return native_inverse_rms(native, sums, n, num_scale_down(exponent));
 }
 
 /* The exponent that attention promised: a bound from the codes of the values each row saw. */
@@ -92,6 +80,11 @@ static void multiply(const struct native *native, const struct native_matrix *ma
         inputs->tiles + (size_t)row * matrix->quads * NATIVE_TOKEN_QUAD_BYTES, tokens, acc);
 }
 
+static const float *bias_of(const struct native_matrix *matrix, uint32_t first)
+{
+    return matrix->bias != NULL ? matrix->bias + first : NULL;
+}
+
 static void plain_panel(const struct native *native, const struct native_stage *stage,
                         uint32_t output, uint32_t panel, const struct inputs *inputs, float *acc)
 {
@@ -105,18 +98,23 @@ static void plain_panel(const struct native *native, const struct native_stage *
             const float *addend = stage->addend == NATIVE_NONE
                                       ? NULL
                                       : native_row(native, stage->addend, row + m) + first;
+            float *out = output_row(native, stage, output, row + m) + first;
             native->kernels->scale(acc + (size_t)m * NATIVE_PANEL, matrix->scales + first,
-                                   inputs->factors[row + m], addend, n,
-                                   output_row(native, stage, output, row + m) + first);
+                                   inputs->factors[row + m], bias_of(matrix, first), addend, n,
+                                   out);
+            if (stage->cap > 0.0f)
+                native->kernels->softcap(out, stage->cap, n, out);
         }
     }
 }
 
-static void swiglu_panel(const struct native *native, const struct native_stage *stage,
-                         uint32_t panel, const struct inputs *inputs, float *acc)
+static void gated_panel(const struct native *native, const struct native_stage *stage,
+                        uint32_t panel, const struct inputs *inputs, float *acc)
 {
     const struct native_kernels *kernels = native->kernels;
     const struct native_matrix *gate = stage->matrices[0], *up = stage->matrices[1];
+    void (*join)(const float *, const float *, uint32_t, float *) =
+        stage->gate == NATIVE_SWIGLU ? kernels->swiglu : kernels->geglu;
     float *acc_up = acc + NATIVE_TILE * NATIVE_PANEL;
     const uint32_t first = panel * NATIVE_PANEL;
     const uint32_t n = BASE_MIN(gate->outputs - first, NATIVE_PANEL);
@@ -127,16 +125,18 @@ static void swiglu_panel(const struct native *native, const struct native_stage 
         for (uint32_t m = 0; m < tokens; m++) {
             float *g = acc + (size_t)m * NATIVE_PANEL, *u = acc_up + (size_t)m * NATIVE_PANEL;
             const float factor = inputs->factors[row + m];
-            kernels->scale(g, gate->scales + first, factor, NULL, NATIVE_PANEL, g);
-            kernels->scale(u, up->scales + first, factor, NULL, NATIVE_PANEL, u);
-            kernels->swiglu(g, u, n, native_row(native, stage->outputs[0], row + m) + first);
+            kernels->scale(g, gate->scales + first, factor, bias_of(gate, first), NULL,
+                           NATIVE_PANEL, g);
+            kernels->scale(u, up->scales + first, factor, bias_of(up, first), NULL, NATIVE_PANEL,
+                           u);
+            join(g, u, n, native_row(native, stage->outputs[0], row + m) + first);
         }
     }
 }
 
 static uint32_t panel_total(const struct native_stage *stage)
 {
-    if (stage->swiglu)
+    if (stage->gate != NATIVE_INPUT)
         return stage->matrices[0]->panels;
     uint32_t panels = 0;
     for (uint32_t i = 0; i < stage->matrix_count; i++)
@@ -151,8 +151,8 @@ static void run_panels(struct native *native, const struct native_stage *stage, 
     float *acc = native->workers[index].acc;
     const uint32_t end = native_share(total, index + 1, threads);
     for (uint32_t i = native_share(total, index, threads); i < end; i++) {
-        if (stage->swiglu) {
-            swiglu_panel(native, stage, i, inputs, acc);
+        if (stage->gate != NATIVE_INPUT) {
+            gated_panel(native, stage, i, inputs, acc);
             continue;
         }
         uint32_t output = 0, panel = i;

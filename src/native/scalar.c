@@ -34,12 +34,14 @@ static void product(const int8_t *panel, const int32_t *start, uint32_t quads, c
     }
 }
 
-static void scale(const float *acc, const float *scales, float factor, const float *add, uint32_t n,
-                  float *out)
+static void scale(const float *acc, const float *scales, float factor, const float *bias,
+                  const float *add, uint32_t n, float *out)
 {
     for (uint32_t i = 0; i < n; i++) {
         float y = acc[i] * scales[i];
         y = y * factor;
+        if (bias != NULL)
+            y = y + bias[i];
         out[i] = add != NULL ? add[i] + y : y;
     }
 }
@@ -107,6 +109,28 @@ static void swiglu(const float *gate, const float *up, uint32_t n, float *out)
     }
 }
 
+static void geglu(const float *gate, const float *up, uint32_t n, float *out)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        float hidden = num_gelu(gate[i]);
+        out[i] = hidden * up[i];
+    }
+}
+
+static void softcap(const float *x, float cap, uint32_t n, float *out)
+{
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = num_softcap(x[i], cap);
+}
+
+static void norm(const float *x, float factor, const float *gain, uint32_t n, float *out)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        float normed = x[i] * factor;
+        out[i] = normed * gain[i];
+    }
+}
+
 static void rope(const float *x, const float *cosines, const float *sines, uint32_t n, float *out)
 {
     for (uint32_t i = 0; i < n; i++) {
@@ -142,22 +166,23 @@ static void scores(const float *acc, float down, const float *scales, uint32_t n
     }
 }
 
-static float softmax(float *score, const float *v_scales, uint32_t n, uint8_t e, uint32_t quads,
-                     uint8_t *out, size_t stride)
+static float softmax(float *score, const float *v_scales, uint32_t first, uint32_t n, uint8_t e,
+                     uint32_t quads, uint8_t *out, size_t stride)
 {
-    float largest = score[0];
-    for (uint32_t p = 1; p < n; p++)
+    float largest = score[first];
+    for (uint32_t p = first + 1; p < n; p++)
         largest = largest > score[p] ? largest : score[p];
     int32_t sums[3] = {0, 0, 0};
-    for (uint32_t p = 0; p < n; p++) {
+    for (uint32_t p = first; p < n; p++) {
         float x = num_exp(score[p] - largest);
         uint32_t fixed = (uint32_t)num_f32_to_i32(x * 8388608.0f);
         for (uint32_t b = 0; b < 3; b++)
             sums[b] += (int32_t)(fixed >> 8 * b & 255u);
         put(out, stride, p, (uint32_t)num_quantise_i16(x * v_scales[p], e));
     }
-    for (uint32_t p = n; p < 4 * quads; p++)
-        put(out, stride, p, 0);
+    for (uint32_t p = 0; p < 4 * quads; p++)
+        if (p < first || p >= n)
+            put(out, stride, p, 0);
     float t = fmaf(256.0f, (float)sums[2], (float)sums[1]);
     t = fmaf(256.0f, t, (float)sums[0]);
     return t * 0x1p-23f;
@@ -173,6 +198,9 @@ const struct native_kernels native_kernels_scalar = {
     .squares = squares,
     .add = add,
     .swiglu = swiglu,
+    .geglu = geglu,
+    .softcap = softcap,
+    .norm = norm,
     .rope = rope,
     .code = code,
     .code_quantise = code_quantise,

@@ -1,6 +1,7 @@
 /* A pass: all stages, on all threads. */
 #include "native/internal.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "num/num.h"
@@ -11,19 +12,47 @@ static void embed_rows(struct native *native, const struct native_stage *stage, 
                        uint32_t end)
 {
     for (uint32_t row = first; row < end; row++)
-        model_row(&native->graph->model->embedding, native->row_tokens[row],
-                  native_row(native, stage->outputs[0], row));
+        graph_embedding(native->graph, native->row_tokens[row],
+                        native_row(native, stage->outputs[0], row));
 }
 
 static void rope_row(const struct native *native, const struct native_stage *stage, uint32_t row)
 {
     const uint32_t n = native->graph->head_dim;
-    const size_t at = (size_t)native->row_positions[row] * n;
+    const size_t at = native_rope_at(native, stage->op->rope, native->row_positions[row]);
     const float *x = native_row(native, stage->inputs[0], row);
     float *out = native_row(native, stage->outputs[0], row);
     for (uint32_t head = 0; head < stage->op->heads; head++)
         native->kernels->rope(x + (size_t)head * n, native->cosines + at, native->sines + at, n,
                               out + (size_t)head * n);
+}
+
+float native_inverse_rms(const struct native *native, const int32_t sums[4], uint32_t n, float down)
+{
+    float t = fmaf(256.0f, (float)sums[3], (float)sums[2]);
+    t = fmaf(256.0f, t, (float)sums[1]);
+    t = fmaf(256.0f, t, (float)sums[0]);
+    t = t * down;
+    t = t * down;
+    const float reciprocal = 1.0f / (float)n;
+    const float mean = t * reciprocal;
+    const float biased = mean + native->graph->norm_epsilon;
+    return num_rsqrt(biased);
+}
+
+/* Each part by its own root mean square; the integers share the row's exponent. */
+static void norm_row(const struct native *native, const struct native_stage *stage, const float *x,
+                     uint32_t width, float *out)
+{
+    const struct native_kernels *kernels = native->kernels;
+    const uint32_t n = width / stage->op->heads;
+    const uint8_t exponent = kernels->exponent(x, NULL, width);
+    for (uint32_t from = 0; from < width; from += n) {
+        int32_t sums[4];
+        kernels->squares(x + from, n, exponent, sums);
+        kernels->norm(x + from, native_inverse_rms(native, sums, n, num_scale_down(exponent)),
+                      stage->op->gain, n, out + from);
+    }
 }
 
 static void elementwise_rows(const struct native *native, const struct native_stage *stage,
@@ -35,6 +64,11 @@ static void elementwise_rows(const struct native *native, const struct native_st
         float *out = native_row(native, stage->outputs[0], row);
         switch (stage->kind) {
         case NATIVE_ROPE: rope_row(native, stage, row); break;
+        case NATIVE_NORM: norm_row(native, stage, x, width, out); break;
+        case NATIVE_SOFTCAP: native->kernels->softcap(x, stage->op->cap, width, out); break;
+        case NATIVE_GEGLU:
+            native->kernels->geglu(x, native_row(native, stage->inputs[1], row), width, out);
+            break;
         case NATIVE_SWIGLU:
             native->kernels->swiglu(x, native_row(native, stage->inputs[1], row), width, out);
             break;
@@ -97,16 +131,18 @@ static void run_pass(void *user, uint32_t index)
 static void fill_rope(struct native *native, uint32_t positions)
 {
     const struct graph *graph = native->graph;
-    for (; native->rope_filled < positions; native->rope_filled++) {
-        const size_t at = (size_t)native->rope_filled * graph->head_dim;
-        for (uint32_t pair = 0; pair < graph->head_dim / 2; pair++) {
-            float c, s;
-            num_rope(graph->rope_base, graph->head_dim, pair, native->rope_filled, &c, &s);
-            native->cosines[at + 2 * pair] = native->cosines[at + 2 * pair + 1] = c;
-            native->sines[at + 2 * pair] = -s;
-            native->sines[at + 2 * pair + 1] = s;
+    for (; native->rope_filled < positions; native->rope_filled++)
+        for (uint32_t table = 0; table < graph->rope_count; table++) {
+            float *cosines = native->cosines + native_rope_at(native, table, native->rope_filled);
+            float *sines = native->sines + native_rope_at(native, table, native->rope_filled);
+            for (uint32_t pair = 0; pair < graph->head_dim / 2; pair++) {
+                float c, s;
+                graph_rope(graph, table, pair, native->rope_filled, &c, &s);
+                cosines[2 * pair] = cosines[2 * pair + 1] = c;
+                sines[2 * pair] = -s;
+                sines[2 * pair + 1] = s;
+            }
         }
-    }
 }
 
 static void add_rows(struct native *native, uint32_t item_index)
