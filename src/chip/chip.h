@@ -34,6 +34,7 @@
     X(ACCUMULATOR, "accumulator",                                                                  \
       "set of a full or add to an empty accumulator, a result that "                               \
       "nobody took, a take without a result")                                                      \
+    X(MACHINE_CHECK, "machine-check", "a word was read of which more than one bit is wrong")       \
     X(LINK, "link",                                                                                \
       "a link without a cable or used twice in c2c_vector_cycles, a Receive with nothing there, "  \
       "a vector that finds the buffer full or that nobody received")                               \
@@ -70,7 +71,7 @@ enum takt_status chip_create(struct chip **chip, const struct machine *machine,
  * What a check needs data for is taken to hold: map entries of Gather, Scatter, Permute, Distribute
  * and Select are in range (and superlanes of Gather and Scatter left out, so that no address is
  * formed). A program that ends here with c cycles therefore takes c cycles with values too, or has
- * a RANGE fault of one of those five instructions.
+ * a RANGE fault of one of those five instructions, or a machine check.
  */
 enum takt_status chip_create_check_only(struct chip **chip, const struct machine *machine,
                                         struct takt_error *error);
@@ -81,6 +82,18 @@ void chip_load_image(struct chip *chip, const struct program_image *image);
  * loaded or written is dropped and words read as zero. */
 void chip_write_word(struct chip *chip, struct program_place place, const uint8_t *word);
 void chip_read_word(const struct chip *chip, struct program_place place, uint8_t *word);
+
+/*
+ * Turns one bit of a superlane's code word in memory, between runs: 0..127 its data, byte by byte
+ * from the lowest bit, 128..136 its ECC. One turned bit is put right whenever the word is read
+ * (memory keeps it until new data comes), two are a machine check. USAGE for a bit that is not
+ * there or a check-only chip, LIMIT beyond CHIP_UPSETS superlanes.
+ */
+#define CHIP_ECC_BITS 137u
+#define CHIP_UPSETS 256u
+enum takt_status chip_upset(struct chip *chip, struct program_place place, uint32_t superlane,
+                            uint32_t bit, struct takt_error *error);
+uint64_t chip_errors_corrected(const struct chip *chip); /* by reads of programs, since creation */
 
 /* A program's text decoded once, for running many times. The program must outlive it and fit the
  * chip's machine (FORMAT otherwise). */

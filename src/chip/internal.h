@@ -2,7 +2,7 @@
  * chip, inside: the state of one chip and what its units share.
  *
  * One file a unit: icu.c (text, queues), stream.c (slots, landings), mem.c, vxm.c, mxm.c, sxm.c,
- * c2c.c.
+ * c2c.c; what concerns all: ecc.c, config.c, fault.c.
  * chip.c has the clock. In each cycle: releases, landings, then issues in queue order; every
  * operand is read at its issue cycle, so the order of queues decides only which of several faults
  * is told.
@@ -188,6 +188,12 @@ struct chip_link {
     uint32_t waiting; /* of these, arrived */
 };
 
+/* A superlane in memory whose code word is not that of its data. */
+struct chip_upset {
+    uint32_t slice, address, superlane;
+    uint32_t code; /* the nine bits */
+};
+
 struct chip {
     struct base_arena arena;
     struct machine machine;
@@ -227,6 +233,11 @@ struct chip {
     struct chip_plane planes[CHIP_PLANES];
     struct chip_pair pairs[2];
     uint32_t *work_a, *work_b, *work_d; /* [lanes], vector unit */
+
+    /* ECC. */
+    uint32_t upset_count;
+    struct chip_upset upsets[CHIP_UPSETS];
+    uint64_t corrected;
 
     /* Links. */
     struct chip_link *links; /* [c2c_links] */
@@ -302,6 +313,23 @@ void chip_f16_combine(const int32_t *digits, uint32_t stride, uint32_t columns, 
 void chip_f16_plain(const struct chip_f16_weights *weights,
                     const struct chip_f16_activation *activation, uint32_t first_pair,
                     uint32_t lanes, int64_t *low, int64_t *high);
+
+/* ---- MEM (mem.c) and its ECC (ecc.c) --------------------------------------------------------- */
+
+uint8_t *chip_mem_word(const struct chip *chip, uint32_t slice, uint32_t address);
+
+enum chip_ecc { CHIP_ECC_RIGHT, CHIP_ECC_CORRECTED, CHIP_ECC_WRONG };
+uint32_t chip_ecc_encode(const uint8_t data[16]); /* nine bits */
+enum chip_ecc chip_ecc_decode(uint8_t data[16], uint32_t code);
+/* Only when upset_count > 0: has the word of this slice an upset superlane? */
+bool chip_ecc_upset(const struct chip *chip, uint32_t slice, uint32_t address);
+/* data: sixteen bytes as read of the queue's slice; put right, or a fault. */
+bool chip_ecc_read(struct chip *chip, const struct chip_queue *queue, const struct chip_word *word,
+                   uint32_t address, uint32_t superlane, uint8_t *data);
+/* New data, and so a new code, in superlanes first .. first + count - 1. */
+void chip_ecc_write(struct chip *chip, uint32_t slice, uint32_t address, uint32_t first,
+                    uint32_t count);
+void chip_ecc_host_read(const struct chip *chip, struct program_place place, uint8_t *word);
 
 /* ---- C2C (c2c.c) ----------------------------------------------------------------------------- */
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static uint8_t *word_at(struct chip *chip, uint32_t slice, uint32_t address)
+uint8_t *chip_mem_word(const struct chip *chip, uint32_t slice, uint32_t address)
 {
     return chip->memory + ((size_t)slice * chip->machine.mem_words + address) * (size_t)chip->lanes;
 }
@@ -18,6 +18,17 @@ static bool in_range(struct chip *chip, const struct chip_queue *queue,
                       chip->machine.mem_words - 1u);
 }
 
+static bool read_upset(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
+                       uint32_t address, const uint8_t *value)
+{
+    uint8_t *out = chip_emit(chip, queue, word, word->instruction.d, chip->machine.mem_read_cycles);
+    memcpy(out, value, chip->lanes);
+    for (uint32_t k = 0; k < queue->lanes_on / MACHINE_LANES_PER_SUPERLANE; k++)
+        if (!chip_ecc_read(chip, queue, word, address, k, out + k * MACHINE_LANES_PER_SUPERLANE))
+            return false;
+    return true;
+}
+
 static bool read_word(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
 {
     int64_t address = chip_address(queue, word, word->instruction.address);
@@ -28,7 +39,9 @@ static bool read_word(struct chip *chip, struct chip_queue *queue, const struct 
         chip_emit_word(chip, queue, word, stream, latency, chip->zeros);
         return true;
     }
-    const uint8_t *value = word_at(chip, queue->slice, (uint32_t)address);
+    const uint8_t *value = chip_mem_word(chip, queue->slice, (uint32_t)address);
+    if (chip->upset_count > 0 && chip_ecc_upset(chip, queue->slice, (uint32_t)address))
+        return read_upset(chip, queue, word, (uint32_t)address, value);
     if (queue->stores || queue->lanes_on < chip->lanes) /* it may change while under way, or is not
                                                            all of the word */
         memcpy(chip_emit(chip, queue, word, stream, latency), value, chip->lanes);
@@ -46,8 +59,12 @@ static bool write_word(struct chip *chip, struct chip_queue *queue, const struct
     const uint8_t *value = chip_read(chip, queue, word, word->instruction.a);
     if (!value)
         return false;
-    if (!chip->check_only)
-        memcpy(word_at(chip, queue->slice, (uint32_t)address), value, queue->lanes_on);
+    if (chip->check_only)
+        return true;
+    memcpy(chip_mem_word(chip, queue->slice, (uint32_t)address), value, queue->lanes_on);
+    if (chip->upset_count > 0)
+        chip_ecc_write(chip, queue->slice, (uint32_t)address, 0,
+                       queue->lanes_on / MACHINE_LANES_PER_SUPERLANE);
     return true;
 }
 
@@ -101,8 +118,11 @@ static bool gather(struct chip *chip, struct chip_queue *queue, const struct chi
         if (address < 0)
             memset(out + first, 0, MACHINE_LANES_PER_SUPERLANE);
         else
-            memcpy(out + first, word_at(chip, queue->slice, (uint32_t)address) + first,
+            memcpy(out + first, chip_mem_word(chip, queue->slice, (uint32_t)address) + first,
                    MACHINE_LANES_PER_SUPERLANE);
+        if (address >= 0 && chip->upset_count > 0 &&
+            !chip_ecc_read(chip, queue, word, (uint32_t)address, k, out + first))
+            return false;
     }
     return true;
 }
@@ -120,9 +140,12 @@ static bool scatter(struct chip *chip, struct chip_queue *queue, const struct ch
         int64_t address;
         if (!map_address(chip, queue, word, map, k, &address))
             return false;
-        if (address >= 0)
-            memcpy(word_at(chip, queue->slice, (uint32_t)address) + first, value + first,
-                   MACHINE_LANES_PER_SUPERLANE);
+        if (address < 0)
+            continue;
+        memcpy(chip_mem_word(chip, queue->slice, (uint32_t)address) + first, value + first,
+               MACHINE_LANES_PER_SUPERLANE);
+        if (chip->upset_count > 0)
+            chip_ecc_write(chip, queue->slice, (uint32_t)address, k, 1);
     }
     return true;
 }
@@ -145,22 +168,27 @@ static uint8_t *place_word(const struct chip *chip, struct program_place place)
 {
     BASE_ASSERT(place.slice < 2u * chip->machine.mem_slices);
     BASE_ASSERT(place.address < chip->machine.mem_words);
-    return chip->memory +
-           ((size_t)place.slice * chip->machine.mem_words + place.address) * (size_t)chip->lanes;
+    return chip_mem_word(chip, place.slice, place.address);
 }
 
 void chip_write_word(struct chip *chip, struct program_place place, const uint8_t *word)
 {
-    if (!chip->check_only)
-        memcpy(place_word(chip, place), word, chip->lanes);
+    if (chip->check_only)
+        return;
+    memcpy(place_word(chip, place), word, chip->lanes);
+    if (chip->upset_count > 0)
+        chip_ecc_write(chip, place.slice, place.address, 0, chip->machine.superlanes);
 }
 
 void chip_read_word(const struct chip *chip, struct program_place place, uint8_t *word)
 {
-    if (chip->check_only)
+    if (chip->check_only) {
         memset(word, 0, chip->lanes);
-    else
-        memcpy(word, place_word(chip, place), chip->lanes);
+        return;
+    }
+    memcpy(word, place_word(chip, place), chip->lanes);
+    if (chip->upset_count > 0)
+        chip_ecc_host_read(chip, place, word);
 }
 
 void chip_load_image(struct chip *chip, const struct program_image *image)
@@ -173,7 +201,9 @@ void chip_load_image(struct chip *chip, const struct program_image *image)
             continue;
         BASE_ASSERT(segment->slice < 2u * chip->machine.mem_slices);
         BASE_ASSERT((uint64_t)segment->address + segment->count <= chip->machine.mem_words);
-        memcpy(word_at(chip, segment->slice, segment->address), segment->data,
+        memcpy(chip_mem_word(chip, segment->slice, segment->address), segment->data,
                (size_t)segment->count * chip->lanes);
+        for (uint32_t j = 0; chip->upset_count > 0 && j < segment->count; j++)
+            chip_ecc_write(chip, segment->slice, segment->address + j, 0, chip->machine.superlanes);
     }
 }

@@ -43,8 +43,7 @@ static void write_head(struct base_text *out)
         "issue at t + D, t + 2 D, ..., t + N D, and the next instruction of the queue at\n"
         "t + N D + 1. The address step is ours.\n\n"
         "## Not in this version\n\n"
-        "Of the published table: Ifetch (a queue's text is there from the start), and the\n"
-        "memory's ECC.\n");
+        "Of the published table: Ifetch (a queue's text is there from the start).\n");
 }
 
 /* "31..16 DELAY", from the top down, with the zeros between. */
@@ -116,7 +115,9 @@ void isa_manual(struct base_text *out)
     static const char *const notes[ISA_UNIT_COUNT] = {
         [ISA_UNIT_ICU] = "Any queue may hold these.",
         [ISA_UNIT_MEM] = "A slice issues one instruction a cycle; its array serves one read and "
-                         "one write a cycle, in different banks.",
+                         "one write a cycle, in different banks. Each 16 bytes have nine bits of "
+                         "ECC: a Read or a Gather puts one wrong bit right, two are a machine "
+                         "check.",
         [ISA_UNIT_VXM] = "Any of the sixteen ALUs, on the streams its row reaches. binary32 "
                          "arithmetic is IEEE-754, rounded to nearest even; conversions saturate, "
                          "NaN converts to 0.",

@@ -27,6 +27,7 @@ static enum takt_status read_directive(struct assembler *a, struct program_token
         {".parameter", program_assembler_parameter}, {".queue", program_assembler_section},
         {".binding", program_assembler_binding},     {".source", program_assembler_source},
         {".places", program_assembler_places},       {".cable", program_assembler_cable},
+        {".upset", program_assembler_upset},
     };
     static const struct {
         const char *name;
@@ -49,7 +50,7 @@ static enum takt_status read_directive(struct assembler *a, struct program_token
     }
     return program_source_refuse(&a->source, token,
                                  ".machine, .cycles, .parameter, .queue, .binding, .source, "
-                                 ".places, .cable, .data[2|4] or .expect[2|4]");
+                                 ".places, .cable, .upset, .data[2|4] or .expect[2|4]");
 }
 
 static enum takt_status read_lines(struct assembler *a)
@@ -123,6 +124,8 @@ static enum takt_status finish_data(struct assembler *a, struct program_assembly
     uint8_t *expected = copy(a, &a->expected_data, &status);
     assembly->expectations = copy(a, &a->expectations, &status);
     assembly->cables = copy(a, &a->cables, &status);
+    assembly->upsets = copy(a, &a->upsets, &status);
+    assembly->upset_count = (uint32_t)(a->upsets.length / sizeof *assembly->upsets);
     assembly->cable_count = (uint32_t)(a->cables.length / sizeof *assembly->cables);
     image->segments = program_rules_take(a->arena, count, sizeof *image->segments);
     if (status != TAKT_OK || image->segments == NULL) {
@@ -195,6 +198,7 @@ enum takt_status program_assemble(const char *path, const char *source, size_t l
     base_text_free(&a->bindings);
     base_text_free(&a->parameters);
     base_text_free(&a->cables);
+    base_text_free(&a->upsets);
     free(a->written);
     free(a);
     return status;

@@ -120,6 +120,40 @@ enum takt_status program_assembler_cable(struct assembler *a)
     return program_source_end(&a->source);
 }
 
+/* ".upset SLICE ADDRESS SUPERLANE BIT" */
+enum takt_status program_assembler_upset(struct assembler *a)
+{
+    struct program_upset upset;
+    int64_t superlane = 0, bit = 0;
+    memset(&upset, 0, sizeof upset);
+    enum takt_status status = program_assembler_place(a, &upset.place);
+    if (status == TAKT_OK) {
+        status = program_source_number(&a->source, "a superlane", 0,
+                                       (int64_t)a->program->machine.superlanes - 1, &superlane);
+    }
+    if (status == TAKT_OK) {
+        status =
+            program_source_number(&a->source, "a bit: 0..127 data, 128..136 ECC", 0, 136, &bit);
+    }
+    if (status != TAKT_OK) {
+        return status;
+    }
+    upset.superlane = (uint32_t)superlane;
+    upset.bit = (uint32_t)bit;
+    push(&a->upsets, &upset, sizeof upset);
+    return program_source_end(&a->source);
+}
+
+/* After "cycles" or "corrected". */
+static enum takt_status expect_number(struct assembler *a, const char *what, uint64_t *number)
+{
+    int64_t value = 0;
+    (void)program_source_next(&a->source);
+    enum takt_status status = program_source_number(&a->source, what, 0, INT64_MAX, &value);
+    *number = (uint64_t)value;
+    return status == TAKT_OK ? program_source_end(&a->source) : status;
+}
+
 static enum takt_status expect_fault(struct assembler *a, struct program_expectation *expectation)
 {
     enum takt_status status = program_source_name(&a->source, "a kind of fault", expectation->fault,
@@ -150,12 +184,11 @@ enum takt_status program_assembler_expect(struct assembler *a, uint32_t width)
     struct program_token token = here(a);
     enum takt_status status = TAKT_OK;
     if (width == 1 && program_token_is(token, "cycles")) {
-        int64_t cycles = 0;
-        (void)program_source_next(&a->source);
-        status = program_source_number(&a->source, "cycles", 0, INT64_MAX, &cycles);
         expectation.kind = PROGRAM_EXPECT_CYCLES;
-        expectation.cycles = (uint64_t)cycles;
-        status = status == TAKT_OK ? program_source_end(&a->source) : status;
+        status = expect_number(a, "cycles", &expectation.cycles);
+    } else if (width == 1 && program_token_is(token, "corrected")) {
+        expectation.kind = PROGRAM_EXPECT_CORRECTED;
+        status = expect_number(a, "bits", &expectation.corrected);
     } else if (width == 1 && program_token_is(token, "fault")) {
         (void)program_source_next(&a->source);
         expectation.kind = PROGRAM_EXPECT_FAULT;

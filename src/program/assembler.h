@@ -40,6 +40,7 @@ struct assembler {
     struct base_text bindings;          /* struct program_binding */
     struct base_text parameters;        /* struct program_parameter */
     struct base_text cables;            /* struct program_cable */
+    struct base_text upsets;            /* struct program_upset */
     uint64_t sources_left, places_left; /* of the binding being read */
     uint8_t *written;                   /* a bit for each memory word that a .data line gave */
     uint8_t planes[ASSEMBLER_WIDTH_MAX * MACHINE_LANES_MAX];
@@ -60,6 +61,7 @@ enum takt_status program_assembler_parameter(struct assembler *a);
 enum takt_status program_assembler_section(struct assembler *a); /* .queue */
 enum takt_status program_assembler_instruction(struct assembler *a);
 enum takt_status program_assembler_cable(struct assembler *a);
+enum takt_status program_assembler_upset(struct assembler *a);
 enum takt_status program_assembler_binding(struct assembler *a);
 enum takt_status program_assembler_source(struct assembler *a);
 enum takt_status program_assembler_places(struct assembler *a);

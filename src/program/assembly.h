@@ -8,9 +8,10 @@
 #include "program/program.h"
 
 enum program_expectation_kind {
-    PROGRAM_EXPECT_MEMORY, /* the word at `place` is `bytes` when the program has ended */
-    PROGRAM_EXPECT_CYCLES, /* the program takes `cycles` */
-    PROGRAM_EXPECT_FAULT,  /* the machine faults */
+    PROGRAM_EXPECT_MEMORY,    /* the word at `place` is `bytes` when the program has ended */
+    PROGRAM_EXPECT_CYCLES,    /* the program takes `cycles` */
+    PROGRAM_EXPECT_FAULT,     /* the machine faults */
+    PROGRAM_EXPECT_CORRECTED, /* reads put `corrected` bits right */
 };
 
 struct program_expectation {
@@ -19,6 +20,7 @@ struct program_expectation {
     struct program_place place;
     const uint8_t *bytes; /* [lanes]; wider elements are one expectation a byte plane */
     uint64_t cycles;
+    uint64_t corrected;
     char fault[32]; /* kind of fault as the chip names it */
     bool has_cycle, has_queue;
     uint64_t fault_cycle;
@@ -28,6 +30,12 @@ struct program_expectation {
 /* ".cable A B": links A and B of the chip are joined. */
 struct program_cable {
     uint32_t a, b;
+};
+
+/* ".upset SLICE ADDRESS SUPERLANE BIT": a bit of memory, or of its ECC, is turned. */
+struct program_upset {
+    struct program_place place;
+    uint32_t superlane, bit;
 };
 
 #endif

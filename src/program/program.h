@@ -112,6 +112,7 @@ enum takt_status program_image_check(const struct machine *machine,
  */
 struct program_expectation; /* see program/assembly.h */
 struct program_cable;
+struct program_upset;
 struct program_assembly {
     struct program program;
     struct program_image image;
@@ -119,6 +120,8 @@ struct program_assembly {
     struct program_expectation *expectations;
     uint32_t cable_count; /* of links of this chip with each other, for tests */
     struct program_cable *cables;
+    uint32_t upset_count; /* of bits of memory, before the run, for tests */
+    struct program_upset *upsets;
 };
 enum takt_status program_assemble(const char *path, const char *source, size_t length,
                                   struct base_arena *arena, struct program_assembly *assembly,

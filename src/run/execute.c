@@ -190,6 +190,14 @@ static bool check_expectation(const struct outcome *outcome,
         base_text_format(why, "expected %llu cycles", (unsigned long long)expected->cycles);
         return false;
     case PROGRAM_EXPECT_FAULT: return check_fault(outcome, expected, why);
+    case PROGRAM_EXPECT_CORRECTED:
+        if (chip_errors_corrected(outcome->chip) == expected->corrected) {
+            return true;
+        }
+        base_text_format(why, "%llu bits were put right, expected %llu",
+                         (unsigned long long)chip_errors_corrected(outcome->chip),
+                         (unsigned long long)expected->corrected);
+        return false;
     }
     return false;
 }
@@ -204,7 +212,8 @@ static bool check_all(const struct program_assembly *assembly, const char *path,
         const struct program_expectation *expected = &assembly->expectations[i];
         struct base_text why = {0};
         fault_expected = fault_expected || expected->kind == PROGRAM_EXPECT_FAULT;
-        if (outcome->check_only && expected->kind == PROGRAM_EXPECT_MEMORY) {
+        if (outcome->check_only && (expected->kind == PROGRAM_EXPECT_MEMORY ||
+                                    expected->kind == PROGRAM_EXPECT_CORRECTED)) {
             left_out++;
             continue;
         }
@@ -249,6 +258,10 @@ static enum takt_status execute(const struct program_assembly *assembly, const c
     for (uint32_t i = 0; i < assembly->cable_count && status == TAKT_OK; i++) {
         const struct program_cable *cable = &assembly->cables[i];
         status = chip_connect(chip, cable->a, chip, cable->b, message);
+    }
+    for (uint32_t i = 0; i < assembly->upset_count && status == TAKT_OK && !check_only; i++) {
+        const struct program_upset *upset = &assembly->upsets[i];
+        status = chip_upset(chip, upset->place, upset->superlane, upset->bit, message);
     }
     if (status != TAKT_OK) {
         goto done;
