@@ -5,65 +5,15 @@
 #include "tests.h"
 
 #include "chip/internal.h"
+#include "exact_f16.h"
 #include "num/num.h"
 #include "program/assembly.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-__extension__ typedef __int128 wide;
-
 #define VECTORS 4u
 #define SLICES 32u /* of weights: two bytes of sixteen rows */
-
-/* ---- the reference --------------------------------------------------------------------------- */
-
-struct sum {
-    wide value; /* in units of 2^-48 */
-    bool nan, plus, minus;
-};
-
-static void add_product(struct sum *sum, uint16_t a, uint16_t b)
-{
-    const uint32_t ea = a >> 10 & 31u, eb = b >> 10 & 31u;
-    const bool negative = ((a ^ b) & 0x8000u) != 0;
-    if (ea == 31 || eb == 31) {
-        const bool nan = (ea == 31 && (a & 1023u)) || (eb == 31 && (b & 1023u));
-        const bool zero = (a & 0x7FFFu) == 0 || (b & 0x7FFFu) == 0;
-        *(nan || zero ? &sum->nan : negative ? &sum->minus : &sum->plus) = true;
-        return;
-    }
-    const wide ma = (wide)(a & 1023u) + (ea ? 1024 : 0), mb = (wide)(b & 1023u) + (eb ? 1024 : 0);
-    const wide product = (ma * mb) << ((ea ? ea - 1 : 0) + (eb ? eb - 1 : 0));
-    sum->value += negative ? -product : product;
-}
-
-static uint32_t rounded(const struct sum *sum)
-{
-    if (sum->nan || (sum->plus && sum->minus))
-        return 0x7FC00000u;
-    if (sum->plus || sum->minus)
-        return sum->plus ? 0x7F800000u : 0xFF800000u;
-    const bool negative = sum->value < 0;
-    wide magnitude = negative ? -sum->value : sum->value;
-    int exponent = -48;
-    wide lost = 0, unit = 1; /* of the last place kept */
-    while (magnitude >= (wide)1 << 24) {
-        lost += (magnitude & 1) * unit;
-        unit *= 2;
-        magnitude >>= 1;
-        exponent++;
-    }
-    if (2 * lost > unit || (2 * lost == unit && (magnitude & 1)))
-        magnitude++;
-    /* At most 2^24, and no result is subnormal: every step below is exact. */
-    float value = (float)(int32_t)magnitude;
-    for (; exponent < 0; exponent++)
-        value *= 0.5f;
-    for (; exponent > 0; exponent--)
-        value *= 2.0f;
-    return num_bits(negative ? -value : value);
-}
 
 static void rounding_of_96_bits(void **state)
 {
@@ -78,8 +28,8 @@ static void rounding_of_96_bits(void **state)
             low = 0; /* ties */
         if (kind / 65536 % 8 == 1)
             high &= ~INT64_C(0xFFFFFFFF);
-        const struct sum sum = {.value = (wide)high * ((wide)1 << 32) + low};
-        assert_int_equal(num_bits(num_fixed96_to_f32(high, low)), rounded(&sum));
+        const struct exact_sum sum = {.value = (exact_wide)high * ((exact_wide)1 << 32) + low};
+        assert_int_equal(num_bits(num_fixed96_to_f32(high, low)), exact_round(&sum));
     }
     assert_int_equal(num_bits(num_fixed96_to_f32(0, 0)), 0);
     assert_int_equal(num_bits(num_fixed96_to_f32(INT64_MIN, 0)), 0xD7000000u);
@@ -217,13 +167,13 @@ static void check(const struct chip_kernel *kernel, const struct program *progra
     for (uint32_t v = 0; v <= VECTORS; v++) {
         const uint16_t *activation = o->activations + v % VECTORS * lanes;
         for (uint32_t column = 0; column < lanes; column++) {
-            struct sum sum = {0};
+            struct exact_sum sum = {0};
             for (uint32_t row = 0; row < (v < VECTORS ? lanes : lanes / 2); row++)
-                add_product(&sum, activation[row], o->weights[(size_t)row * lanes + column]);
-            if (get(chip, 200 + v, column) != rounded(&sum))
+                exact_add_product(&sum, activation[row], o->weights[(size_t)row * lanes + column]);
+            if (get(chip, 200 + v, column) != exact_round(&sum))
                 fail_msg("%s, %u lanes, kind %d, vector %u, column %u: %08x, expected %08x",
                          kernel->name, lanes, (int)kind, v, column, get(chip, 200 + v, column),
-                         rounded(&sum));
+                         exact_round(&sum));
         }
     }
     chip_text_destroy(text);
