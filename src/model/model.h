@@ -11,7 +11,25 @@
 #include "base/base.h"
 #include "model/tokenizer.h"
 
-enum model_type { MODEL_F32, MODEL_F16, MODEL_BF16, MODEL_Q8_0, MODEL_TYPE_COUNT };
+enum model_type {
+    MODEL_F32,
+    MODEL_F16,
+    MODEL_BF16,
+    MODEL_Q8_0,
+    MODEL_Q4_0,
+    MODEL_Q4_1,
+    MODEL_Q5_0,
+    MODEL_Q5_1,
+    MODEL_Q2_K,
+    MODEL_Q3_K,
+    MODEL_Q4_K,
+    MODEL_Q5_K,
+    MODEL_Q6_K,
+    MODEL_IQ4_NL,
+    MODEL_IQ4_XS,
+    MODEL_MXFP4,
+    MODEL_TYPE_COUNT
+};
 
 /* A weight as the file holds it: `rows` rows of `columns` elements, row-major, inside the mapped
  * file (bounds were checked). A vector has rows = 1. */

@@ -192,7 +192,7 @@ static unsigned char *encode(unsigned char *out, enum model_type type, const flo
         case MODEL_F16: out = put_u16(out, num_f32_to_f16(weights[i])); break;
         case MODEL_BF16: out = put_u16(out, num_f32_to_bf16(weights[i])); break;
         case MODEL_Q8_0: out = put_block(out, weights + i, block); break;
-        case MODEL_TYPE_COUNT: BASE_ASSERT(false);
+        default: BASE_ASSERT(false); /* takt_synth_type lists what is written */
         }
     }
     return out;

@@ -1,34 +1,44 @@
-/* Tensor formats and exact dequantisation. Numbers and names: ggml.h, enum ggml_type. */
+/* Tensor formats, one row each: model_formats. Numbers and names: ggml.h, enum ggml_type. */
 #include "model/tensor.h"
 
-#include "num/num.h"
+#include "model/dequantise.h"
 
-#include <string.h>
-
-#define Q8_BLOCK 32u /* elements of a Q8_0 block: one binary16 scale, then 32 signed bytes */
-
-static const struct model_format formats[MODEL_TYPE_COUNT] = {
-    [MODEL_F32] = {"F32", 1, 4},
-    [MODEL_F16] = {"F16", 1, 2},
-    [MODEL_BF16] = {"BF16", 1, 2},
-    [MODEL_Q8_0] = {"Q8_0", Q8_BLOCK, 2 + Q8_BLOCK},
+static const struct {
+    struct model_format format;
+    dequantise_row row;
+} formats[MODEL_TYPE_COUNT] = {
+    [MODEL_F32] = {{"F32", 0, 1, 4}, dequantise_f32},
+    [MODEL_F16] = {{"F16", 1, 1, 2}, dequantise_f16},
+    [MODEL_BF16] = {{"BF16", 30, 1, 2}, dequantise_bf16},
+    [MODEL_Q8_0] = {{"Q8_0", 8, 32, 34}, dequantise_q8_0},
+    [MODEL_Q4_0] = {{"Q4_0", 2, 32, 18}, dequantise_q4_0},
+    [MODEL_Q4_1] = {{"Q4_1", 3, 32, 20}, dequantise_q4_1},
+    [MODEL_Q5_0] = {{"Q5_0", 6, 32, 22}, dequantise_q5_0},
+    [MODEL_Q5_1] = {{"Q5_1", 7, 32, 24}, dequantise_q5_1},
+    [MODEL_Q2_K] = {{"Q2_K", 10, 256, 84}, dequantise_q2_k},
+    [MODEL_Q3_K] = {{"Q3_K", 11, 256, 110}, dequantise_q3_k},
+    [MODEL_Q4_K] = {{"Q4_K", 12, 256, 144}, dequantise_q4_k},
+    [MODEL_Q5_K] = {{"Q5_K", 13, 256, 176}, dequantise_q5_k},
+    [MODEL_Q6_K] = {{"Q6_K", 14, 256, 210}, dequantise_q6_k},
+    [MODEL_IQ4_NL] = {{"IQ4_NL", 20, 32, 18}, dequantise_iq4_nl},
+    [MODEL_IQ4_XS] = {{"IQ4_XS", 23, 256, 136}, dequantise_iq4_xs},
+    [MODEL_MXFP4] = {{"MXFP4", 39, 32, 17}, dequantise_mxfp4},
 };
 
 const struct model_format *model_tensor_format(enum model_type type)
 {
     BASE_ASSERT((unsigned)type < MODEL_TYPE_COUNT);
-    return &formats[type];
+    return &formats[type].format;
 }
 
 bool model_tensor_type(uint32_t number, enum model_type *type)
 {
-    switch (number) {
-    case 0: *type = MODEL_F32; return true;
-    case 1: *type = MODEL_F16; return true;
-    case 8: *type = MODEL_Q8_0; return true;
-    case 30: *type = MODEL_BF16; return true;
-    default: return false;
-    }
+    for (unsigned i = 0; i < MODEL_TYPE_COUNT; i++)
+        if (formats[i].format.number == number) {
+            *type = (enum model_type)i;
+            return true;
+        }
+    return false;
 }
 
 const char *model_tensor_type_name(uint32_t number)
@@ -44,49 +54,15 @@ const char *model_tensor_type_name(uint32_t number)
     return number < BASE_COUNT(names) ? names[number] : "unknown";
 }
 
-static uint16_t read_u16(const unsigned char *data)
+uint64_t model_row_bytes(const struct model_tensor *tensor)
 {
-    return (uint16_t)(data[0] | data[1] << 8);
-}
-
-static uint32_t read_u32(const unsigned char *data)
-{
-    return (uint32_t)read_u16(data) | (uint32_t)read_u16(data + 2) << 16;
-}
-
-static void row_q8_0(const unsigned char *data, uint32_t columns, float *out)
-{
-    for (uint32_t i = 0; i < columns; i += Q8_BLOCK, data += 2 + Q8_BLOCK) {
-        float scale = num_f16_to_f32(read_u16(data));
-        for (uint32_t j = 0; j < Q8_BLOCK; j++) {
-            int8_t weight;
-            memcpy(&weight, data + 2 + j, 1);
-            /* 11 bits times 8 bits: exact in binary32. */
-            out[i + j] = scale * (float)weight;
-        }
-    }
+    const struct model_format *format = model_tensor_format(tensor->type);
+    return (uint64_t)(tensor->columns / format->block) * format->block_bytes;
 }
 
 void model_row(const struct model_tensor *tensor, uint32_t row, float *out)
 {
-    BASE_ASSERT(row < tensor->rows);
-    const struct model_format *format = model_tensor_format(tensor->type);
-    size_t row_bytes = (size_t)(tensor->columns / format->block) * format->block_bytes;
-    const unsigned char *data = tensor->data + (size_t)row * row_bytes;
-    switch (tensor->type) {
-    case MODEL_F32:
-        for (uint32_t i = 0; i < tensor->columns; i++)
-            out[i] = num_float(read_u32(data + 4 * (size_t)i));
-        break;
-    case MODEL_F16:
-        for (uint32_t i = 0; i < tensor->columns; i++)
-            out[i] = num_f16_to_f32(read_u16(data + 2 * (size_t)i));
-        break;
-    case MODEL_BF16:
-        for (uint32_t i = 0; i < tensor->columns; i++)
-            out[i] = num_bf16_to_f32(read_u16(data + 2 * (size_t)i));
-        break;
-    case MODEL_Q8_0: row_q8_0(data, tensor->columns, out); break;
-    case MODEL_TYPE_COUNT: BASE_ASSERT(false);
-    }
+    BASE_ASSERT(row < tensor->rows && tensor->type < MODEL_TYPE_COUNT);
+    const unsigned char *data = tensor->data + (size_t)row * (size_t)model_row_bytes(tensor);
+    formats[tensor->type].row(data, tensor->columns, out);
 }

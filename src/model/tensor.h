@@ -7,6 +7,7 @@
 /* A row is a whole number of blocks of `block` elements in `block_bytes` bytes. */
 struct model_format {
     const char *name;
+    uint32_t number; /* in GGUF files */
     uint32_t block, block_bytes;
 };
 
@@ -15,5 +16,6 @@ const struct model_format *model_tensor_format(enum model_type type);
 bool model_tensor_type(uint32_t number, enum model_type *type);
 /* The name of any type a file may hold, "unknown" beyond. */
 const char *model_tensor_type_name(uint32_t number);
+uint64_t model_row_bytes(const struct model_tensor *tensor);
 
 #endif
