@@ -28,7 +28,7 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 LIB_OBJECTS := $(filter-out $(BUILD)/src/cli/%,$(OBJECTS))
 TEST_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/*.c)))
 # What tools share with the suite: helpers that do without cmocka.
-HELPER_OBJECTS := $(BUILD)/tests/float_forward.o $(BUILD)/tests/gguf_writer.o
+HELPER_OBJECTS := $(BUILD)/tests/float_forward.o $(BUILD)/tests/gguf_writer.o $(BUILD)/tests/architectures.o
 TOOLS := $(patsubst tools/%.c,$(BUILD)/tools/%,$(wildcard tools/*.c))
 FUZZERS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
 # Folders a fuzzer begins with, and replay goes through.

@@ -10,8 +10,16 @@ struct matrix {
     float *data; /* [rows][columns] */
 };
 
+enum { PARTS = 17 };
+
 struct layer {
-    struct matrix attention_norm, q, k, v, o, ffn_norm, gate, up, down;
+    union {
+        struct {
+            struct matrix attention_norm, q, k, v, o, q_bias, k_bias, v_bias, o_bias, q_norm,
+                k_norm, attention_post_norm, ffn_post_norm, ffn_norm, gate, up, down;
+        };
+        struct matrix parts[PARTS]; /* a part that the model lacks has no data */
+    };
     float *keys, *values; /* [context][kv_heads * head_dim] */
 };
 
@@ -35,9 +43,19 @@ static float *floats(size_t count)
 static struct matrix load(const struct model_tensor *tensor)
 {
     struct matrix matrix = {tensor->rows, tensor->columns, NULL};
+    if (tensor->data == NULL)
+        return matrix;
     matrix.data = floats((size_t)tensor->rows * tensor->columns);
     for (uint32_t r = 0; r < tensor->rows; r++)
         model_row(tensor, r, matrix.data + (size_t)r * tensor->columns);
+    return matrix;
+}
+
+static struct matrix load_norm(const struct model *model, const struct model_tensor *tensor)
+{
+    struct matrix matrix = load(tensor);
+    for (uint32_t i = 0; i < matrix.columns; i++)
+        matrix.data[i] += model->gain_offset;
     return matrix;
 }
 
@@ -45,12 +63,20 @@ static struct layer load_layer(const struct model *model, uint32_t index, uint32
 {
     const struct model_layer *from = &model->layer[index];
     size_t cached = (size_t)context * model->kv_heads * model->head_dim;
-    return (struct layer){.attention_norm = load(&from->attention_norm),
+    return (struct layer){.attention_norm = load_norm(model, &from->attention_norm),
                           .q = load(&from->q),
                           .k = load(&from->k),
                           .v = load(&from->v),
                           .o = load(&from->o),
-                          .ffn_norm = load(&from->ffn_norm),
+                          .q_bias = load(&from->q_bias),
+                          .k_bias = load(&from->k_bias),
+                          .v_bias = load(&from->v_bias),
+                          .o_bias = load(&from->o_bias),
+                          .q_norm = load_norm(model, &from->q_norm),
+                          .k_norm = load_norm(model, &from->k_norm),
+                          .attention_post_norm = load_norm(model, &from->attention_post_norm),
+                          .ffn_post_norm = load_norm(model, &from->ffn_post_norm),
+                          .ffn_norm = load_norm(model, &from->ffn_norm),
                           .gate = load(&from->gate),
                           .up = load(&from->up),
                           .down = load(&from->down),
@@ -65,7 +91,7 @@ struct float_forward *float_forward_create(const struct model *model, uint32_t c
     f->model = model;
     f->context = context;
     f->embedding = load(&model->embedding);
-    f->output_norm = load(&model->output_norm);
+    f->output_norm = load_norm(model, &model->output_norm);
     f->output = load(model->tied ? &model->embedding : &model->output);
     f->layers = calloc(model->layers, sizeof *f->layers);
     BASE_ASSERT(f->layers != NULL);
@@ -89,19 +115,10 @@ void float_forward_destroy(struct float_forward *f)
         return;
     for (uint32_t i = 0; i < f->model->layers; i++) {
         struct layer *l = &f->layers[i];
-        float *owned[] = {l->attention_norm.data,
-                          l->q.data,
-                          l->k.data,
-                          l->v.data,
-                          l->o.data,
-                          l->ffn_norm.data,
-                          l->gate.data,
-                          l->up.data,
-                          l->down.data,
-                          l->keys,
-                          l->values};
-        for (size_t j = 0; j < BASE_COUNT(owned); j++)
-            free(owned[j]);
+        for (size_t j = 0; j < PARTS; j++)
+            free(l->parts[j].data);
+        free(l->keys);
+        free(l->values);
     }
     float *owned[] = {f->embedding.data,
                       f->output_norm.data,
@@ -139,12 +156,17 @@ static float dot(const float *a, const float *b, uint32_t n)
     return sum;
 }
 
-static void multiply(const struct matrix *matrix, const float *x, float *y)
+static void multiply(const struct matrix *matrix, const struct matrix *bias, const float *x,
+                     float *y)
 {
-    for (uint32_t r = 0; r < matrix->rows; r++)
+    for (uint32_t r = 0; r < matrix->rows; r++) {
         y[r] = dot(matrix->data + (size_t)r * matrix->columns, x, matrix->columns);
+        if (bias != NULL && bias->data != NULL)
+            y[r] += bias->data[r];
+    }
 }
 
+/* In place or not. */
 static void normalise(const struct float_forward *f, const struct matrix *gain, const float *x,
                       float *y)
 {
@@ -154,21 +176,41 @@ static void normalise(const struct float_forward *f, const struct matrix *gain, 
         y[i] = x[i] * factor * gain->data[i];
 }
 
-static void rotate(const struct model *model, uint32_t heads, uint32_t position, float *x)
+/* Each of `heads` parts, where the model has such a norm. */
+static void normalise_parts(const struct float_forward *f, const struct matrix *gain,
+                            uint32_t heads, float *x)
 {
-    for (uint32_t i = 0; i < heads * model->head_dim; i += 2) {
-        double power = (double)(i % model->head_dim) / model->head_dim;
-        double angle = position * pow(model->ropes[0].base, -power);
-        float c = (float)cos(angle);
-        float s = (float)sin(angle);
-        float first = x[i];
-        x[i] = first * c - x[i + 1] * s;
-        x[i + 1] = x[i + 1] * c + first * s;
-    }
+    for (uint32_t h = 0; gain->data != NULL && h < heads; h++)
+        normalise(f, gain, x + (size_t)h * gain->columns, x + (size_t)h * gain->columns);
+}
+
+static void rotate(const struct model *model, const struct model_rope *rope, uint32_t heads,
+                   uint32_t position, float *x)
+{
+    uint32_t half = rope->rotary / 2;
+    for (uint32_t h = 0; h < heads; h++)
+        for (uint32_t i = 0; i < half; i++) {
+            float *head = x + (size_t)h * model->head_dim;
+            float *a = model->rope_halves ? &head[i] : &head[2 * i];
+            float *b = model->rope_halves ? &head[i + half] : &head[2 * i + 1];
+            double angle = position * pow(rope->base, -(double)i / half) / rope->scale;
+            if (rope->factors != NULL)
+                angle /= (double)rope->factors[i];
+            float c = (float)(cos(angle) * rope->magnitude);
+            float s = (float)(sin(angle) * rope->magnitude);
+            float first = *a;
+            *a = first * c - *b * s;
+            *b = *b * c + first * s;
+        }
+}
+
+static float cap(float x, float most)
+{
+    return most > 0.0f ? most * tanhf(x / most) : x;
 }
 
 static void attend(struct float_forward *f, const struct layer *layer, uint32_t head,
-                   uint32_t positions)
+                   uint32_t first, uint32_t end)
 {
     const struct model *model = f->model;
     uint32_t n = model->head_dim;
@@ -176,14 +218,14 @@ static void attend(struct float_forward *f, const struct layer *layer, uint32_t 
     size_t from = (size_t)(head / (model->heads / model->kv_heads)) * n;
     float *out = f->heads + (size_t)head * n;
     float largest = -INFINITY;
-    for (uint32_t p = 0; p < positions; p++) {
-        f->scores[p] =
-            dot(f->q + (size_t)head * n, layer->keys + p * stride + from, n) / sqrtf((float)n);
+    for (uint32_t p = first; p < end; p++) {
+        float score = dot(f->q + (size_t)head * n, layer->keys + p * stride + from, n);
+        f->scores[p] = cap(score * model->score_scale, model->score_cap);
         largest = fmaxf(largest, f->scores[p]);
     }
     float total = 0.0f;
     memset(out, 0, n * sizeof *out);
-    for (uint32_t p = 0; p < positions; p++) {
+    for (uint32_t p = first; p < end; p++) {
         float weight = expf(f->scores[p] - largest);
         total += weight;
         for (uint32_t d = 0; d < n; d++)
@@ -193,40 +235,63 @@ static void attend(struct float_forward *f, const struct layer *layer, uint32_t 
         out[d] /= total;
 }
 
-static void run_layer(struct float_forward *f, struct layer *layer, uint32_t position)
+static void add_sum(struct float_forward *f, const struct matrix *norm)
+{
+    normalise_parts(f, norm, 1, f->sum);
+    for (uint32_t i = 0; i < f->model->width; i++)
+        f->x[i] += f->sum[i];
+}
+
+static float gate_function(const struct model *model, float x)
+{
+    if (model->gelu)
+        return 0.5f * x * (1.0f + tanhf(0.7978845608f * (x + 0.044715f * x * x * x)));
+    return x / (1.0f + expf(-x));
+}
+
+static void run_layer(struct float_forward *f, uint32_t index, uint32_t position)
 {
     const struct model *model = f->model;
+    const struct model_layer *from = &model->layer[index];
+    const struct model_rope *rope = &model->ropes[from->rope];
+    struct layer *layer = &f->layers[index];
     size_t at = (size_t)position * model->kv_heads * model->head_dim;
     normalise(f, &layer->attention_norm, f->x, f->normed);
-    multiply(&layer->q, f->normed, f->q);
-    multiply(&layer->k, f->normed, layer->keys + at);
-    multiply(&layer->v, f->normed, layer->values + at);
-    rotate(model, model->heads, position, f->q);
-    rotate(model, model->kv_heads, position, layer->keys + at);
+    multiply(&layer->q, &layer->q_bias, f->normed, f->q);
+    multiply(&layer->k, &layer->k_bias, f->normed, layer->keys + at);
+    multiply(&layer->v, &layer->v_bias, f->normed, layer->values + at);
+    normalise_parts(f, &layer->q_norm, model->heads, f->q);
+    normalise_parts(f, &layer->k_norm, model->kv_heads, layer->keys + at);
+    rotate(model, rope, model->heads, position, f->q);
+    rotate(model, rope, model->kv_heads, position, layer->keys + at);
+    uint32_t first = 0;
+    if (from->window != 0 && position >= from->window)
+        first = position + 1 - from->window;
     for (uint32_t head = 0; head < model->heads; head++)
-        attend(f, layer, head, position + 1);
-    multiply(&layer->o, f->heads, f->sum);
-    for (uint32_t i = 0; i < model->width; i++)
-        f->x[i] += f->sum[i];
+        attend(f, layer, head, first, position + 1);
+    multiply(&layer->o, &layer->o_bias, f->heads, f->sum);
+    add_sum(f, &layer->attention_post_norm);
     normalise(f, &layer->ffn_norm, f->x, f->normed);
-    multiply(&layer->gate, f->normed, f->gate);
-    multiply(&layer->up, f->normed, f->up);
+    multiply(&layer->gate, NULL, f->normed, f->gate);
+    multiply(&layer->up, NULL, f->normed, f->up);
     for (uint32_t i = 0; i < model->ffn; i++)
-        f->gate[i] = f->gate[i] / (1.0f + expf(-f->gate[i])) * f->up[i];
-    multiply(&layer->down, f->gate, f->sum);
-    for (uint32_t i = 0; i < model->width; i++)
-        f->x[i] += f->sum[i];
+        f->gate[i] = gate_function(model, f->gate[i]) * f->up[i];
+    multiply(&layer->down, NULL, f->gate, f->sum);
+    add_sum(f, &layer->ffn_post_norm);
 }
 
 void float_forward_step(struct float_forward *f, uint32_t token, uint32_t position, float *logits)
 {
-    BASE_ASSERT(position < f->context && token < f->model->vocab);
-    memcpy(f->x, f->embedding.data + (size_t)token * f->model->width,
-           f->model->width * sizeof *f->x);
-    for (uint32_t i = 0; i < f->model->layers; i++)
-        run_layer(f, &f->layers[i], position);
+    const struct model *model = f->model;
+    BASE_ASSERT(position < f->context && token < model->vocab);
+    for (uint32_t i = 0; i < model->width; i++)
+        f->x[i] = f->embedding.data[(size_t)token * model->width + i] * model->embedding_scale;
+    for (uint32_t i = 0; i < model->layers; i++)
+        run_layer(f, i, position);
     normalise(f, &f->output_norm, f->x, f->normed);
-    multiply(&f->output, f->normed, logits);
+    multiply(&f->output, NULL, f->normed, logits);
+    for (uint32_t i = 0; i < model->vocab; i++)
+        logits[i] = cap(logits[i], model->logit_cap);
 }
 
 /* ---- measures ----------------------------------------------------------------------------------

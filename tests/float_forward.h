@@ -1,7 +1,7 @@
 /*
- * The llama forward pass in plain binary32, weights as the file holds them, functions of the C
- * library: what a model says before any quantisation. For comparisons only: it shares nothing with
- * the numerics contract, and its bits depend on the compiler and the library.
+ * The forward pass of every architecture in plain binary32, weights as the file holds them,
+ * functions of the C library: what a model says before any quantisation. For comparisons only: it
+ * shares nothing with the numerics contract, and its bits depend on the compiler and the library.
  */
 #ifndef TESTS_FLOAT_FORWARD_H
 #define TESTS_FLOAT_FORWARD_H

@@ -326,30 +326,123 @@ static void build_norm(struct gguf_writer *writer, const struct gguf_random *sha
     base_text_free(&data);
 }
 
-static void build_layer(struct gguf_writer *writer, const struct gguf_random *shape, uint32_t layer,
-                        uint32_t head_dim)
+static bool is(const struct gguf_random *shape, const char *architecture)
 {
-    const struct {
-        const char *name;
-        uint32_t columns, rows; /* rows = 0: a norm */
-    } parts[] = {
-        {"attn_norm", shape->width, 0},
-        {"attn_q", shape->width, shape->heads * head_dim},
-        {"attn_k", shape->width, shape->kv_heads * head_dim},
-        {"attn_v", shape->width, shape->kv_heads * head_dim},
-        {"attn_output", shape->heads * head_dim, shape->width},
-        {"ffn_norm", shape->width, 0},
-        {"ffn_gate", shape->width, shape->ffn},
-        {"ffn_up", shape->width, shape->ffn},
-        {"ffn_down", shape->ffn, shape->width},
-    };
-    for (size_t i = 0; i < BASE_COUNT(parts); i++) {
+    return strcmp(shape->architecture == NULL ? "llama" : shape->architecture, architecture) == 0;
+}
+
+static bool is_gemma(const struct gguf_random *shape)
+{
+    return is(shape, "gemma2") || is(shape, "gemma3");
+}
+
+struct part {
+    const char *name;
+    uint32_t columns, rows; /* rows = 0: a norm or a bias */
+    bool wanted;
+};
+
+static void build_parts(struct gguf_writer *writer, const struct gguf_random *shape, uint32_t layer,
+                        const struct part *parts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!parts[i].wanted)
+            continue;
         char name[64];
-        snprintf(name, sizeof(name), "blk.%u.%s.weight", layer, parts[i].name);
+        snprintf(name, sizeof(name), "blk.%u.%s", layer, parts[i].name);
         if (parts[i].rows == 0)
             build_norm(writer, shape, name, parts[i].columns);
         else
             build_matrix(writer, shape, name, parts[i].columns, parts[i].rows, 1.0f);
+    }
+}
+
+static void build_layer(struct gguf_writer *writer, const struct gguf_random *shape, uint32_t layer,
+                        uint32_t head_dim)
+{
+    const uint32_t width = shape->width, q = shape->heads * head_dim,
+                   kv = shape->kv_heads * head_dim;
+    const bool fused = is(shape, "phi3"), biases = is(shape, "qwen2"), gemma = is_gemma(shape),
+               head_norms = is(shape, "qwen3") || is(shape, "gemma3");
+    const struct part parts[] = {
+        {"attn_norm.weight", width, 0, true},
+        {"attn_q.weight", width, q, !fused},
+        {"attn_k.weight", width, kv, !fused},
+        {"attn_v.weight", width, kv, !fused},
+        {"attn_qkv.weight", width, q + 2 * kv, fused},
+        {"attn_q.bias", q, 0, biases},
+        {"attn_k.bias", kv, 0, biases},
+        {"attn_v.bias", kv, 0, biases},
+        {"attn_q_norm.weight", head_dim, 0, head_norms},
+        {"attn_k_norm.weight", head_dim, 0, head_norms},
+        {"attn_output.weight", q, width, true},
+        {"post_attention_norm.weight", width, 0, gemma},
+        {"ffn_norm.weight", width, 0, true},
+        {"ffn_gate.weight", width, shape->ffn, !fused},
+        {"ffn_up.weight", width, fused ? 2 * shape->ffn : shape->ffn, true},
+        {"ffn_down.weight", shape->ffn, width, true},
+        {"post_ffw_norm.weight", width, 0, gemma},
+    };
+    build_parts(writer, shape, layer, parts, BASE_COUNT(parts));
+}
+
+/* Divisors of the rotary frequencies, of one kind: from 1 for the fastest pair to 8. */
+static void build_factors(struct gguf_writer *writer, const char *name, uint32_t pairs, float most)
+{
+    struct base_text data = {0};
+    for (uint32_t i = 0; i < pairs; i++) {
+        float factor = 1.0f + (most - 1.0f) * (float)i / (float)pairs;
+        put(&data, &factor, sizeof(factor));
+    }
+    gguf_writer_tensor(writer, name, 0, pairs, 0, data.data, data.length);
+    base_text_free(&data);
+}
+
+static void put_arch_u32(struct gguf_writer *writer, const struct gguf_random *shape,
+                         const char *suffix, uint32_t value)
+{
+    char key[64];
+    snprintf(key, sizeof(key), "%s.%s", shape->architecture == NULL ? "llama" : shape->architecture,
+             suffix);
+    gguf_writer_u32(writer, key, value);
+}
+
+static void put_arch_f32(struct gguf_writer *writer, const struct gguf_random *shape,
+                         const char *suffix, float value)
+{
+    char key[64];
+    snprintf(key, sizeof(key), "%s.%s", shape->architecture == NULL ? "llama" : shape->architecture,
+             suffix);
+    gguf_writer_f32(writer, key, value);
+}
+
+static void build_header(struct gguf_writer *writer, const struct gguf_random *shape,
+                         uint32_t head_dim)
+{
+    gguf_writer_string(writer, "general.architecture",
+                       shape->architecture == NULL ? "llama" : shape->architecture);
+    gguf_writer_string(writer, "general.name", "random");
+    put_arch_u32(writer, shape, "context_length", shape->context == 0 ? 512 : shape->context);
+    put_arch_u32(writer, shape, "embedding_length", shape->width);
+    put_arch_u32(writer, shape, "block_count", shape->layers);
+    put_arch_u32(writer, shape, "feed_forward_length", shape->ffn);
+    put_arch_u32(writer, shape, "attention.head_count", shape->heads);
+    put_arch_u32(writer, shape, "attention.head_count_kv", shape->kv_heads);
+    put_arch_f32(writer, shape, "attention.layer_norm_rms_epsilon", 1e-5f);
+    put_arch_u32(writer, shape, "attention.key_length", head_dim);
+    put_arch_u32(writer, shape, "attention.value_length", head_dim);
+    put_arch_u32(writer, shape, "rope.dimension_count", head_dim);
+    put_arch_f32(writer, shape, "rope.freq_base", is(shape, "gemma3") ? 1000000.0f : 10000.0f);
+    put_arch_u32(writer, shape, "vocab_size", shape->vocab);
+    if (shape->window != 0)
+        put_arch_u32(writer, shape, "attention.sliding_window", shape->window);
+    if (is(shape, "gemma2")) {
+        put_arch_f32(writer, shape, "attn_logit_softcapping", 50.0f);
+        put_arch_f32(writer, shape, "final_logit_softcapping", 30.0f);
+    }
+    if (is(shape, "phi3") && shape->rope_factors) {
+        put_arch_u32(writer, shape, "rope.scaling.original_context_length", 64);
+        put_arch_f32(writer, shape, "rope.scaling.attn_factor", 1.19f);
     }
 }
 
@@ -358,27 +451,21 @@ void gguf_random_build(struct gguf_writer *writer, const struct gguf_random *sha
     uint32_t head_dim = shape->head_dim == 0 ? shape->width / shape->heads : shape->head_dim;
     BASE_ASSERT(shape->vocab >= 4 && head_dim >= 2 && head_dim % 2 == 0);
     writer->skip = shape->skip;
-    gguf_writer_string(writer, "general.architecture", "llama");
-    gguf_writer_string(writer, "general.name", "random");
-    gguf_writer_u32(writer, "llama.context_length", shape->context == 0 ? 512 : shape->context);
-    gguf_writer_u32(writer, "llama.embedding_length", shape->width);
-    gguf_writer_u32(writer, "llama.block_count", shape->layers);
-    gguf_writer_u32(writer, "llama.feed_forward_length", shape->ffn);
-    gguf_writer_u32(writer, "llama.attention.head_count", shape->heads);
-    gguf_writer_u32(writer, "llama.attention.head_count_kv", shape->kv_heads);
-    gguf_writer_f32(writer, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
-    gguf_writer_u32(writer, "llama.attention.key_length", head_dim);
-    gguf_writer_u32(writer, "llama.attention.value_length", head_dim);
-    gguf_writer_u32(writer, "llama.rope.dimension_count", head_dim);
-    gguf_writer_f32(writer, "llama.rope.freq_base", 10000.0f);
-    gguf_writer_u32(writer, "llama.vocab_size", shape->vocab);
+    build_header(writer, shape, head_dim);
     build_tokenizer(writer, shape);
-    build_matrix(writer, shape, "token_embd.weight", shape->width, shape->vocab, 4.0f);
+    build_matrix(writer, shape, "token_embd.weight", shape->width, shape->vocab,
+                 is_gemma(shape) ? 1.0f : 4.0f);
     for (uint32_t layer = 0; layer < shape->layers; layer++)
         build_layer(writer, shape, layer, head_dim);
     build_norm(writer, shape, "output_norm.weight", shape->width);
     if (!shape->tied)
         build_matrix(writer, shape, "output.weight", shape->width, shape->vocab, 2.0f);
+    if (shape->rope_factors && is(shape, "phi3")) {
+        build_factors(writer, "rope_factors_short.weight", head_dim / 2, 2.0f);
+        build_factors(writer, "rope_factors_long.weight", head_dim / 2, 16.0f);
+    } else if (shape->rope_factors) {
+        build_factors(writer, "rope_freqs.weight", head_dim / 2, 8.0f);
+    }
 }
 
 bool gguf_write_random(const char *path, const struct gguf_random *shape)

@@ -30,11 +30,12 @@ void gguf_writer_finish(const struct gguf_writer *writer, struct base_text *out)
 void gguf_writer_free(struct gguf_writer *writer);
 
 /*
- * A random llama model: every value a pure function of the seed. The tokenizer has control tokens
+ * A random model: every value a pure function of the seed. The tokenizer has control tokens
  * 0 <|endoftext|>, 1 <|im_start|>, 2 <|im_end|> (SPM: <unk>, <s>, </s>), then 256 byte tokens, then
  * merged letters; a smaller vocabulary is cut off there (printable bytes come first).
  */
 struct gguf_random {
+    const char *architecture; /* NULL = llama; or qwen2, qwen3, phi3, gemma2, gemma3 */
     uint64_t seed;
     uint32_t layers, width, heads, kv_heads;
     uint32_t head_dim; /* 0 = width / heads; must be even */
@@ -46,6 +47,8 @@ struct gguf_random {
     bool no_template;     /* otherwise fable's ChatML */
     enum model_type type; /* of matrices; Q8_0 falls back to F32 where columns % 32 != 0 */
     const char *skip;     /* as in struct gguf_writer */
+    uint32_t window;      /* attention.sliding_window; 0 = not said */
+    bool rope_factors;    /* llama: a tensor of factors on the rotary frequencies; phi3: longrope */
 };
 
 void gguf_random_build(struct gguf_writer *writer, const struct gguf_random *shape);

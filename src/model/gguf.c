@@ -1,8 +1,6 @@
 /* Parsing of the GGUF container. Nothing is read before it is known to lie inside the file. */
 #include "model/gguf.h"
 
-#include "model/tensor.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,7 +195,7 @@ static enum takt_status read_pair(struct reader *reader, struct gguf_pair *pair)
     return skip_elements(reader, pair);
 }
 
-static enum takt_status read_dims(struct reader *reader, struct gguf_tensor *tensor,
+static enum takt_status read_dims(struct reader *reader, struct tensor_record *tensor,
                                   uint64_t *elements)
 {
     uint64_t count = 0;
@@ -231,7 +229,7 @@ static enum takt_status read_dims(struct reader *reader, struct gguf_tensor *ten
     return TAKT_OK;
 }
 
-static enum takt_status read_tensor(struct reader *reader, struct gguf_tensor *tensor)
+static enum takt_status read_tensor(struct reader *reader, struct tensor_record *tensor)
 {
     enum takt_status status = read_name(reader, "a tensor's name", NAME_BYTES_MAX, &tensor->name);
     uint64_t elements = 0, type = 0;
@@ -243,15 +241,12 @@ static enum takt_status read_tensor(struct reader *reader, struct gguf_tensor *t
         status = read_number(reader, 8, "a tensor's offset", &tensor->offset);
     if (status != TAKT_OK)
         return status;
-    tensor->type = (uint32_t)type;
-    enum model_type known;
-    if (!model_tensor_type(tensor->type, &known))
-        return base_fail(reader->error, TAKT_UNSUPPORTED,
-                         "%s: tensor %.*s has type %s (%u); takt reads F32, F16, BF16 and Q8_0: "
-                         "convert the model to one of these",
-                         reader->path, SHOWN(tensor->name), model_tensor_type_name(tensor->type),
-                         tensor->type);
-    const struct model_format *format = model_tensor_format(known);
+    tensor->number = (uint32_t)type;
+    tensor->type_name = model_tensor_type_name(tensor->number);
+    tensor->known = model_tensor_type(tensor->number, &tensor->type);
+    if (!tensor->known)
+        return TAKT_OK;
+    const struct model_format *format = model_tensor_format(tensor->type);
     if (tensor->dims[0] % format->block != 0)
         return base_fail(reader->error, TAKT_FORMAT,
                          "%s: tensor %.*s: %s needs rows of a multiple of %u elements, found %llu",
@@ -274,15 +269,9 @@ static int compare_pairs(const void *a, const void *b)
     return compare_strings(((const struct gguf_pair *)a)->key, ((const struct gguf_pair *)b)->key);
 }
 
-static int compare_tensors(const void *a, const void *b)
-{
-    return compare_strings(((const struct gguf_tensor *)a)->name,
-                           ((const struct gguf_tensor *)b)->name);
-}
-
 static int compare_offsets(const void *a, const void *b)
 {
-    const struct gguf_tensor *left = a, *right = b;
+    const struct tensor_record *left = a, *right = b;
     return (left->offset > right->offset) - (left->offset < right->offset);
 }
 
@@ -353,7 +342,7 @@ static enum takt_status place_tensors(struct reader *reader, struct gguf *gguf)
                                        : cut_short(reader, "the padding before the tensors");
     uint64_t start = reader->at + padding;
     for (size_t i = 0; i < gguf->tensor_count; i++) {
-        struct gguf_tensor *tensor = &gguf->tensors[i];
+        struct tensor_record *tensor = &gguf->tensors[i];
         if (tensor->offset % gguf->alignment != 0)
             return base_fail(reader->error, TAKT_FORMAT,
                              "%s: tensor %.*s: offset %llu is no multiple of the alignment %u",
@@ -368,10 +357,11 @@ static enum takt_status place_tensors(struct reader *reader, struct gguf *gguf)
                              (unsigned long long)tensor->size_bytes,
                              (unsigned long long)tensor->offset, gguf->size_bytes);
         tensor->offset += start;
+        tensor->data = gguf->data + tensor->offset;
     }
     qsort(gguf->tensors, gguf->tensor_count, sizeof(*gguf->tensors), compare_offsets);
     for (size_t i = 1; i < gguf->tensor_count; i++) {
-        const struct gguf_tensor *before = &gguf->tensors[i - 1], *after = &gguf->tensors[i];
+        const struct tensor_record *before = &gguf->tensors[i - 1], *after = &gguf->tensors[i];
         if (after->offset - before->offset < before->size_bytes)
             return base_fail(
                 reader->error, TAKT_FORMAT,
@@ -392,12 +382,11 @@ static enum takt_status read_tensors(struct reader *reader, struct gguf *gguf)
     enum takt_status status = place_tensors(reader, gguf);
     if (status != TAKT_OK)
         return status;
-    qsort(gguf->tensors, gguf->tensor_count, sizeof(*gguf->tensors), compare_tensors);
-    for (size_t i = 1; i < gguf->tensor_count; i++)
-        if (compare_tensors(&gguf->tensors[i - 1], &gguf->tensors[i]) == 0)
-            return base_fail(reader->error, TAKT_FORMAT,
-                             "%s: tensor %.*s stands twice; download the file again", reader->path,
-                             SHOWN(gguf->tensors[i].name));
+    struct gguf_string twice;
+    if (!tensor_records_sort(gguf->tensors, gguf->tensor_count, &twice))
+        return base_fail(reader->error, TAKT_FORMAT,
+                         "%s: tensor %.*s stands twice; download the file again", reader->path,
+                         SHOWN(twice));
     return TAKT_OK;
 }
 
@@ -417,7 +406,7 @@ enum takt_status model_gguf_open(struct gguf *gguf, const char *path, const stru
     if (status != TAKT_OK)
         return status;
     gguf->pairs = BASE_NEW(&gguf->arena, struct gguf_pair, gguf->pair_count);
-    gguf->tensors = BASE_NEW(&gguf->arena, struct gguf_tensor, gguf->tensor_count);
+    gguf->tensors = BASE_NEW(&gguf->arena, struct tensor_record, gguf->tensor_count);
     status = read_pairs(&reader, gguf);
     if (status == TAKT_OK)
         status = read_tensors(&reader, gguf);
@@ -429,6 +418,7 @@ enum takt_status model_gguf_open(struct gguf *gguf, const char *path, const stru
 void model_gguf_close(struct gguf *gguf)
 {
     base_arena_destroy(&gguf->arena);
+    base_arena_destroy(&gguf->joined);
     *gguf = (struct gguf){0};
 }
 
@@ -442,12 +432,9 @@ const struct gguf_pair *model_gguf_find(const struct gguf *gguf, const char *key
                                            sizeof(*gguf->pairs), compare_pairs);
 }
 
-const struct gguf_tensor *model_gguf_find_tensor(const struct gguf *gguf, const char *name)
+struct tensor_record *model_gguf_find_tensor(const struct gguf *gguf, const char *name)
 {
-    struct gguf_tensor wanted = {.name = {name, strlen(name)}};
-    return gguf->tensor_count == 0 ? NULL
-                                   : bsearch(&wanted, gguf->tensors, gguf->tensor_count,
-                                             sizeof(*gguf->tensors), compare_tensors);
+    return tensor_records_find(gguf->tensors, gguf->tensor_count, name);
 }
 
 static enum takt_status missing(const struct gguf *gguf, const char *key, bool required,

@@ -2,14 +2,14 @@
  * The GGUF container, versions 2 and 3, little-endian: key-value pairs and tensor records over a
  * mapped file. Format: github.com/ggml-org/ggml/blob/master/docs/gguf.md.
  *
- * Invariant: after model_gguf_open every length, count, offset and type in the file has been
- * checked, so readers need no further bounds. Keys, strings and tensor data point into the mapped
- * file.
+ * Invariant: after model_gguf_open every length, count, offset in the file has been checked, so
+ * readers need no further bounds (a tensor of a type that takt does not read is kept, unknown, so
+ * that it can be named). Keys, strings and tensor data point into the mapped file.
  */
 #ifndef MODEL_GGUF_H
 #define MODEL_GGUF_H
 
-#include "base/base.h"
+#include "model/tensor.h"
 
 enum gguf_type {
     GGUF_U8,
@@ -28,25 +28,12 @@ enum gguf_type {
     GGUF_TYPE_COUNT
 };
 
-/* Bytes inside the file, not NUL-terminated. */
-struct gguf_string {
-    const char *text;
-    size_t length;
-};
-
 struct gguf_pair {
     struct gguf_string key; /* UTF-8, no NUL inside */
     enum gguf_type type;
     enum gguf_type element;    /* of an array; otherwise the type itself */
     uint64_t count;            /* elements; 1 of a scalar */
     const unsigned char *data; /* first element */
-};
-
-struct gguf_tensor {
-    struct gguf_string name;     /* 1..64 bytes, UTF-8, no NUL inside */
-    uint64_t dims[4];            /* dims[0] is contiguous; unused ones are 1 */
-    uint32_t type;               /* the file's number: only types with a model_type pass */
-    uint64_t offset, size_bytes; /* within the file */
 };
 
 struct gguf {
@@ -56,19 +43,27 @@ struct gguf {
     uint32_t version;
     uint32_t alignment;
     size_t pair_count, tensor_count;
-    struct gguf_pair *pairs;     /* sorted by key, no duplicates */
-    struct gguf_tensor *tensors; /* sorted by name, no duplicates */
+    struct gguf_pair *pairs;       /* sorted by key, no duplicates */
+    struct tensor_record *tensors; /* sorted by name, no duplicates; names of 1..64 bytes */
     struct base_arena arena;
+    struct base_arena joined; /* tensors of several files */
 };
 
 /* Parses a mapped file, which must outlive *gguf. FORMAT, UNSUPPORTED, MEMORY. */
 enum takt_status model_gguf_open(struct gguf *gguf, const char *path, const struct base_file *file,
                                  struct takt_error *error);
+/*
+ * Maps path and, where it says that it is one of several (split.count, names ending in
+ * -00001-of-00005.gguf, any of which may be given), the others too: pairs are the first file's,
+ * tensors of all. *files must be zeroed and outlive *gguf.
+ */
+enum takt_status model_gguf_open_files(struct gguf *gguf, struct model_files *files,
+                                       const char *path, struct takt_error *error);
 void model_gguf_close(struct gguf *gguf);
 
 /* NULL when the file has none of that name. */
 const struct gguf_pair *model_gguf_find(const struct gguf *gguf, const char *key);
-const struct gguf_tensor *model_gguf_find_tensor(const struct gguf *gguf, const char *name);
+struct tensor_record *model_gguf_find_tensor(const struct gguf *gguf, const char *name);
 
 /*
  * Typed reads. Each leaves *value alone and returns OK when the key is absent and not required;

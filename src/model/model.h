@@ -63,6 +63,16 @@ struct model_rope {
 };
 #define MODEL_ROPES_MAX 2u
 
+/* Mapped files, in the order of their parts. */
+struct model_files {
+    struct base_file *file;
+    uint32_t count, capacity;
+};
+/* Maps one more; IO, MEMORY. */
+enum takt_status model_files_add(struct model_files *files, const char *path,
+                                 struct takt_error *error);
+void model_files_close(struct model_files *files); /* safe on a zeroed struct and twice */
+
 struct model {
     char path[512];
     char name[128];        /* general.name, or the file's name */
@@ -79,19 +89,29 @@ struct model {
     bool rope_halves; /* q and k pair values (i, i + rotary / 2) of a head; otherwise neighbours */
     struct model_rope ropes[MODEL_ROPES_MAX];
     uint32_t rope_count;
+    /* longrope: contexts beyond context_short turn by these factors instead; 0, NULL = none */
+    uint32_t context_short;
+    const float *factors_long;
     bool tied; /* output == embedding */
     struct model_tensor embedding, output_norm, output;
     struct model_layer *layer;
     struct tokenizer *tokenizer;
     char *chat_template; /* NULL when the file has none */
-    char sha256[65];     /* of the whole file */
-    struct base_file file;
+    char sha256[65];     /* of the whole file; of all files in order where there are several */
+    struct model_files files;
+    char *own_template; /* the heap that a folder's chat_template lies in */
     struct base_arena arena;
 };
 
 /* IO, FORMAT, UNSUPPORTED, LIMIT; the message names file, place, value and remedy. */
 enum takt_status model_open(struct model **model, const char *path, struct takt_error *error);
 void model_close(struct model *model);
+/*
+ * Settles the table of angles for sessions of so many positions, before a graph is built. Only
+ * longrope models have two: one for contexts up to context_short, one beyond. They are two models
+ * in one file, and neither's logits depend on how much of its context is used.
+ */
+void model_set_context(struct model *model, uint32_t context);
 
 /* Row r of a tensor, dequantised exactly to binary32: out[columns]. */
 void model_row(const struct model_tensor *tensor, uint32_t row, float *out);

@@ -3,6 +3,9 @@
 
 #include "model/dequantise.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static const struct {
     struct model_format format;
     dequantise_row row;
@@ -65,4 +68,33 @@ void model_row(const struct model_tensor *tensor, uint32_t row, float *out)
     BASE_ASSERT(row < tensor->rows && tensor->type < MODEL_TYPE_COUNT);
     const unsigned char *data = tensor->data + (size_t)row * (size_t)model_row_bytes(tensor);
     formats[tensor->type].row(data, tensor->columns, out);
+}
+
+/* ---- records --------------------------------------------------------------------------------- */
+
+static int compare_records(const void *a, const void *b)
+{
+    const struct gguf_string *x = &((const struct tensor_record *)a)->name;
+    const struct gguf_string *y = &((const struct tensor_record *)b)->name;
+    int order = memcmp(x->text, y->text, BASE_MIN(x->length, y->length));
+    return order != 0 ? order : (x->length > y->length) - (x->length < y->length);
+}
+
+bool tensor_records_sort(struct tensor_record *records, size_t count, struct gguf_string *twice)
+{
+    if (count > 0)
+        qsort(records, count, sizeof(*records), compare_records);
+    for (size_t i = 1; i < count; i++)
+        if (compare_records(&records[i - 1], &records[i]) == 0) {
+            *twice = records[i].name;
+            return false;
+        }
+    return true;
+}
+
+struct tensor_record *tensor_records_find(struct tensor_record *records, size_t count,
+                                          const char *name)
+{
+    struct tensor_record wanted = {.name = {name, strlen(name)}};
+    return count == 0 ? NULL : bsearch(&wanted, records, count, sizeof(*records), compare_records);
 }

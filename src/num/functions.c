@@ -161,11 +161,21 @@ static double cos_reduced(double r)
     return p * z + 1.0;
 }
 
+double num_log(double x)
+{
+    return log_wide(x);
+}
+
+double num_rope_frequency(double base, uint32_t rotary, uint32_t pair)
+{
+    double power = -2.0 * (double)pair / (double)rotary;
+    return exp_wide(power * log_wide(base));
+}
+
 void num_rope_scaled(double base, uint32_t rotary, uint32_t pair, double divisor, double magnitude,
                      uint32_t position, float *cosine, float *sine)
 {
-    double power = -2.0 * (double)pair / (double)rotary;
-    double frequency = exp_wide(power * log_wide(base)) / divisor;
+    double frequency = num_rope_frequency(base, rotary, pair) / divisor;
     double angle = (double)position * frequency;
     double n = (angle * two_over_pi + round_magic) - round_magic;
     double r = ((angle - n * half_pi_1) - n * half_pi_2) - n * half_pi_3;
