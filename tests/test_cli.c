@@ -196,8 +196,7 @@ static void usage_errors(void **state)
     assert_refused(TAKT("", "run", "m.gguf", "-p", "a", "--chunk=0"), 2, "--chunk 0");
     assert_refused(TAKT("", "run", "m.gguf", "-p", "a", "--json=yes"), 2, "no value");
     assert_refused(TAKT("", "run", "m.gguf", "-p"), 2, "needs a value");
-    assert_refused(TAKT("", "run", "m.gguf", "-p", "a", "--target", "gpu"), 2,
-                   "chip, both or reference");
+    assert_refused(TAKT("", "run", "m.gguf", "-p", "a", "--target", "gpu"), 2, "chip, both or reference");
     assert_refused(TAKT("", "tokenize", "m.gguf", "--json5"), 2, "did you mean --json?");
     assert_refused(TAKT("", "asm", "a.s"), 2, "-o OUT");
 }

@@ -352,7 +352,7 @@ static void test_wrong_values(void **state)
         {"llama.attention.layer_norm_rms_epsilon", 4, 0xBF800000, TAKT_FORMAT, "above 0"},
         {"llama.rope.dimension_count", 4, 5, TAKT_FORMAT, "5 values of a head are rotated"},
         {"llama.rope.freq_base", 4, 0xFF800000, TAKT_FORMAT, "finite"},
-        {"llama.rope.freq_base", 4, 0, TAKT_FORMAT, "freq_base is 0"},
+        {"llama.rope.freq_base", 4, 0, TAKT_FORMAT, "rotary base is 0"},
         {"llama.vocab_size", 4, 271, TAKT_FORMAT, "vocab_size is 271"},
         {"llama.vocab_size", 4, 0, TAKT_FORMAT, "vocab_size is 0"},
         {"tokenizer.ggml.model", 12, 0x74726562, TAKT_UNSUPPORTED,

@@ -161,11 +161,6 @@ static double cos_reduced(double r)
     return p * z + 1.0;
 }
 
-double num_log(double x)
-{
-    return log_wide(x);
-}
-
 double num_rope_frequency(double base, uint32_t rotary, uint32_t pair)
 {
     double power = -2.0 * (double)pair / (double)rotary;

@@ -55,10 +55,8 @@ void num_rope_scaled(double base, uint32_t rotary, uint32_t pair, double divisor
 /* The same with both 1. */
 void num_rope(double base, uint32_t rotary, uint32_t pair, uint32_t position, float *cosine,
               float *sine);
-/* base^(-2 pair / rotary), and the natural logarithm of a normal x > 0: the same fixed sequences.
- */
-double num_rope_frequency(double base, uint32_t rotary, uint32_t pair);
-double num_log(double x);
+double num_rope_frequency(double base, uint32_t rotary,
+                          uint32_t pair); /* base^(-2 pair / rotary) */
 
 /* GELU by its tanh form, x / (1 + exp(x (c1 + c3 x^2))): c1 and c3 are -2 sqrt(2 / pi) times 1 and
  * 0.044715, rounded to binary32. */

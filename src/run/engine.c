@@ -64,6 +64,7 @@ static enum takt_status open_parts(struct takt_engine *engine,
     if (status != TAKT_OK) {
         return status;
     }
+    model_set_context(engine->model, engine->context);
     engine->slots = calloc(engine->sessions, sizeof *engine->slots);
     if (!engine->slots) {
         return base_fail(error, TAKT_MEMORY, "%s: no memory for an engine", options->model_path);
