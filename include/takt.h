@@ -313,6 +313,50 @@ enum takt_status takt_compile_to_assembly(struct takt_engine *engine, uint32_t c
                                           uint32_t context, bool all_logits, char **text,
                                           struct takt_error *error);
 
+/* ---- what a program does with its cycles ------------------------------------------------------
+ */
+
+struct takt_inspection;
+
+struct takt_inspect_options {
+    uint32_t chunk;   /* tokens of the step: 1 or the engine's chunk */
+    uint32_t context; /* positions it must see, rounded up to a bucket; 0 = the engine's context */
+    bool all_logits;
+    bool compiled_only; /* do not run the program on the machine as well */
+};
+/* Compiles a step and reads its program: who takes what from whom, what each unit does in each
+ * cycle, why every task begins when it does. The machine then runs it without values: FAULT where
+ * that takes other cycles or instructions. The engine must stay open while the inspection is. */
+enum takt_status takt_inspect(struct takt_inspection **inspection, struct takt_engine *engine,
+                              const struct takt_inspect_options *options, struct takt_error *error);
+/* The same of a program file or an assembly file: without names of tasks, layers or tensors. */
+enum takt_status takt_inspect_file(struct takt_inspection **inspection, const char *path,
+                                   struct takt_error *error);
+void takt_inspection_close(struct takt_inspection *inspection); /* NULL is fine */
+
+struct takt_inspect_figures {
+    uint64_t cycles, cycles_executed;              /* executed: 0 when it was not run */
+    double bound_weights, bound_macs, bound_chain; /* cycles; docs/INSPECT.md */
+    double compile_seconds;
+    uint64_t compile_peak_bytes, text_bytes;
+    uint32_t layers; /* with what comes after them; 0 without an account */
+    char program_hash[65];
+};
+void takt_inspection_figures(const struct takt_inspection *inspection,
+                             struct takt_inspect_figures *figures);
+
+/* Each returns malloc'ed text. docs/INSPECT.md describes it. layer: one of figures.layers. */
+char *takt_inspection_json(const struct takt_inspection *inspection);
+char *takt_inspection_text(const struct takt_inspection *inspection, uint32_t layer);
+char *takt_inspection_trace(const struct takt_inspection *inspection); /* Chrome trace events */
+char *takt_inspection_svg(const struct takt_inspection *inspection, uint32_t layer);
+/* Compact JSON: for every queue its words, [cycle, count, delay, name, instruction] each, and the
+ * names. layer UINT32_MAX: of all layers. */
+char *takt_inspection_schedule(const struct takt_inspection *inspection, uint32_t layer);
+/* How two differ: cycles, units, layers, the first place where they part. Text, or JSON. */
+char *takt_inspection_diff(const struct takt_inspection *a, const struct takt_inspection *b,
+                           bool json);
+
 /* ---- models of random weights, in published shapes ------------------------------------------- */
 
 #define TAKT_SYNTH_TYPES 4

@@ -156,7 +156,7 @@ static void help_everywhere(void **state)
     (void)state;
     static const char *const names[] = {"run",     "tokenize", "detokenize", "compile", "asm",
                                         "disasm",  "exec",     "isa",        "synth",   "machine",
-                                        "version", "help",     "completion"};
+                                        "version", "help",     "completion", "inspect", "diff"};
     for (size_t i = 0; i < BASE_COUNT(names); i++) {
         struct outcome a = TAKT("", names[i], "--help");
         struct outcome b = TAKT("", "help", names[i]);
@@ -196,7 +196,8 @@ static void usage_errors(void **state)
     assert_refused(TAKT("", "run", "m.gguf", "-p", "a", "--chunk=0"), 2, "--chunk 0");
     assert_refused(TAKT("", "run", "m.gguf", "-p", "a", "--json=yes"), 2, "no value");
     assert_refused(TAKT("", "run", "m.gguf", "-p"), 2, "needs a value");
-    assert_refused(TAKT("", "run", "m.gguf", "-p", "a", "--target", "gpu"), 2, "chip, both or reference");
+    assert_refused(TAKT("", "run", "m.gguf", "-p", "a", "--target", "gpu"), 2,
+                   "chip, both or reference");
     assert_refused(TAKT("", "tokenize", "m.gguf", "--json5"), 2, "did you mean --json?");
     assert_refused(TAKT("", "asm", "a.s"), 2, "-o OUT");
 }
@@ -210,6 +211,34 @@ static void completion(void **state)
     assert_non_null(strstr(outcome.out, "complete -o default -F _takt takt"));
     outcome_free(&outcome);
     assert_refused(TAKT("", "completion", "fish"), 2, "fish");
+}
+
+static void inspecting(void **state)
+{
+    const char *model = *state, *program = "tests/asm/add_f32.s";
+    assert_refused(TAKT("", "inspect"), 2, "missing");
+    assert_refused(TAKT("", "inspect", "/nowhere.gguf"), 1, "cannot open");
+    assert_refused(TAKT("", "inspect", model, "--layer", "3"), 2, "layers are 0 to 2");
+    assert_refused(TAKT("", "inspect", model, "--chunk", "8", "--length", "4"), 2,
+                   "a context of 4");
+    assert_refused(TAKT("", "inspect", model, "--machine", "/no.machine"), 1, "/no.machine");
+    assert_refused(TAKT("", "inspect", model, "--trace", "/nowhere/t.json"), 1, "/nowhere/t.json");
+    assert_refused(TAKT("", "inspect", program, "--svg", "/tmp/never.svg"), 2,
+                   "a program has none");
+    assert_refused(TAKT("", "inspect", program, "--layer", "0"), 2, "a program has no layers");
+    assert_refused(TAKT("", "diff", model, "/nowhere.s"), 1, "/nowhere.s");
+    struct outcome text = TAKT("", "inspect", model);
+    assert_accepted(&text);
+    assert_non_null(strstr(text.out, "The critical path through layer 1"));
+    outcome_free(&text);
+    struct outcome same = TAKT("", "diff", model);
+    assert_accepted(&same);
+    assert_non_null(strstr(same.out, "Every instruction is the same, in the same cycle."));
+    outcome_free(&same);
+    struct outcome other = TAKT("", "diff", model, "--machine-b", "machines/slow.machine");
+    assert_accepted(&other);
+    assert_non_null(strstr(other.out, "They part at"));
+    outcome_free(&other);
 }
 
 static void manuals(void **state)
@@ -501,9 +530,9 @@ static void compile_prints_assembly(void **state)
 #define WITH_MODEL(test) cmocka_unit_test_setup_teardown(test, setup_model, teardown_model)
 
 TEST_GROUP(cli, cmocka_unit_test(help_everywhere), cmocka_unit_test(version),
-           cmocka_unit_test(usage_errors), cmocka_unit_test(completion), cmocka_unit_test(manuals),
-           WITH_MODEL(wrong_files), WITH_MODEL(unknown_architecture), WITH_MODEL(prompt_too_long),
-           WITH_MODEL(json_reference), WITH_MODEL(json_chip), WITH_MODEL(text_streams),
-           WITH_MODEL(account), WITH_MODEL(beyond_one_kernel), WITH_MODEL(same_seed_same_text),
-           WITH_MODEL(tokens_round_trip), WITH_MODEL(interrupt), WITH_MODEL(broken_pipe),
-           WITH_MODEL(compile_prints_assembly));
+           cmocka_unit_test(usage_errors), cmocka_unit_test(completion), WITH_MODEL(inspecting),
+           cmocka_unit_test(manuals), WITH_MODEL(wrong_files), WITH_MODEL(unknown_architecture),
+           WITH_MODEL(prompt_too_long), WITH_MODEL(json_reference), WITH_MODEL(json_chip),
+           WITH_MODEL(text_streams), WITH_MODEL(account), WITH_MODEL(beyond_one_kernel),
+           WITH_MODEL(same_seed_same_text), WITH_MODEL(tokens_round_trip), WITH_MODEL(interrupt),
+           WITH_MODEL(broken_pipe), WITH_MODEL(compile_prints_assembly));

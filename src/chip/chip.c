@@ -115,6 +115,12 @@ uint64_t chip_instructions_issued(const struct chip *chip)
     return chip->issued;
 }
 
+uint64_t chip_queue_issued(const struct chip *chip, uint32_t queue)
+{
+    BASE_ASSERT(queue < chip->queue_count);
+    return chip->queues[queue].issued;
+}
+
 /* ---- the clock ------------------------------------------------------------------------------- */
 
 /* What reaches its place at the start of a cycle without an instruction. */

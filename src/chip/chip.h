@@ -130,5 +130,7 @@ enum takt_status chip_run_together(struct chip_party *parties, uint32_t count,
                                    struct takt_error *error);
 const struct chip_fault *chip_last_fault(const struct chip *chip); /* kind NONE when none */
 uint64_t chip_instructions_issued(const struct chip *chip);        /* since creation */
+/* Instructions of its own unit (not the ICU's) that a queue issued in the last run. */
+uint64_t chip_queue_issued(const struct chip *chip, uint32_t queue);
 
 #endif

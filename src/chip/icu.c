@@ -180,6 +180,7 @@ void chip_icu_reset(struct chip *chip, const struct chip_text *text)
         queue->stores = text->stores[i];
         queue->next = 0;
         queue->repetition = 0;
+        queue->issued = 0;
         queue->parked = false;
         queue->lanes_on = chip->lanes;
         queue->wake = 0;
@@ -281,6 +282,7 @@ bool chip_icu_issue(struct chip *chip, struct chip_queue *queue)
     chip->issued++;
     if (word->instruction.op <= ISA_CONFIG)
         return issue_icu(chip, queue, word);
+    queue->issued++;
     if (!issue_unit(chip, queue, word))
         return false;
     if (queue->lanes_on < chip->lanes)

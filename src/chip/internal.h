@@ -51,6 +51,7 @@ struct chip_queue {
     bool stores;       /* the text changes this slice's memory */
     uint32_t lanes_on; /* lanes of the superlanes that Config left on */
     uint64_t wake;     /* cycle of the next issue */
+    uint64_t issued;   /* instructions of its own unit, in this run */
     /* Fixed when the chip is made. */
     struct machine_queue unit;
     uint32_t index;

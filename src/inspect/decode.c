@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-struct runner { /* one queue */
+struct runner {        /* one queue */
     uint32_t position; /* word of text */
     uint32_t words;    /* put down so far */
     uint64_t now;
@@ -192,12 +192,16 @@ enum takt_status inspect_decode(struct inspect *inspect, struct takt_error *erro
                 d.runners[q].words * sizeof code->words[0]);
         code->word_first[q] = kept;
         kept += d.runners[q].words;
+        if (program->queue_words[q] > 0) {
+            inspect->cycles = BASE_MAX(inspect->cycles, d.runners[q].now + 1);
+        }
         code->queue_issues[q] = (uint32_t)d.runners[q].unit_issues;
         if (d.runners[q].now > INSPECT_CYCLES_MAX || d.issue_count > INSPECT_ISSUES_MAX) {
-            return base_fail(error, TAKT_LIMIT,
-                             "program: more than %u instructions or %u cycles; a shorter program can "
-                             "be inspected",
-                             INSPECT_ISSUES_MAX, INSPECT_CYCLES_MAX);
+            return base_fail(
+                error, TAKT_LIMIT,
+                "program: more than %u instructions or %u cycles; a shorter program can "
+                "be inspected",
+                INSPECT_ISSUES_MAX, INSPECT_CYCLES_MAX);
         }
     }
     code->word_first[program->queue_count] = kept;

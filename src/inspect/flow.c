@@ -10,9 +10,10 @@
 
 #include <string.h>
 
-#define RING 64u      /* diagonals of a stream, and cycles a result is under way to it */
-#define RESULTS 256u  /* cycles of results of a plane */
+#define RING 64u     /* diagonals of a stream, and cycles a result is under way to it */
+#define RESULTS 256u /* cycles of results of a plane */
 #define STREAMS (2u * ISA_STREAMS)
+#define EDGES_MAX (ISA_FIELDS_MAX * 16u) /* streams an instruction takes, at most */
 #define PLANES (2u * MACHINE_PLANES)
 
 struct slot {
@@ -50,6 +51,8 @@ struct flow {
     uint32_t *queue_last; /* [queues] */
     uint32_t *earliest;   /* [issues]: if every unit were there as often as wanted */
     uint32_t *origins;    /* [issues]: the value's maker outside MEM */
+    uint32_t *rests;      /* [issues]: cycles that value lay in memory on its way */
+    uint32_t edge_count;
     uint32_t now;
     struct flow_units units;
 };
@@ -81,7 +84,9 @@ static void place_queue(const struct machine *machine, uint32_t index, struct pl
         break;
     case ISA_UNIT_SXM_PERMUTE:
     case ISA_UNIT_SXM_DISTRIBUTE:
-    case ISA_UNIT_SXM_TRANSPOSE: position = machine_sxm_position(machine, h); break;
+    case ISA_UNIT_SXM_TRANSPOSE:
+    case ISA_UNIT_SXM_SHIFT:
+    case ISA_UNIT_SXM_ROTATE: position = machine_sxm_position(machine, h); break;
     default: break;
     }
     q->read_east = q->read_west = q->write = position;
@@ -109,10 +114,9 @@ static void bound(struct flow *f, uint32_t i, uint32_t after, int64_t cycle,
         return;
     }
     struct inspect_placement *p = &f->inspect->placements[own];
-    bool better = p->reason == INSPECT_START || held < p->held ||
-                  (held == p->held && reason < p->reason) ||
-                  (held == p->held && reason == p->reason &&
-                   issues[after].cycle > issues[p->after].cycle);
+    bool better =
+        p->reason == INSPECT_START || held < p->held || (held == p->held && reason < p->reason) ||
+        (held == p->held && reason == p->reason && issues[after].cycle > issues[p->after].cycle);
     if (better) {
         p->reason = reason;
         p->at = i;
@@ -148,15 +152,17 @@ static bool in_memory(const struct flow *f, uint32_t issue)
 }
 
 /* The last of what an issue takes decides where its value comes from. */
-static void take_origin(struct flow *f, uint32_t i, uint32_t after)
+static void take_origin(struct flow *f, uint32_t i, uint32_t after, uint32_t rest)
 {
     if (after == INSPECT_NONE) {
         return;
     }
-    uint32_t origin = in_memory(f, after) ? f->origins[after] : after;
-    if (origin != INSPECT_NONE && (f->origins[i] == INSPECT_NONE ||
-                                   cycle_of(f, origin) > cycle_of(f, f->origins[i]))) {
+    bool passed_on = in_memory(f, after);
+    uint32_t origin = passed_on ? f->origins[after] : after;
+    if (origin != INSPECT_NONE &&
+        (f->origins[i] == INSPECT_NONE || cycle_of(f, origin) > cycle_of(f, f->origins[i]))) {
         f->origins[i] = origin;
+        f->rests[i] = rest + (passed_on ? f->rests[after] : 0);
     }
 }
 
@@ -191,7 +197,8 @@ static void take_stream(struct flow *f, uint32_t i, uint32_t stream)
     const struct slot *slot = slot_of(f, stream, diagonal);
     if (slot->diagonal == diagonal) {
         depend(f, i, slot->issue, f->now, INSPECT_DATA);
-        take_origin(f, i, slot->issue);
+        take_origin(f, i, slot->issue, 0);
+        f->inspect->edges[f->edge_count++] = slot->issue;
     }
 }
 
@@ -252,7 +259,7 @@ static void read_word(struct flow *f, uint32_t i, uint32_t slice, uint32_t addre
     }
     if (*cell.writer != INSPECT_NONE) {
         depend(f, i, *cell.writer, (int64_t)cycle_of(f, *cell.writer) + 1, INSPECT_DATA);
-        take_origin(f, i, *cell.writer);
+        take_origin(f, i, *cell.writer, f->now - cycle_of(f, *cell.writer) - 1);
     }
     *cell.reader = i;
 }
@@ -308,7 +315,7 @@ static void weights(struct flow *f, uint32_t i, const struct isa_instruction *in
     }
     if (p->last_load != INSPECT_NONE) {
         depend(f, i, p->last_load, (int64_t)cycle_of(f, p->last_load) + 1, INSPECT_DATA);
-        take_origin(f, i, p->last_load);
+        take_origin(f, i, p->last_load, f->now - cycle_of(f, p->last_load) - 1);
     }
     if (p->last_product != INSPECT_NONE) {
         wait_for(f, i, p->last_product,
@@ -328,7 +335,7 @@ static void activations(struct flow *f, uint32_t i)
     }
     if (install != INSPECT_NONE) {
         depend(f, i, install, (int64_t)cycle_of(f, install) + cycles, INSPECT_INSTALL);
-        take_origin(f, i, install);
+        take_origin(f, i, install, f->now - cycle_of(f, install) - cycles);
     }
     uint32_t at = (f->now + f->machine->mxm_result_cycles) % RESULTS;
     p->results[at] = i;
@@ -343,7 +350,7 @@ static void results(struct flow *f, uint32_t i, const struct isa_instruction *in
     uint32_t at = f->now % RESULTS;
     if (p->results[at] != INSPECT_NONE && p->result_cycles[at] == f->now) {
         depend(f, i, p->results[at], f->now, INSPECT_DATA);
-        take_origin(f, i, p->results[at]);
+        take_origin(f, i, p->results[at], 0);
     }
     bool held = in->op == ISA_ACC_SET || in->op == ISA_ACC_ADD || in->op == ISA_ACC_OUT;
     if (!held || in->address >= f->machine->mxm_accumulators) {
@@ -388,9 +395,12 @@ static struct flow *prepare(struct inspect *inspect)
     for (uint32_t r = 0; r < RING; r++) {
         f->landings[r] = BASE_NEW(arena, struct landing, f->landing_capacity);
     }
-    uint32_t **all[] = {&f->writers, &f->readers, &f->region_writers, &f->region_readers,
-                        &f->queue_last, &f->origins};
+    uint32_t **all[] = {&f->writers,        &f->readers,    &f->region_writers,
+                        &f->region_readers, &f->queue_last, &f->origins};
     const size_t counts[] = {words, words, regions, regions, queues, issues};
+    f->rests = BASE_NEW(arena, uint32_t, issues);
+    inspect->edge_first = BASE_NEW(arena, uint32_t, issues + 1u);
+    inspect->edges = BASE_NEW(arena, uint32_t, EDGES_MAX * (size_t)issues);
     for (size_t i = 0; i < BASE_COUNT(all); i++) {
         *all[i] = BASE_NEW(arena, uint32_t, counts[i]);
         fill(*all[i], counts[i]);
@@ -411,7 +421,9 @@ static void follow(struct flow *f, uint32_t i)
     const struct inspect_issue *issue = &f->inspect->code.issues[i];
     struct isa_instruction in = inspect_instruction(f->inspect, i);
     uint32_t before = f->queue_last[issue->queue];
-    f->earliest[i] = f->machine->notify_cycles;
+    /* Where all begins with a Notify, nothing can be earlier than its arrival. */
+    f->earliest[i] = BASE_MIN(f->machine->notify_cycles, cycle_of(f, 0));
+    f->inspect->edge_first[i] = f->edge_count;
     if (before != INSPECT_NONE && cycle_of(f, before) + 1 == issue->cycle) {
         bound(f, i, before, issue->cycle, INSPECT_QUEUE);
     }
@@ -424,10 +436,9 @@ static void follow(struct flow *f, uint32_t i)
     default: break;
     }
     f->queue_last[issue->queue] = i;
-    flow_units_issue(&f->units, i, f->origins[i]);
+    flow_units_issue(&f->units, i, f->origins[i], f->rests[i]);
     /* One cycle for the last Sync after it. */
-    f->inspect->chain_cycles =
-        BASE_MAX(f->inspect->chain_cycles, (uint64_t)f->earliest[i] + 2u);
+    f->inspect->chain_cycles = BASE_MAX(f->inspect->chain_cycles, (uint64_t)f->earliest[i] + 2u);
 }
 
 void inspect_flow(struct inspect *inspect)
@@ -442,5 +453,6 @@ void inspect_flow(struct inspect *inspect)
         }
     }
     inspect->producers = f->origins;
+    inspect->edge_first[code->issue_count] = f->edge_count;
     flow_units_close(&f->units);
 }

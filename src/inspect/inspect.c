@@ -136,6 +136,8 @@ uint32_t inspect_latency(const struct machine *machine, const struct isa_instruc
     case ISA_UNIT_VXM_LARGE: return machine->vxm_cycles;
     case ISA_UNIT_MXM_ACTIVATIONS: return machine->mxm_result_cycles;
     case ISA_UNIT_MXM_RESULTS: return machine->mxm_emit_cycles;
+    case ISA_UNIT_SXM_SHIFT: return machine->sxm_shift_cycles;
+    case ISA_UNIT_SXM_ROTATE: return machine->sxm_rotate_cycles;
     default: return 1;
     }
 }
@@ -159,7 +161,6 @@ enum takt_status inspect_create(struct inspect **out, const struct program *prog
     inspect->program = program;
     inspect->account = account;
     inspect->machine = &program->machine;
-    inspect->cycles = program->cycles;
     enum takt_status status = base_arena_create(&inspect->arena, arena_bytes(program), error);
     if (status == TAKT_OK) {
         status = inspect_decode(inspect, error);

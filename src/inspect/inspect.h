@@ -1,9 +1,9 @@
 /*
  * inspect: what a program does with its cycles, read from its text.
  *
- * Owns: following every value of a program from the instruction that makes it to those that take it,
- * by time and position alone; what each unit does in each cycle and what it waits for; the chain of
- * dependences that makes the program as long as it is; pictures and tables of all that.
+ * Owns: following every value of a program from the instruction that makes it to those that take
+ * it, by time and position alone; what each unit does in each cycle and what it waits for; the
+ * chain of dependences that makes the program as long as it is; pictures and tables of all that.
  * Refuses to: run a program (chip does; values are not looked at), or trust the compiler: its
  * account gives names, never cycles.
  * Read next: decode.c, flow.c, path.c; then report.c, text.c, trace.c, picture.c, diff.c.
@@ -54,6 +54,8 @@ enum inspect_unit {
     INSPECT_TRANSPOSE,
     INSPECT_PERMUTE,
     INSPECT_DISTRIBUTE,
+    INSPECT_SHIFT,
+    INSPECT_ROTATE,
     INSPECT_OTHER,
     INSPECT_UNITS
 };
@@ -74,13 +76,13 @@ enum inspect_reason {
 const char *inspect_reason_name(enum inspect_reason reason);
 
 struct inspect_placement {
-    uint32_t task;          /* of the account */
-    uint32_t first, last;   /* cycles of its issues */
-    uint32_t issue_first;   /* its issues: by_placement[issue_first ...] */
+    uint32_t task;        /* of the account */
+    uint32_t first, last; /* cycles of its issues */
+    uint32_t issue_first; /* its issues: by_placement[issue_first ...] */
     uint32_t issue_count;
     enum inspect_reason reason;
-    uint32_t at, after;     /* issues: one of its own, and the one that bounds it; NONE */
-    uint32_t held;          /* cycles between the two beyond what they need: no free place */
+    uint32_t at, after; /* issues: one of its own, and the one that bounds it; NONE */
+    uint32_t held;      /* cycles between the two beyond what they need: no free place */
 };
 
 /* A piece of the critical path: cycles from .. to - 1 belong to the placement. */
@@ -108,8 +110,8 @@ struct inspect_unit_cycles {
 };
 
 struct inspect_layer {
-    uint32_t first, last;                       /* cycles of its issues */
-    uint64_t cycles, working, moving, waiting;  /* of the critical path */
+    uint32_t first, last;                      /* cycles of its issues */
+    uint64_t cycles, working, moving, waiting; /* of the critical path */
     uint64_t issues[INSPECT_UNITS];
     uint32_t step_first, step_count; /* its pieces, when they are a run */
 };
@@ -119,20 +121,22 @@ struct inspect {
     const struct program *program;
     const struct compile_account *account; /* NULL: a program file has none */
     const struct machine *machine;
-    uint64_t cycles;
+    uint64_t cycles; /* as the text says: until the last queue parks */
     struct inspect_code code;
     uint32_t *region_of; /* [slices][words]: 1 + region, 0 for none */
     uint32_t name_count;
-    const char **names;      /* of tasks, each once */
-    uint32_t *task_names;    /* [tasks] */
+    const char **names;   /* of tasks, each once */
+    uint32_t *task_names; /* [tasks] */
     uint32_t placement_count;
     struct inspect_placement *placements;
     uint32_t *by_placement; /* issues, placement by placement, by cycle */
     uint32_t *producers;    /* [issues]: the issue outside MEM whose value it takes last, or NONE */
+    uint32_t *edge_first;   /* [issues + 1]: what an issue takes from streams: */
+    uint32_t *edges;        /* the issues that gave it */
     uint64_t chain_cycles;  /* the longest dependent chain, from Notify to the last Sync */
     struct inspect_unit_cycles units[INSPECT_UNITS];
     uint32_t step_count;
-    struct inspect_step *steps; /* in time */
+    struct inspect_step *steps;        /* in time */
     uint64_t start_cycles, end_cycles; /* before the first piece and after the last */
     uint32_t layer_count;              /* with what comes after the layers */
     struct inspect_layer *layers;
@@ -175,7 +179,8 @@ void inspect_trace(const struct inspect *inspect, const struct inspect_facts *fa
 /* One layer as an assembly line, SVG. */
 void inspect_picture(const struct inspect *inspect, const struct inspect_facts *facts,
                      uint32_t layer, struct base_text *out);
-/* Compact JSON: for each queue its words with cycle, count, delay, name and text. layer NONE: all. */
+/* Compact JSON: for each queue its words with cycle, count, delay, name and text. layer NONE: all.
+ */
 void inspect_schedule(const struct inspect *inspect, uint32_t layer, struct base_text *out);
 
 /* ---- two of them ----------------------------------------------------------------------------- */
@@ -183,7 +188,7 @@ void inspect_schedule(const struct inspect *inspect, uint32_t layer, struct base
 struct inspect_side {
     const char *label;
     const struct inspect *inspect;
-    const struct inspect_facts *facts; /* NULL for a file */
+    const struct inspect_facts *facts;
 };
 void inspect_diff(const struct inspect_side *a, const struct inspect_side *b, bool json,
                   struct base_text *out);

@@ -38,8 +38,8 @@ static uint32_t install_after(const struct inspect *inspect, uint32_t exit)
         return INSPECT_NONE;
     }
     struct machine_queue unit = machine_queue(inspect->machine, issue->queue);
-    uint32_t queue = machine_queue_mxm(inspect->machine, unit.hemisphere, unit.index,
-                                       ISA_UNIT_MXM_ACTIVATIONS);
+    uint32_t queue =
+        machine_queue_mxm(inspect->machine, unit.hemisphere, unit.index, ISA_UNIT_MXM_ACTIVATIONS);
     for (uint32_t i = exit; i-- > 0 && code->issues[i].cycle + 64 > issue->cycle;) {
         if (code->issues[i].queue == queue) {
             return i;

@@ -169,10 +169,9 @@ static void put_memory(const struct inspect *inspect, struct base_text *out)
             }
         }
         char queue[32];
-        machine_queue_name(machine,
-                           machine_queue_mem(machine, s / machine->mem_slices,
-                                             s % machine->mem_slices),
-                           queue);
+        machine_queue_name(
+            machine, machine_queue_mem(machine, s / machine->mem_slices, s % machine->mem_slices),
+            queue);
         base_text_format(out, "%s{\"slice\":\"%s\"", s > 0 ? "," : "", queue);
         for (uint32_t k = 0; k < BASE_COUNT(kinds); k++) {
             base_text_format(out, ",\"%s\":%u", kinds[k], used[k]);
@@ -189,8 +188,9 @@ static void put_memory(const struct inspect *inspect, struct base_text *out)
         base_text_format(out, "%s{", comma ? "," : "");
         comma = true;
         put_name(out, "name", region->name);
-        base_text_format(out, ",\"kind\":\"%s\",\"slice\":%u,\"slices\":%u,\"address\":%u,"
-                              "\"words\":%u}",
+        base_text_format(out,
+                         ",\"kind\":\"%s\",\"slice\":%u,\"slices\":%u,\"address\":%u,"
+                         "\"words\":%u}",
                          kinds[region->kind], region->slice, region->slices, region->address,
                          region->words);
     }

@@ -50,18 +50,17 @@ static void put_head(const struct inspect *inspect, const struct inspect_facts *
     base_text_format(out, "%.2f times the largest\n", (double)inspect->cycles / b.largest);
     if (facts->chunk > 0) {
         base_text_format(out, "  compiled  in %.2f s with %.1f MiB beside the image\n",
-                         facts->compile_seconds,
-                         (double)facts->compile_peak_bytes / (1 << 20));
+                         facts->compile_seconds, (double)facts->compile_peak_bytes / (1 << 20));
     }
     uint32_t used = 0;
     for (uint32_t q = 0; q < inspect->code.queue_count; q++) {
         used += inspect->program->queue_words[q] > 0;
     }
     size_t bytes = program_text_bytes(inspect->program);
-    base_text_format(out, "  text      %s bytes in %u of %u queues: %s instructions, %.2f bytes each\n",
-                     grouped(bytes), used, inspect->code.queue_count,
-                     grouped(inspect->code.issue_count),
-                     (double)bytes / (double)BASE_MAX(inspect->code.issue_count, 1u));
+    base_text_format(
+        out, "  text      %s bytes in %u of %u queues: %s instructions, %.2f bytes each\n",
+        grouped(bytes), used, inspect->code.queue_count, grouped(inspect->code.issue_count),
+        (double)bytes / (double)BASE_MAX(inspect->code.issue_count, 1u));
 }
 
 static void put_units(const struct inspect *inspect, struct base_text *out)
@@ -79,9 +78,8 @@ static void put_units(const struct inspect *inspect, struct base_text *out)
         }
         double slots = (double)c->queues * (double)inspect->cycles;
         base_text_format(out, UNIT_FORMAT, inspect_unit_name((enum inspect_unit)u), c->queues,
-                         grouped(c->issues), 100.0 * (double)c->issues / slots,
-                         grouped(c->working), grouped(c->moving), grouped(c->waiting),
-                         grouped(c->idle));
+                         grouped(c->issues), 100.0 * (double)c->issues / slots, grouped(c->working),
+                         grouped(c->moving), grouped(c->waiting), grouped(c->idle));
         for (uint32_t i = 0; i < BASE_MIN(c->wait_count, 2u); i++) {
             bool known = c->waits[i].name < inspect->name_count;
             base_text_format(out, "%s%s %s", i > 0 ? ", " : "",
@@ -112,17 +110,16 @@ static void put_layers(const struct inspect *inspect, struct base_text *out)
         char name[24];
         layer_name(inspect, l, name);
         base_text_format(out, "  %-9s %9s %9s %9s %9s   ", name, grouped(layer->cycles),
-                         grouped(layer->working), grouped(layer->moving),
-                         grouped(layer->waiting));
+                         grouped(layer->working), grouped(layer->moving), grouped(layer->waiting));
         uint32_t told[3] = {INSPECT_NONE, INSPECT_NONE, INSPECT_NONE};
         for (uint32_t n = 0; n < 3; n++) {
             for (uint32_t i = 0; i < inspect->step_count; i++) {
                 const struct inspect_step *step = &inspect->steps[i];
                 bool mine = inspect_task(inspect, step->placement)->layer == l;
                 bool again = i == told[0] || i == told[1] || i == told[2];
-                uint32_t best = told[n] == INSPECT_NONE ? 0
-                                                        : inspect->steps[told[n]].to -
-                                                              inspect->steps[told[n]].from;
+                uint32_t best = told[n] == INSPECT_NONE
+                                    ? 0
+                                    : inspect->steps[told[n]].to - inspect->steps[told[n]].from;
                 if (mine && !again && step->to - step->from > best) {
                     told[n] = i;
                 }
@@ -156,8 +153,12 @@ static void put_reason(const struct inspect *inspect, const struct inspect_step 
     switch (step->reason) {
     case INSPECT_DATA: base_text_format(out, "takes from %s", task->name); break;
     case INSPECT_INSTALL: base_text_format(out, "weights of %s", task->name); break;
-    case INSPECT_BUFFER: base_text_format(out, "plane of %s busy with %s", queue, task->name); break;
-    case INSPECT_REUSE: base_text_format(out, "its place in %s held by %s", queue, task->name); break;
+    case INSPECT_BUFFER:
+        base_text_format(out, "plane of %s busy with %s", queue, task->name);
+        break;
+    case INSPECT_REUSE:
+        base_text_format(out, "its place in %s held by %s", queue, task->name);
+        break;
     case INSPECT_QUEUE: base_text_format(out, "%s busy with %s", queue, task->name); break;
     case INSPECT_START:
     case INSPECT_REASONS: break;
@@ -199,9 +200,9 @@ static void put_memory(const struct inspect *inspect, struct base_text *out)
     static const char *const titles[] = {"weights", "constants", "KV cache", "temporary"};
     const struct machine *machine = inspect->machine;
     uint64_t totals[BASE_COUNT(titles)] = {0}, all = 0;
-    base_text_format(out,
-                     "\nSRAM, a digit a slice from west to east: tenths of its words that are taken "
-                     "(. none, 0 few)\n");
+    base_text_format(
+        out, "\nSRAM, a digit a slice from west to east: tenths of its words that are taken "
+             "(. none, 0 few)\n");
     for (uint32_t k = 0; k < BASE_COUNT(titles); k++) {
         base_text_format(out, "  %-10s ", titles[k]);
         for (uint32_t i = 0; i < 2u * machine->mem_slices; i++) {

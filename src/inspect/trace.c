@@ -39,8 +39,9 @@ static void put_path(const struct inspect *inspect, struct base_text *out)
     for (uint32_t i = 0; i < inspect->step_count; i++) {
         const struct inspect_step *step = &inspect->steps[i];
         const struct compile_task *task = inspect_task(inspect, step->placement);
-        base_text_format(out, ",\n{\"ph\":\"X\",\"pid\":%u,\"tid\":0,\"ts\":%u,\"dur\":%u,\"name\":",
-                         PID_PATH, step->from, step->to - step->from);
+        base_text_format(
+            out, ",\n{\"ph\":\"X\",\"pid\":%u,\"tid\":0,\"ts\":%u,\"dur\":%u,\"name\":", PID_PATH,
+            step->from, step->to - step->from);
         event_name(inspect, step->placement, out);
         base_text_format(out, ",\"args\":{\"layer\":%u,\"because\":\"%s\",\"after\":", task->layer,
                          inspect_reason_name(step->reason));
@@ -136,8 +137,9 @@ void inspect_trace(const struct inspect *inspect, const struct inspect_facts *fa
     base_text_format(out, "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"unit\":"
                           "\"1 us of the trace = 1 cycle\",\"model\":");
     inspect_json_string(out, facts->model);
-    base_text_format(out, ",\"cycles\":%llu},\"traceEvents\":[\n{\"ph\":\"M\",\"pid\":0,\"name\":"
-                          "\"process_name\",\"args\":{\"name\":\"takt\"}}",
+    base_text_format(out,
+                     ",\"cycles\":%llu},\"traceEvents\":[\n{\"ph\":\"M\",\"pid\":0,\"name\":"
+                     "\"process_name\",\"args\":{\"name\":\"takt\"}}",
                      (unsigned long long)inspect->cycles);
     put_path(inspect, out);
     put_layers(inspect, out);

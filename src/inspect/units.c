@@ -1,10 +1,10 @@
 /*
  * Units: what each unit does in each cycle of the program.
  *
- * Between two issues of a unit, the later one's value is under way from the cycle in which it was
- * made (outside memory) on; before that the unit waits for the task that makes it. Weights and other
- * words that lie in memory from the start have no maker: the unit then waits for what bounds the
- * placement of that issue, under that task's name.
+ * Between two issues of a unit, the later one's value is under way for as long as it takes from
+ * where it was made (outside memory); before that the unit waits for the task that makes it. Words
+ * that lay ready in memory, as weights do, were not waited for: the unit then waits for what bounds
+ * the placement of that issue, under that task's name.
  */
 #include "inspect/flow.h"
 
@@ -13,8 +13,9 @@
 const char *inspect_unit_name(enum inspect_unit unit)
 {
     static const char *const names[INSPECT_UNITS] = {
-        "MEM",           "VXM",         "MXM weights",    "MXM activations", "MXM results",
-        "SXM transpose", "SXM permute", "SXM distribute", "other"};
+        "MEM",         "VXM",           "MXM weights", "MXM activations",
+        "MXM results", "SXM transpose", "SXM permute", "SXM distribute",
+        "SXM shift",   "SXM rotate",    "other"};
     return names[unit];
 }
 
@@ -30,6 +31,8 @@ enum inspect_unit inspect_queue_unit(const struct inspect *inspect, uint32_t que
     case ISA_UNIT_SXM_TRANSPOSE: return INSPECT_TRANSPOSE;
     case ISA_UNIT_SXM_PERMUTE: return INSPECT_PERMUTE;
     case ISA_UNIT_SXM_DISTRIBUTE: return INSPECT_DISTRIBUTE;
+    case ISA_UNIT_SXM_SHIFT: return INSPECT_SHIFT;
+    case ISA_UNIT_SXM_ROTATE: return INSPECT_ROTATE;
     default: return INSPECT_OTHER;
     }
 }
@@ -59,37 +62,45 @@ static uint32_t waited_for(const struct inspect *inspect, uint32_t i, uint32_t o
         uint32_t own = inspect->code.issues[i].placement;
         after = own == INSPECT_NONE ? INSPECT_NONE : inspect->placements[own].after;
     }
-    uint32_t placement = after == INSPECT_NONE ? INSPECT_NONE : inspect->code.issues[after].placement;
+    uint32_t placement =
+        after == INSPECT_NONE ? INSPECT_NONE : inspect->code.issues[after].placement;
     return placement == INSPECT_NONE ? inspect->name_count
                                      : inspect->task_names[inspect->placements[placement].task];
 }
 
-void flow_units_issue(struct flow_units *units, uint32_t i, uint32_t origin)
+/* The cycles from .. now - 1 before issue i, of a unit that does nothing in them. */
+static void count_gap(struct flow_units *units, enum inspect_unit u, uint32_t i, uint32_t origin,
+                      uint32_t rest, uint32_t from)
+{
+    const struct inspect *inspect = units->inspect;
+    struct inspect_unit_cycles *cycles = &units->inspect->units[u];
+    uint32_t now = inspect->code.issues[i].cycle, gap = now - from, moving = 0;
+    if (origin != INSPECT_NONE) {
+        uint32_t age = now - inspect->code.issues[origin].cycle;
+        moving = BASE_MIN(gap, age - BASE_MIN(rest, age));
+    }
+    cycles->moving += moving;
+    cycles->waiting += gap - moving;
+    units->waits[u][waited_for(inspect, i, rest > 0 ? INSPECT_NONE : origin)] += gap - moving;
+}
+
+void flow_units_issue(struct flow_units *units, uint32_t i, uint32_t origin, uint32_t rest)
 {
     struct inspect *inspect = units->inspect;
     const struct inspect_issue *issue = &inspect->code.issues[i];
     enum inspect_unit u = units->unit_of[issue->queue];
-    struct inspect_unit_cycles *cycles = &inspect->units[u];
-    uint32_t from = units->last[u], now = issue->cycle;
-    if (units->any[u] && now < from) {
+    uint32_t from = units->last[u];
+    if (units->any[u] && issue->cycle < from) {
         return; /* the cycle counts already */
     }
     if (!units->any[u]) { /* the program's start */
-        from = BASE_MIN(now, inspect->machine->notify_cycles);
-        cycles->idle += from;
+        from = BASE_MIN(issue->cycle, inspect->machine->notify_cycles);
+        inspect->units[u].idle += from;
     }
-    uint32_t made = from; /* first cycle in which the value is under way */
-    if (origin != INSPECT_NONE) {
-        made = BASE_MIN(BASE_MAX(from, inspect->code.issues[origin].cycle), now);
-        cycles->moving += now - made;
-    } else {
-        made = now;
-    }
-    cycles->waiting += made - from;
-    units->waits[u][waited_for(inspect, i, origin)] += made - from;
-    cycles->working++;
+    count_gap(units, u, i, origin, rest, from);
+    inspect->units[u].working++;
     units->any[u] = true;
-    units->last[u] = now + 1;
+    units->last[u] = issue->cycle + 1;
 }
 
 void flow_units_close(struct flow_units *units)

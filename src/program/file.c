@@ -435,6 +435,11 @@ static void open_envelope(struct source *source)
     }
 }
 
+bool program_is_file(const void *bytes, size_t size_bytes)
+{
+    return size_bytes >= MAGIC_BYTES && memcmp(bytes, MAGIC, MAGIC_BYTES) == 0;
+}
+
 enum takt_status program_decode(const char *path, const void *bytes, size_t size_bytes,
                                 struct base_arena *arena, struct program *program,
                                 struct program_image *image, struct takt_error *error)

@@ -92,6 +92,8 @@ enum takt_status program_write(const struct program *program, const struct progr
                                const char *path, struct takt_error *error);
 enum takt_status program_read(const char *path, struct base_arena *arena, struct program *program,
                               struct program_image *image, struct takt_error *error);
+/* Do the bytes begin as a program file does? */
+bool program_is_file(const void *bytes, size_t size_bytes);
 /* The same over bytes in memory; path is for messages only. */
 void program_encode(const struct program *program, const struct program_image *image,
                     struct base_text *out);

@@ -2,6 +2,7 @@
 #include "chip/chip.h"
 #include "program/assembly.h"
 #include "program/program.h"
+#include "run/run.h"
 #include "takt.h"
 
 #include <stdlib.h>
@@ -79,6 +80,28 @@ static enum takt_status assemble(const char *path, struct base_arena *arena,
     }
     base_file_unmap(&file);
     return status;
+}
+
+enum takt_status run_program_load(const char *path, struct base_arena *arena,
+                                  struct program *program, struct takt_error *error)
+{
+    struct base_file file = {0};
+    enum takt_status status = base_file_map(&file, path, error);
+    if (status != TAKT_OK) {
+        return status;
+    }
+    const bool binary = program_is_file(file.data, file.size_bytes);
+    const size_t bytes = ((size_t)64 << 20) + file.size_bytes * 16u;
+    base_file_unmap(&file);
+    if (binary) {
+        struct program_image image;
+        status = base_arena_create(arena, bytes, error);
+        return status == TAKT_OK ? program_read(path, arena, program, &image, error) : status;
+    }
+    struct program_assembly assembly;
+    status = assemble(path, arena, &assembly, error);
+    *program = assembly.program;
+    return status == TAKT_OK ? program_check(program, error) : status;
 }
 
 enum takt_status takt_assemble_file(const char *source_path, const char *output_path,

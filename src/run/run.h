@@ -17,6 +17,7 @@
 #include "compile/compile.h"
 #include "graph/graph.h"
 #include "graph/reference.h"
+#include "inspect/inspect.h"
 #include "machine/machine.h"
 #include "model/model.h"
 #include "native/native.h"
@@ -96,6 +97,10 @@ enum takt_status run_programs_get(struct takt_engine *engine, uint32_t chunk, ui
                                   bool all_logits, const struct run_program **program,
                                   struct takt_error *error);
 void run_programs_free(struct run_programs *programs);
+
+/* execute.c: a program file, or the program of an assembly file, checked; without its image. */
+enum takt_status run_program_load(const char *path, struct base_arena *arena,
+                                  struct program *program, struct takt_error *error);
 
 /* step.c: one program on the chip: inputs, run, outputs. count <= chunk tokens at positions start
  * ... logits: [count][vocab] if the program gives all, else [vocab], or NULL. */
