@@ -160,6 +160,42 @@ static void write_queues(const struct machine *machine, struct base_text *out)
     }
 }
 
+/* tests/test_timings.c measures each of these. */
+static void write_timings(struct base_text *out)
+{
+    base_text_format(
+        out,
+        "\n## Published timings\n\n"
+        "Measured by the suite's group `timings` on programs of a few instructions, each once as\n"
+        "published and once a cycle less, which must fail.\n\n"
+        "| event | published | from | tsp1 |\n|---|---|---|---|\n"
+        "| Notify to every Sync retired | 35 | paper | 35 |\n"
+        "| longest NOP | 65,535 | paper | 65,535 |\n"
+        "| one hop | 1 | paper | 1 |\n"
+        "| crossing the 44 slices of a hemisphere | 11 | third party | 11 |\n"
+        "| all 409,600 weights, memory to installed | under 40, 20 of them transfer | paper | 36, "
+        "20 |\n"
+        "| a full plane | a result vector a cycle | paper | a vector a cycle |\n"
+        "| transposer, VXM with three chained operations, back, distributor | 50 | third party | "
+        "50 |\n"
+        "| int8 vector by matrix, K = 80, weights to a VXM operand | 76 | third party | 76 |\n"
+        "| next chunk of K on the same plane | 27, then 30 | third party | 21 |\n"
+        "| the same rows into a second plane | max(K / 16, 10) later | third party | K / 16 |\n"
+        "\nThe two third-party counts of 50 and 76 are of cycles with both ends: 49 and 75 from\n"
+        "issue to issue. Both hold with the floor plan above, 3 cycles an operation and 32 to the\n"
+        "accumulators (the last derived from the 76).\n\n"
+        "Two cannot hold with the rest. A chunk of 320 rows 27 or 30 cycles after the last, on "
+        "one\n"
+        "plane, leaves no way to stream weights into all planes at the papers' 20,480 bytes a\n"
+        "cycle: a plane takes 20 cycles of transfer, and here one more for the install. The "
+        "papers\n"
+        "are taken; 27 and 30 are times of one toolchain's programs. For the same reason a second\n"
+        "plane may follow after K / 16 cycles also where K is below 160. Of the links, the text\n"
+        "that gives a hop 722 ns (650 cycles) contradicts its own table of seven links (209 to "
+        "228\n"
+        "cycles); the table's mean is taken, and 650 is within the parameter's bounds.\n");
+}
+
 void machine_manual(struct base_text *out)
 {
     struct machine machine;
@@ -169,4 +205,5 @@ void machine_manual(struct base_text *out)
     write_floor_plan(&machine, out);
     write_vxm(&machine, out);
     write_queues(&machine, out);
+    write_timings(out);
 }
