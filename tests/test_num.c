@@ -286,6 +286,28 @@ static void test_activations(void **state)
     assert_int_equal(num_quantise_i16(0x1p-149f, NUM_EXPONENT_MIN), 0);
 }
 
+static void test_bounds(void **state)
+{
+    (void)state;
+    assert_int_equal(num_growth(1.0), 0);
+    assert_int_equal(num_growth(1.0 + 0x1p-52), 1);
+    assert_int_equal(num_growth(0.25), -2);
+    assert_int_equal(num_growth(0.0), NUM_GROWTH_MIN);
+    for (uint32_t i = 0; i < 1000; i++) {
+        double x = ldexp(1.0 + (double)base_random_f32(2, 0, i), (int)(i % 400) - 200);
+        int32_t k = num_growth(x);
+        assert_true(x <= ldexp(1.0, k) && x > ldexp(1.0, k - 1));
+        uint32_t e = num_exponent_of_bound(x);
+        assert_true(e >= NUM_EXPONENT_MIN && e <= 255);
+        assert_true(e == 255 || x <= ldexp(1.0, (int)e - 126));
+    }
+    assert_int_equal(num_exponent_grown(0, 15, -100), 16);
+    assert_int_equal(num_exponent_grown(130, 120, 5), 131);
+    assert_int_equal(num_exponent_grown(100, 120, 5), 126);
+    assert_int_equal(num_exponent_grown(255, 255, 300), 255);
+    assert_int_equal(num_exponent_grown(254, 15, 0), 255);
+}
+
 static void test_codes(void **state)
 {
     (void)state;
@@ -403,5 +425,5 @@ TEST_GROUP(num, cmocka_unit_test(test_bits), cmocka_unit_test(test_halves),
            cmocka_unit_test(test_rsqrt), cmocka_unit_test(test_tanh), cmocka_unit_test(test_rope),
            cmocka_unit_test(test_rope_scaled), cmocka_unit_test(test_gelu),
            cmocka_unit_test(test_softcap), cmocka_unit_test(test_activations),
-           cmocka_unit_test(test_codes), cmocka_unit_test(test_channels),
-           cmocka_unit_test(test_fixed_bits));
+           cmocka_unit_test(test_bounds), cmocka_unit_test(test_codes),
+           cmocka_unit_test(test_channels), cmocka_unit_test(test_fixed_bits));

@@ -148,7 +148,25 @@ static void put_maps(struct compile_plan *plan, uint32_t *scratch)
         scratch[i] = i % lanes / STRIPES / hs == i / lanes ? 0xFFFFFFFFu : 0;
     }
     put_constant(plan, k->head_bits, scratch);
-    put_constant(plan, k->head_mask, scratch);
+}
+
+/* Scales of the queries: a lane has its head's. */
+static void put_query_scales(struct compile_plan *plan, const struct graph_op *attention,
+                             uint32_t *scratch)
+{
+    const struct plan_layer *layer = &plan->layers[attention->layer];
+    const uint8_t *exponents = attention->head_exponents;
+    uint32_t lanes = plan->lanes;
+    for (size_t i = 0; i < (size_t)plan->q_layout.pieces * lanes; i++) {
+        int32_t element = plan->q_layout.source[i];
+        uint32_t head = element < 0 ? 0 : (uint32_t)element / plan->graph->head_dim;
+        scratch[i] = element < 0 ? 0 : num_bits(num_scale_up(exponents[head]));
+    }
+    put_constant(plan, layer->query_up, scratch);
+    for (size_t i = 0; i < (size_t)plan->graph->heads * lanes; i++) {
+        scratch[i] = num_bits(num_scale_down(exponents[i / lanes]));
+    }
+    put_constant(plan, layer->query_down, scratch);
 }
 
 void plan_image(struct compile_plan *plan)
@@ -160,6 +178,7 @@ void plan_image(struct compile_plan *plan)
     for (uint32_t i = 0; i < BASE_COUNT(layouts); i++) {
         pieces = BASE_MAX(pieces, layouts[i]->pieces);
     }
+    pieces = BASE_MAX(pieces, g->heads);
     uint32_t *scratch = BASE_NEW(&plan->arena, uint32_t, (size_t)(pieces + STRIPES) * plan->lanes);
     plan->segment_capacity = 4 * STRIPES + 2 * (2 * STRIPES + 2) + plan->buffer_count * 4;
     plan->image.segments = BASE_NEW(&plan->arena, struct program_segment, plan->segment_capacity);
@@ -168,6 +187,9 @@ void plan_image(struct compile_plan *plan)
     put_maps(plan, scratch);
     for (uint32_t i = 0; i < g->op_count; i++) {
         const struct graph_op *op = &g->ops[i];
+        if (op->kind == GRAPH_ATTENTION) {
+            put_query_scales(plan, op, scratch);
+        }
         if (op->kind != GRAPH_NORM_LINEAR) {
             continue;
         }

@@ -16,7 +16,10 @@
 
 #define NONE 0xFFFFFFFFu
 #define OPPOSITE 0xFFFFFFFEu /* of hemispheres: not the one where the data lies */
-#define STRIPES 16u          /* a superlane's lanes, a transposer's streams, the rows of one LW */
+#define EXPONENT_SHIFT 23u   /* of binary32 */
+#define SHORT_BURST                                                                                \
+    4u              /* vectors: a kernel that comes back to its columns is done with them by then */
+#define STRIPES 16u /* a superlane's lanes, a transposer's streams, the rows of one LW */
 
 /* ---- layouts: which element of a tensor lies in which lane of which piece ----------------------
  */
@@ -179,12 +182,13 @@ struct plan_constants {
     uint32_t broadcast_map; /* u8 [16]: all lanes of a superlane take lane x */
     uint32_t rotate_map;    /* i16 [superlanes]: rotation by k superlanes */
     uint32_t segment_map;   /* i16 [head superlanes]: rotation by k within each head's superlanes */
-    uint32_t head_mask;     /* u8 [kv heads a word]: 1 in the lanes of a head */
     uint32_t head_bits;     /* b32 [kv heads a word]: all ones in the lanes of a head */
 };
 
 struct plan_layer {
     uint32_t gain_attention, gain_ffn; /* buffers f32 [pieces] */
+    uint32_t query_up;                 /* f32 [pieces of q]: 2^(141-E) of each lane's head */
+    uint32_t query_down;               /* f32 [heads]: 2^(E-141) */
     struct product q, k, v, o, gate, up, down;
     /* KV cache, for each word of heads: buffers with `whole` set, sixteen slices each */
     uint32_t *key_rows, *key_tiles, *values;
@@ -199,7 +203,7 @@ struct compile_plan {
     uint32_t context_tiles;     /* KV cache, in tiles of `lanes` positions */
     uint32_t group_slice[2][2]; /* first slice of a plane's sixteen weight slices, global */
     uint32_t *quad_used;        /* [quads] words taken by the plan */
-    uint32_t buffer_count;
+    uint32_t buffer_count, buffer_capacity;
     struct buffer *buffers; /* [buffer_count], the fixed ones */
     struct program_image image;
     uint32_t segment_capacity;
@@ -257,7 +261,7 @@ struct compiler {
     uint32_t turn;        /* spreads work over hemispheres */
     struct reserve *reserve;
     struct queue_issues *queues;
-    uint64_t end_cycle; /* first cycle after the last instruction */
+    uint64_t end_cycle;              /* first cycle after the last instruction */
     struct compile_account *account; /* NULL: nobody asked */
     uint32_t task_now;               /* index of the task being placed */
     uint32_t placement;              /* number of the placement being made */
@@ -278,7 +282,8 @@ enum takt_status emit_check(struct compiler *c, const struct program *program);
 enum takt_status compile_bind(struct compiler *c, struct program *program,
                               struct base_arena *arena);
 
-/* ---- the account (account.c) ------------------------------------------------------------------ */
+/* ---- the account (account.c) ------------------------------------------------------------------
+ */
 
 enum takt_status account_open(struct compiler *c, struct compile_account *account);
 /* The placement being made stays. Called whether or not an account is kept. */
@@ -334,19 +339,20 @@ uint32_t lower_max_f32(struct compiler *c, uint32_t in, uint32_t items, const ch
 /* Where attention leaves its result: 16-bit activations of the product that follows ([pieces *
  * chunk], the layout of q), and their scale ([chunk] binary32). */
 struct attention_result {
-    uint32_t q16, down;
+    uint32_t q16, down, exponent; /* the exponent as a byte, too */
 };
-/* q, k, v: tensors in the head layouts. */
+void lower_queries(struct compiler *c, uint16_t x, uint32_t word, uint32_t q16);
+/* q: 16-bit activations of the queries (lower_queries); k, v: tensors; all in the head layouts. */
 void lower_attention(struct compiler *c, uint32_t q, uint32_t k, uint32_t v,
                      const struct attention_result *result);
 
 /* ---- products and quantisation (lower_product.c) --------------------------------------------- */
 
 /* Exponent bytes of a tensor of `pieces` pieces, on their way to the STRIPE buffer `out`: where the
- * kernel that makes the tensor (vector = piece * tokens + token) puts them, and the largest of each
- * token's into vectors first .. of out. With one piece they go there at once. */
-struct access exponent_targets(struct compiler *c, uint32_t pieces, uint32_t tokens, uint32_t out,
-                               const char *name);
+ * kernel that makes piece p (a vector a token) puts them, and the largest of each token's into
+ * vectors first .. of out. With one piece they go there at once. */
+struct access exponent_target(struct compiler *c, uint32_t pieces, uint32_t p, uint32_t tokens,
+                              uint32_t out, uint32_t first, const char *name);
 void reduce_exponents(struct compiler *c, uint32_t pieces, uint32_t tokens, uint32_t out,
                       uint32_t first, const char *name);
 /* Ops that turn the broadcast exponent byte into 2^(141-E) or 2^(E-141). */
@@ -379,18 +385,27 @@ struct stored { /* just stored */
 };
 void epilogue_store(struct compiler *c, uint16_t y, uint32_t column, const void *context);
 
-/* The input of a normalised product on its way: x (stored), x * gain, the exponents of both. */
+/* ---- inputs of normalised products (lower_norm.c) -------------------------------------------- */
+
+/* x on its way into a normalised product. Index 0: x * gain, 1: x itself. */
 struct normalised {
-    uint32_t x, gain, xg, bytes, pieces, tokens;
+    uint32_t x, gain, pieces, tokens;
+    uint32_t q16, squares;   /* [pieces * tokens]: 16-bit activations; squares of x, 32 bits */
+    uint32_t up[2], down[2]; /* [tokens] binary32: 2^(141-E), 2^(E-141) */
     const char *name;
 };
 struct normalised lower_normalised(struct compiler *c, uint32_t x, uint32_t gain, uint32_t tokens,
                                    const char *name);
-/* From x in memory, or as the epilogue of the product that makes x. */
-void lower_gain(struct compiler *c, const struct normalised *n);
+/* The exponents: those of x, or bounds for previous + a product whose activations had the exponent
+ * in `activations` ([tokens] bytes, in every lane). */
+void lower_exact(struct compiler *c, const struct normalised *n);
+void lower_bounds(struct compiler *c, const struct normalised *n, uint32_t previous,
+                  uint32_t activations, const int32_t growth[2]);
+/* Activations and squares, from x in memory, or as the epilogue of the product that makes x. */
+void lower_quantise_input(struct compiler *c, const struct normalised *n);
 void epilogue_normalised(struct compiler *c, uint16_t y, uint32_t column, const void *context);
-/* 16-bit activations of x * gain and, per token, the epilogue's scale with 1 / rms in it. */
-uint32_t lower_normalise(struct compiler *c, const struct normalised *n, uint32_t *scale);
+/* [tokens] binary32: the epilogue's scale, 2^(E-141) / rms. */
+uint32_t lower_rms(struct compiler *c, const struct normalised *n);
 
 /* swiglu(gate, up) as the epilogue of the product that makes up, with its exponents. */
 struct gated {
@@ -398,8 +413,9 @@ struct gated {
     const char *name;
 };
 void epilogue_swiglu(struct compiler *c, uint16_t y, uint32_t column, const void *context);
-/* 16-bit activations of the result and, per token, the epilogue's scale. */
-uint32_t lower_gated(struct compiler *c, const struct gated *g, uint32_t *scale);
+/* 16-bit activations of the result; per token, the epilogue's scale and the exponent byte. */
+uint32_t lower_gated(struct compiler *c, const struct gated *g, uint32_t *scale,
+                     uint32_t *exponent);
 
 /* ---- VXM mapping (kernel.c) ------------------------------------------------------------------ */
 

@@ -124,6 +124,35 @@ static bool bridge_levels(struct kernel *k)
     return true;
 }
 
+/* Two rows at most can read a stream in one cycle: of a value with more consumers, all but the
+ * first take a copy. */
+static bool limit_consumers(struct kernel *k)
+{
+    for (uint16_t i = 0; i < k->op_count; i++) {
+        uint32_t consumers = 0;
+        for (uint32_t j = i + 1u; j < k->op_count; j++) {
+            consumers += uses(&k->ops[j], i);
+        }
+        if (consumers <= 2) {
+            continue;
+        }
+        uint16_t copy = insert_copy(k, i);
+        if (copy == REF_NONE) {
+            return false;
+        }
+        bool first = true;
+        for (uint32_t j = copy + 1u; j < k->op_count; j++) {
+            struct kernel_op *op = &k->ops[j];
+            if (uses(op, i) && !first) {
+                op->a = op->a == i ? copy : op->a;
+                op->b = op->b == i ? copy : op->b;
+            }
+            first = first && !uses(op, i);
+        }
+    }
+    return true;
+}
+
 static bool has_consumer(const struct kernel *k, uint16_t ref)
 {
     for (uint32_t j = 0; j < k->op_count; j++) {
@@ -225,6 +254,9 @@ bool kernel_map(const struct compiler *c, const struct kernel *kernel, uint32_t 
                 uint32_t turn, uint32_t n, struct kernel *mapped)
 {
     *mapped = *kernel;
+    if (!limit_consumers(mapped)) {
+        return false;
+    }
     set_levels(mapped);
     if (!bridge_levels(mapped) || !split_directions(c, mapped, phase)) {
         return false;

@@ -19,6 +19,7 @@ struct lowering {
     /* What an epilogue has already made for an operation further on; x or out is NONE otherwise. */
     struct normalised normalised;
     struct gated gated;
+    uint32_t exponent; /* of attention's result, bytes in every lane */
 };
 
 static void request(struct compiler *c, const char *name, bool output, uint32_t buffer,
@@ -95,25 +96,26 @@ static void lower_input(struct lowering *w, const struct graph_op *op)
             false);
 }
 
-/* Does the next attention take the operation's output as queries? */
-static bool is_query(const struct graph *g, const struct graph_op *op)
+/* The attention that takes the operation's output as queries; NULL when it is not queries. */
+static const struct graph_op *query_of(const struct graph *g, const struct graph_op *op)
 {
     const struct graph_op *next = op;
     while (next < g->ops + g->op_count && next->kind != GRAPH_ATTENTION) {
         next++;
     }
-    return next < g->ops + g->op_count && next->inputs[0] == op->outputs[0];
+    bool query = next < g->ops + g->op_count && next->inputs[0] == op->outputs[0];
+    return query ? next : NULL;
 }
 
-/* y = x * cos + swapped * sin: neighbours exchanged by the distributors; of queries also the
- * exponents, with which attention quantises them. */
+/* y = x * cos + swapped * sin: neighbours exchanged by the distributors. Queries are quantised in
+ * the same kernel, for attention. */
 static void lower_rope(struct lowering *w, const struct graph_op *op)
 {
     struct compiler *c = w->c;
     const struct compile_plan *plan = c->plan;
-    const struct layout *layout = op->heads == c->graph->heads ? &plan->q_layout : &plan->kv_layout;
+    bool query = query_of(c->graph, op) != NULL;
+    const struct layout *layout = query ? &plan->q_layout : &plan->kv_layout;
     uint32_t n = layout->pieces * c->chunk, x = w->tensors[op->inputs[0]];
-    uint32_t y = make_tensor(w, op->outputs[0], layout, c->chunk);
     uint32_t swapped = build_buffer(c, BUFFER_LINEAR, 4, n, "swapped.%u", layout->pieces);
     struct task *task = build_task(c, TASK_DISTRIBUTE, n, "swap");
     task->hemisphere = NONE;
@@ -121,22 +123,29 @@ static void lower_rope(struct lowering *w, const struct graph_op *op)
     task->in = access_linear(x, 0);
     task->map = access_constant(plan->constants.swap_map, 0);
     task->out = access_linear(swapped, 0);
+    uint32_t words = query ? plan->kv_words : 1, pieces = layout->pieces / words;
+    uint32_t y =
+        query ? build_buffer(c, BUFFER_LINEAR, 2, c->graph->heads * c->chunk, "attention.q16")
+              : make_tensor(w, op->outputs[0], layout, c->chunk);
+    w->tensors[op->outputs[0]] = y;
     const char *angles[2] = {"rope_cos", "rope_sin"};
-    uint16_t products[2];
-    build_kernel(c, n, "rope");
-    for (uint32_t i = 0; i < 2; i++) {
-        struct access angle =
-            access_linear(build_buffer(c, BUFFER_LINEAR, 4, c->chunk, "%s", angles[i]), 0);
-        angle.n0 = c->chunk;
-        uint16_t value = build_input(c, access_linear(i == 0 ? x : swapped, 0), 4);
-        products[i] = build_op(c, ISA_MUL_F32, value, build_input(c, angle, 4), 0);
-    }
-    uint16_t sum = build_op(c, ISA_ADD_F32, products[0], products[1], 0);
-    build_output(c, sum, access_linear(y, 0));
-    if (is_query(c->graph, op)) {
-        uint32_t bytes = build_buffer(c, BUFFER_STRIPE, 1, c->chunk, "attention.q.bytes");
-        build_output(c, build_op(c, ISA_SHR_B32_IMM, sum, REF_NONE, 23),
-                     exponent_targets(c, layout->pieces, c->chunk, bytes, "attention.q"));
+    for (uint32_t word = 0; word < words; word++) {
+        uint32_t first = word * pieces * c->chunk;
+        uint16_t products[2];
+        build_kernel(c, pieces * c->chunk, "rope");
+        for (uint32_t i = 0; i < 2; i++) {
+            struct access angle =
+                access_linear(build_buffer(c, BUFFER_LINEAR, 4, c->chunk, "%s", angles[i]), 0);
+            angle.n0 = c->chunk;
+            uint16_t value = build_input(c, access_linear(i == 0 ? x : swapped, first), 4);
+            products[i] = build_op(c, ISA_MUL_F32, value, build_input(c, angle, 4), 0);
+        }
+        uint16_t sum = build_op(c, ISA_ADD_F32, products[0], products[1], 0);
+        if (query) {
+            lower_queries(c, sum, word, y);
+        } else {
+            build_output(c, sum, access_linear(y, first));
+        }
     }
 }
 
@@ -145,11 +154,13 @@ static void lower_attention_op(struct lowering *w, const struct graph_op *op)
     struct compiler *c = w->c;
     uint32_t count = c->plan->q_layout.pieces * c->chunk;
     struct attention_result result = {build_buffer(c, BUFFER_LINEAR, 2, count, "o.q16"),
-                                      build_buffer(c, BUFFER_LINEAR, 4, c->chunk, "o.down")};
+                                      build_buffer(c, BUFFER_LINEAR, 4, c->chunk, "o.down"),
+                                      build_buffer(c, BUFFER_LINEAR, 1, c->chunk, "o.exponent")};
     lower_attention(c, w->tensors[op->inputs[0]], w->tensors[op->inputs[1]],
                     w->tensors[op->inputs[2]], &result);
     w->tensors[op->outputs[0]] = result.q16;
     w->tensors[op->outputs[1]] = result.down;
+    w->exponent = result.exponent;
 }
 
 static const struct product *find_product(const struct compile_plan *plan,
@@ -168,14 +179,15 @@ static const struct product *find_product(const struct compile_plan *plan,
     base_assert_failed("matrix of another graph", __FILE__, __LINE__);
 }
 
-/* The row whose logits are wanted, found by an address that is data. */
-static uint32_t lower_choose_row(struct compiler *c, uint32_t x)
+/* Of `pieces` vectors a token: those of the token whose logits are wanted, found by an address that
+ * is data. */
+static uint32_t lower_choose_row(struct compiler *c, uint32_t in, uint32_t pieces, uint32_t planes,
+                                 const char *name)
 {
-    uint32_t pieces = c->plan->width_layout.pieces;
-    uint32_t chosen = build_buffer(c, BUFFER_LINEAR, 4, pieces, "chosen");
+    uint32_t chosen = build_buffer(c, BUFFER_LINEAR, planes, pieces, "chosen.%s", name);
     struct task *task = build_task(c, TASK_GATHER, pieces, "choose");
-    task->planes = 4;
-    task->in = access_linear(x, 0);
+    task->planes = planes;
+    task->in = access_linear(in, 0);
     task->in.s0 = c->chunk;
     task->map = access_constant(build_buffer(c, BUFFER_LINEAR, 1, 1, "row_map"), 0);
     task->out = access_linear(chosen, 0);
@@ -239,16 +251,18 @@ static uint32_t lower_norm_linear(struct lowering *w, uint32_t index)
 {
     struct compiler *c = w->c;
     const struct graph_op *op = &c->graph->ops[index], *swiglu = find_swiglu(c->graph, index);
-    uint32_t x = w->tensors[op->inputs[0]], tokens = c->chunk, scale;
-    if (chooses_row(c, op)) {
-        x = lower_choose_row(c, x);
-        tokens = 1;
-    }
+    uint32_t x = w->tensors[op->inputs[0]], tokens = c->chunk;
     if (w->normalised.x != x) {
         w->normalised = lower_normalised(c, x, norm_gain(c, op), tokens, norm_name(c, op));
-        lower_gain(c, &w->normalised);
+        lower_exact(c, &w->normalised);
+        lower_quantise_input(c, &w->normalised);
     }
-    uint32_t q16 = lower_normalise(c, &w->normalised, &scale);
+    uint32_t q16 = w->normalised.q16, scale = lower_rms(c, &w->normalised);
+    if (chooses_row(c, op)) {
+        q16 = lower_choose_row(c, q16, w->normalised.pieces, 2, "q16");
+        scale = lower_choose_row(c, scale, 1, 4, "scale");
+        tokens = 1;
+    }
     w->normalised.x = NONE;
     if (swiglu != NULL) {
         lower_ffn(w, op, swiglu, q16, scale);
@@ -272,30 +286,39 @@ static uint32_t lower_linear(struct lowering *w, uint32_t index)
 {
     struct compiler *c = w->c;
     const struct graph_op *op = &c->graph->ops[index], *sum = op + 1, *norm = op + 2;
-    uint32_t result = op->outputs[0], scale, q16;
+    uint32_t result = op->outputs[0], scale, q16, exponent;
     BASE_ASSERT(index + 2 < c->graph->op_count && sum->kind == GRAPH_ADD &&
                 (sum->inputs[0] == result || sum->inputs[1] == result));
     if (op->input_count == 2) { /* attention has made the activations and their scale */
         q16 = w->tensors[op->inputs[0]];
         scale = w->tensors[op->inputs[1]];
+        exponent = w->exponent;
     } else {
         BASE_ASSERT(w->tensors[op->inputs[0]] == w->gated.out);
-        q16 = lower_gated(c, &w->gated, &scale);
+        q16 = lower_gated(c, &w->gated, &scale, &exponent);
     }
     const struct product *product = find_product(c->plan, op->matrices[0], op->layer);
     uint32_t residual = w->tensors[sum->inputs[sum->inputs[0] == result ? 1 : 0]];
     struct stored stored = {make_tensor(w, sum->outputs[0], product->out, c->chunk), c->chunk};
     const char *name = op->input_count == 2 ? "o" : "down";
-    bool normalised = norm->kind == GRAPH_NORM_LINEAR && norm->inputs[0] == sum->outputs[0];
-    bool fused = normalised && !chooses_row(c, norm) && c->plan->quads >= FUSED_QUADS_MIN;
-    if (fused) {
-        w->normalised =
-            lower_normalised(c, stored.out, norm_gain(c, norm), c->chunk, norm_name(c, norm));
-        lower_product(c, product, q16, c->chunk, scale, residual, epilogue_normalised,
-                      &w->normalised, name);
-    } else {
+    if (norm->kind != GRAPH_NORM_LINEAR || norm->inputs[0] != sum->outputs[0]) {
         lower_product(c, product, q16, c->chunk, scale, residual, epilogue_store, &stored, name);
+        return 2;
     }
+    struct normalised *n = &w->normalised;
+    *n = lower_normalised(c, stored.out, norm_gain(c, norm), c->chunk, norm_name(c, norm));
+    if (norm->input_count == 3) {
+        lower_bounds(c, n, residual, exponent, norm->growth);
+    }
+    if (norm->input_count == 3 && c->plan->quads >= FUSED_QUADS_MIN) {
+        lower_product(c, product, q16, c->chunk, scale, residual, epilogue_normalised, n, name);
+        return 2;
+    }
+    lower_product(c, product, q16, c->chunk, scale, residual, epilogue_store, &stored, name);
+    if (norm->input_count != 3) {
+        lower_exact(c, n);
+    }
+    lower_quantise_input(c, n);
     return 2;
 }
 

@@ -1,8 +1,8 @@
 /*
  * Lowering attention, second half: scores, softmax, weighted sum.
  *
- * Requires: q (after rotary embedding) in its head layout, the cache with the step's tokens. Fills
- * in: tasks; 16-bit activations of the product that follows.
+ * Requires: q (after rotary embedding) as 16-bit activations, the cache with the step's tokens.
+ * Fills in: tasks; 16-bit activations of the product that follows.
  *
  * Items are pairs (query head, token), head-major: item = head * chunk + token.
  */
@@ -10,77 +10,61 @@
 
 /* ---- scores ---------------------------------------------------------------------------------- */
 
-/* Query heads as 16-bit activations, zero outside their KV head's lanes: [items]. */
-static uint32_t lower_queries(struct attention *a, uint32_t *down)
+/* In the kernel that makes the pieces of a word of query heads: their 16-bit activations, each head
+ * in the lanes of its KV head. */
+void lower_queries(struct compiler *c, uint16_t x, uint32_t word, uint32_t q16)
 {
-    struct compiler *c = a->c;
-    uint32_t pieces = a->plan->kv_words * a->groups;
-    uint32_t bytes = build_buffer(c, BUFFER_STRIPE, 1, a->chunk, "attention.q.bytes");
-    reduce_exponents(c, pieces, a->chunk, bytes, 0, "attention.q");
-    uint32_t exponents = lower_max_bytes(c, bytes, a->chunk, false, "attention.q");
-    *down = attention_floats(a, a->chunk, "q.down", 0);
-    build_kernel(c, a->chunk, "q scale");
-    build_output(c, lower_scale_down(c, access_linear(exponents, 0)), access_linear(*down, 0));
-    uint32_t q16 = build_buffer(c, BUFFER_LINEAR, 2, a->items, "attention.q16");
-    for (uint32_t head = 0; head < c->graph->heads; head++) {
-        uint32_t kv = head / a->groups, word = kv / a->plan->heads_word;
-        uint32_t piece = word * a->groups + head % a->groups;
-        build_kernel(c, a->chunk, "quantise q");
-        uint16_t up = lower_scale_up(c, access_linear(exponents, 0));
-        uint16_t x = build_input(c, access_linear(a->q, piece * a->chunk), 4);
-        if (attention_word_heads(a, word) > 1) {
-            struct access mask =
-                access_constant(a->plan->constants.head_mask, kv % a->plan->heads_word);
-            x = build_op(c, ISA_SELECT_F32_IMM, build_input(c, mask, 1), x, 0);
-        }
-        x = build_op(c, ISA_MUL_F32, x, up, 0);
-        build_output(c, build_op(c, ISA_CVT_F32_I16, x, REF_NONE, 0),
-                     access_linear(q16, head * a->chunk));
-    }
-    return q16;
+    const struct plan_layer *layer = &c->plan->layers[c->layer];
+    uint32_t groups = c->plan->group_heads;
+    struct access up = attention_by_head(layer->query_up, word * groups, groups, c->chunk);
+    x = build_op(c, ISA_MUL_F32, x, build_input(c, up, 4), 0);
+    build_output(c, build_op(c, ISA_CVT_F32_I16, x, REF_NONE, 0),
+                 access_linear(q16, word * groups * c->chunk));
 }
 
-static void lower_score_sums(struct attention *a, uint32_t word, uint32_t t, uint32_t q16,
-                             uint32_t hi, uint32_t lo)
+/* Scores of one KV head's queries: only the rows of its lanes are loaded, the others count as zero.
+ */
+static void lower_score_sums(struct attention *a, uint32_t kv, uint32_t t, uint32_t hi, uint32_t lo)
 {
     struct compiler *c = a->c;
     const struct compile_plan *plan = a->plan;
-    uint32_t buffer = a->layer->key_tiles[word];
+    uint32_t word = kv / plan->heads_word, index = kv % plan->heads_word * plan->head_superlanes;
+    uint32_t buffer = a->layer->key_tiles[word], n = a->groups * a->chunk;
     const struct buffer *cache = &plan->buffers[buffer];
-    uint32_t heads = attention_word_heads(a, word) * a->groups;
-    uint32_t first = word * plan->heads_word * a->groups * a->chunk;
     struct tile tile = {.hemisphere = (c->layer + word) % 2,
                         .plane = 0,
                         .slice = cache->slice,
-                        .address = cache->address + t * plan->key_groups,
+                        .address = cache->address + t * plan->key_groups + index,
                         .address_step = 1,
+                        .index = index,
                         .index_step = 1,
-                        .count = attention_word_heads(a, word) * plan->head_superlanes,
+                        .count = plan->head_superlanes,
                         .buffer = buffer};
     build_load(c, &tile, "K");
-    struct pass *pass = build_pass(c, &tile, heads * a->chunk, true, true, "scores");
-    build_segment(pass, true, 1, access_linear(q16, first), access_linear(hi, first));
-    build_segment(pass, false, 0, access_linear(q16, first), access_linear(lo, first));
+    struct pass *pass = build_pass(c, &tile, n, true, true, "scores");
+    struct access q = access_linear(a->q, word * n);
+    build_segment(pass, true, 1, q, access_linear(hi, kv * n));
+    build_segment(pass, false, 0, q, access_linear(lo, kv * n));
 }
 
 /* score[tile][item], masked positions -infinity; a copy for the maximum when there is but one tile.
  */
-static void lower_scores(struct attention *a, uint32_t t, uint32_t q16, uint32_t down,
-                         uint32_t scales, uint32_t spread)
+static void lower_scores(struct attention *a, uint32_t t, uint32_t scales, uint32_t spread)
 {
     struct compiler *c = a->c;
     uint32_t hi = attention_floats(a, a->items, "score_hi", t % 2),
              lo = attention_floats(a, a->items, "score_lo", t % 2);
     uint32_t score = attention_floats(a, a->items, "score", t), n = a->groups * a->chunk;
     uint32_t mask = attention_map(c, "mask", false, a->tiles * a->chunk);
-    for (uint32_t word = 0; word < a->plan->kv_words; word++) {
-        lower_score_sums(a, word, t, q16, hi, lo);
+    for (uint32_t kv = 0; kv < c->graph->kv_heads; kv++) {
+        lower_score_sums(a, kv, t, hi, lo);
     }
     for (uint32_t kv = 0; kv < c->graph->kv_heads; kv++) {
         build_kernel(c, n, "score");
         uint16_t s = lower_combine(c, access_linear(hi, kv * n), access_linear(lo, kv * n));
-        s = build_op(c, ISA_MUL_F32, s, build_input(c, attention_by_token(down, 0, a->chunk), 4),
-                     0);
+        struct access down =
+            attention_by_head(a->layer->query_down, kv * a->groups, a->groups, a->chunk);
+        s = build_op(c, ISA_MUL_F32, s, build_input(c, down, 4), 0);
         struct access scale = access_constant(scales, t * c->graph->kv_heads + kv);
         s = build_op(c, ISA_MUL_F32, s, build_input(c, scale, 4), 0);
         uint16_t allowed = build_input(c, attention_by_token(mask, t * a->chunk, a->chunk), 1);
@@ -268,13 +252,12 @@ void lower_attention(struct compiler *c, uint32_t q, uint32_t k, uint32_t v,
                           .k = k,
                           .v = v,
                           .result = result};
-    uint32_t scales[2], down, p16[KERNEL_INPUTS_MAX];
+    uint32_t scales[2], p16[KERNEL_INPUTS_MAX];
     attention_append(&a);
-    uint32_t q16 = lower_queries(&a, &down);
     attention_scales(&a, scales);
     uint32_t spread = build_buffer(c, BUFFER_SKEW, 4, a.items, "attention.maxima");
     for (uint32_t t = 0; t < a.tiles; t++) {
-        lower_scores(&a, t, q16, down, scales[0], spread);
+        lower_scores(&a, t, scales[0], spread);
     }
     uint32_t maximum = lower_maxima(&a, spread);
     attention_bounds(&a);

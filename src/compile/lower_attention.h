@@ -25,6 +25,9 @@ uint32_t attention_map(struct compiler *c, const char *name, bool striped, uint3
 /* One value a token, for bursts over (query head, token). */
 struct access attention_by_token(uint32_t buffer, uint32_t base, uint32_t chunk);
 
+/* One value a query head, for the same. */
+struct access attention_by_head(uint32_t buffer, uint32_t base, uint32_t heads, uint32_t chunk);
+
 /* Appends k and v of the step's tokens to the cache. */
 void attention_append(struct attention *a);
 /* Scales of K (times 1/sqrt(head_dim)) and V, lanes = positions: vector tile * kv_heads + head. */

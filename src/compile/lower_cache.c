@@ -34,6 +34,11 @@ struct access attention_by_token(uint32_t buffer, uint32_t base, uint32_t chunk)
     return (struct access){.buffer = buffer, .base = base, .n0 = chunk, .s0 = 1, .n1 = 1};
 }
 
+struct access attention_by_head(uint32_t buffer, uint32_t base, uint32_t heads, uint32_t chunk)
+{
+    return (struct access){.buffer = buffer, .base = base, .n0 = chunk, .n1 = heads, .s1 = 1};
+}
+
 /* ---- K and V: codes, bytes, appends ---------------------------------------------------------- */
 
 /* The scale code of each lane, and its maximum over the lanes of a head. */
@@ -263,9 +268,9 @@ static uint32_t lower_seen_codes(struct attention *a, uint32_t t, uint32_t kv, u
     return seen;
 }
 
-/* 2^(141-E) and 2^(E-141) of the exponent of a code's bound, times `factor`. */
+/* 2^(141-E) and 2^(E-141) of the exponent of a code's bound, times `factor`; E too, unless NONE. */
 static void lower_bound_scales(struct compiler *c, struct access codes, uint32_t n, float factor,
-                               uint32_t up, uint32_t down)
+                               uint32_t up, uint32_t down, uint32_t exponent)
 {
     build_kernel(c, n, "bound");
     uint16_t u = lower_bound(c, build_input(c, codes, 1));
@@ -274,6 +279,10 @@ static void lower_bound_scales(struct compiler *c, struct access codes, uint32_t
     build_output(c, build_op(c, ISA_RSUB_I32_IMM, u, REF_NONE, 268u << 23), access_linear(up, 0));
     build_output(c, build_op(c, ISA_ADD_I32_IMM, u, REF_NONE, 0u - (14u << 23)),
                  access_linear(down, 0));
+    if (exponent != NONE) {
+        build_output(c, build_op(c, ISA_SHR_B32_IMM, u, REF_NONE, EXPONENT_SHIFT),
+                     access_linear(exponent, 0));
+    }
 }
 
 /* The codes of one KV head over all tiles: into vectors kv * chunk .. of `spread`; returns them
@@ -314,7 +323,8 @@ void attention_bounds(struct attention *a)
     a->weight_up = attention_floats(a, n, "weight.up", 0);
     a->weight_down = attention_floats(a, n, "weight.down", 0);
     a->output_up = attention_floats(a, a->chunk, "output.up", 0);
-    lower_bound_scales(c, access_linear(codes, 0), n, 1.0f / 127.0f, a->weight_up, a->weight_down);
+    lower_bound_scales(c, access_linear(codes, 0), n, 1.0f / 127.0f, a->weight_up, a->weight_down,
+                       NONE);
     lower_bound_scales(c, access_linear(codes, items - a->chunk), a->chunk, 1.0f, a->output_up,
-                       a->result->down);
+                       a->result->down, a->result->exponent);
 }

@@ -5,10 +5,6 @@
  */
 #include "compile/internal.h"
 
-#define EXPONENT_SHIFT 23u
-#define SHORT_BURST                                                                                \
-    4u /* vectors: a kernel that comes back to its columns is done with them by then */
-
 uint16_t lower_scale_up(struct compiler *c, struct access exponent)
 {
     uint16_t e =
@@ -72,9 +68,8 @@ void lower_reduce_burst(struct compiler *c, enum isa_op op, const struct access 
 }
 
 /* Where the exponent bytes of piece p of `pieces` go: straight to `out` when there is one piece. */
-static struct access exponent_target(struct compiler *c, uint32_t pieces, uint32_t p,
-                                     uint32_t tokens, uint32_t out, uint32_t first,
-                                     const char *name)
+struct access exponent_target(struct compiler *c, uint32_t pieces, uint32_t p, uint32_t tokens,
+                              uint32_t out, uint32_t first, const char *name)
 {
     if (pieces == 1) {
         return access_linear(out, first);
@@ -83,18 +78,6 @@ static struct access exponent_target(struct compiler *c, uint32_t pieces, uint32
     uint32_t part = build_buffer(c, BUFFER_STRIPE, 1, tokens * stride, "%s.exp%u", name, first);
     struct access access = access_linear(part, p);
     access.s0 = stride;
-    return access;
-}
-
-struct access exponent_targets(struct compiler *c, uint32_t pieces, uint32_t tokens, uint32_t out,
-                               const char *name)
-{
-    struct access access = exponent_target(c, pieces, 0, tokens, out, 0, name);
-    if (pieces > 1) {
-        access.n0 = tokens;
-        access.n1 = pieces;
-        access.s1 = 1;
-    }
     return access;
 }
 
@@ -156,58 +139,6 @@ void lower_ones(struct compiler *c, const uint32_t *in, uint32_t pieces, uint32_
     }
 }
 
-/* r / rms with the activation scale: 2^(E-141) / sqrt(mean square + eps), [tokens] binary32. */
-static uint32_t lower_rms(struct compiler *c, uint32_t x, uint32_t pieces, uint32_t tokens,
-                          uint32_t exponents, const char *name)
-{
-    const uint32_t planes[4] = {3, 2, 1, 0};
-    uint32_t squares = build_buffer(c, BUFFER_LINEAR, 4, pieces * tokens, "%s.squares", name);
-    uint32_t sums[4], in[KERNEL_INPUTS_MAX];
-    for (uint32_t p = 0; p < pieces; p++) {
-        build_kernel(c, tokens, name);
-        uint16_t up = lower_scale_up(c, access_linear(exponents, tokens));
-        uint16_t v =
-            build_op(c, ISA_MUL_F32, build_input(c, access_linear(x, p * tokens), 4), up, 0);
-        v = build_op(c, ISA_CVT_F32_I16, v, REF_NONE, 0);
-        build_output(c, build_op(c, ISA_MUL_I16, v, v, 0), access_linear(squares, p * tokens));
-        in[p] = squares;
-    }
-    for (uint32_t s = 0; s < 4; s++) {
-        sums[s] = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.square_sum%u", name, s);
-    }
-    lower_ones(c, in, pieces, tokens, tokens, planes, sums, 4, name);
-    uint32_t down[2], scale = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.scale", name);
-    for (uint32_t i = 0; i < 2; i++) { /* of x * gain, of x */
-        down[i] = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.down%u", name, i);
-        build_kernel(c, tokens, name);
-        build_output(c, lower_scale_down(c, access_linear(exponents, i * tokens)),
-                     access_linear(down[i], 0));
-    }
-    build_kernel(c, tokens, name);
-    uint16_t t = lower_combine(c, access_linear(sums[0], 0), access_linear(sums[1], 0));
-    for (uint32_t s = 2; s < 4; s++) {
-        uint16_t low =
-            build_op(c, ISA_CVT_I32_F32, build_input(c, access_linear(sums[s], 0), 4), REF_NONE, 0);
-        t = build_op(c, ISA_FMA_F32_IMM, t, low, num_bits(256.0f));
-    }
-    if (tokens > SHORT_BURST) { /* one kernel has not enough operations for the burst */
-        uint32_t total = build_buffer(c, BUFFER_LINEAR, 4, tokens, "%s.total", name);
-        build_output(c, t, access_linear(total, 0));
-        build_kernel(c, tokens, name);
-        t = build_input(c, access_linear(total, 0), 4);
-    }
-    uint16_t dx = build_input(c, access_linear(down[1], 0), 4);
-    uint16_t again = build_op(c, ISA_COPY_B32, dx, REF_NONE, 0); /* a slice is read once a cycle */
-    t = build_op(c, ISA_MUL_F32, t, dx, 0);
-    t = build_op(c, ISA_MUL_F32, t, again, 0);
-    t = build_op(c, ISA_MUL_F32_IMM, t, REF_NONE, num_bits(1.0f / (float)c->graph->width));
-    t = build_op(c, ISA_ADD_F32_IMM, t, REF_NONE, num_bits(c->graph->norm_epsilon));
-    t = build_op(c, ISA_RSQRT_F32, t, REF_NONE, 0);
-    t = build_op(c, ISA_MUL_F32, build_input(c, access_linear(down[0], 0), 4), t, 0);
-    build_output(c, t, access_linear(scale, 0));
-    return scale;
-}
-
 /* ---- the product itself ---------------------------------------------------------------------- */
 
 static void lower_column(struct compiler *c, const struct product *product, uint32_t column,
@@ -267,63 +198,7 @@ void epilogue_store(struct compiler *c, uint16_t y, uint32_t column, const void 
     build_output(c, y, access_linear(s->out, column * s->tokens));
 }
 
-/* ---- what products take ---------------------------------------------------------------------- */
-
-struct normalised lower_normalised(struct compiler *c, uint32_t x, uint32_t gain, uint32_t tokens,
-                                   const char *name)
-{
-    uint32_t pieces = c->plan->width_layout.pieces;
-    return (struct normalised){
-        .x = x,
-        .gain = gain,
-        .xg = build_buffer(c, BUFFER_LINEAR, 4, pieces * tokens, "%s.xg", name),
-        .bytes = build_buffer(c, BUFFER_STRIPE, 1, 2 * tokens, "%s.bytes", name),
-        .pieces = pieces,
-        .tokens = tokens,
-        .name = name,
-    };
-}
-
-/* In the open kernel: x * gain of piece p, its exponents (vectors 0 .. tokens-1 of the bytes) and
- * those of x (the next ones). */
-static void gain_and_exponents(struct compiler *c, const struct normalised *n, uint16_t x,
-                               uint32_t p)
-{
-    uint16_t gain = build_input(c, access_constant(n->gain, p), 4);
-    uint16_t xg = build_op(c, ISA_MUL_F32, x, gain, 0);
-    build_output(c, xg, access_linear(n->xg, p * n->tokens));
-    for (uint32_t i = 0; i < 2; i++) {
-        uint16_t e = build_op(c, ISA_SHR_B32_IMM, i == 0 ? xg : x, REF_NONE, EXPONENT_SHIFT);
-        build_output(c, e,
-                     exponent_target(c, n->pieces, p, n->tokens, n->bytes, i * n->tokens, n->name));
-    }
-}
-
-void lower_gain(struct compiler *c, const struct normalised *n)
-{
-    for (uint32_t p = 0; p < n->pieces; p++) {
-        build_kernel(c, n->tokens, n->name);
-        struct access x = access_linear(n->x, p * n->tokens);
-        gain_and_exponents(c, n, build_op(c, ISA_COPY_B32, build_input(c, x, 4), REF_NONE, 0), p);
-    }
-}
-
-void epilogue_normalised(struct compiler *c, uint16_t y, uint32_t column, const void *context)
-{
-    const struct normalised *n = context;
-    build_output(c, y, access_linear(n->x, column * n->tokens));
-    gain_and_exponents(c, n, y, column);
-}
-
-uint32_t lower_normalise(struct compiler *c, const struct normalised *n, uint32_t *scale)
-{
-    reduce_exponents(c, n->pieces, n->tokens, n->bytes, 0, n->name);
-    reduce_exponents(c, n->pieces, n->tokens, n->bytes, n->tokens, n->name);
-    uint32_t exponents = lower_max_bytes(c, n->bytes, 2 * n->tokens, false, n->name);
-    uint32_t q16 = lower_quantise(c, n->xg, n->pieces, n->tokens, exponents, n->name);
-    *scale = lower_rms(c, n->x, n->pieces, n->tokens, exponents, n->name);
-    return q16;
-}
+/* ---- the gate ------------------------------------------------------------------------------- */
 
 /* In the open kernel, where y is `up`: y * gate / (1 + exp(-gate)), with its exponents. */
 void epilogue_swiglu(struct compiler *c, uint16_t y, uint32_t column, const void *context)
@@ -343,10 +218,11 @@ void epilogue_swiglu(struct compiler *c, uint16_t y, uint32_t column, const void
     build_output(c, e, exponent_target(c, g->pieces, column, g->tokens, g->bytes, 0, g->name));
 }
 
-uint32_t lower_gated(struct compiler *c, const struct gated *g, uint32_t *scale)
+uint32_t lower_gated(struct compiler *c, const struct gated *g, uint32_t *scale, uint32_t *exponent)
 {
     reduce_exponents(c, g->pieces, g->tokens, g->bytes, 0, g->name);
     uint32_t exponents = lower_max_bytes(c, g->bytes, g->tokens, false, g->name);
+    *exponent = exponents;
     *scale = build_buffer(c, BUFFER_LINEAR, 4, g->tokens, "%s.down", g->name);
     build_kernel(c, g->tokens, g->name);
     build_output(c, lower_scale_down(c, access_linear(exponents, 0)), access_linear(*scale, 0));

@@ -120,8 +120,8 @@ static struct value apply(const struct side *s, uint32_t place, enum isa_op op,
                           const struct value *value, uint8_t b, uint32_t imm, uint8_t d)
 {
     return operate(s, s->row, place, value,
-                 (struct isa_instruction){
-                     .op = (uint8_t)op, .imm = imm, .a = value->stream, .b = b, .d = d});
+                   (struct isa_instruction){
+                       .op = (uint8_t)op, .imm = imm, .a = value->stream, .b = b, .d = d});
 }
 
 /* Four byte planes from memory to the ALU in this place, in this cycle. */

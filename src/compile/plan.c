@@ -107,6 +107,7 @@ static uint32_t take_group(struct compile_plan *plan, uint32_t slice, uint32_t w
 static uint32_t add_buffer(struct compile_plan *plan, const char *name, enum buffer_kind kind,
                            uint32_t planes, uint32_t count, uint32_t slice, uint32_t address)
 {
+    BASE_ASSERT(plan->buffer_count < plan->buffer_capacity);
     struct buffer *b = &plan->buffers[plan->buffer_count];
     *b = (struct buffer){.kind = kind,
                          .planes = planes,
@@ -241,13 +242,14 @@ static void plan_constants(struct compile_plan *plan)
     k->broadcast_map = take_constant(plan, "broadcast_map", 1, STRIPES);
     k->rotate_map = take_constant(plan, "rotate_map", 2, plan->superlanes);
     k->segment_map = take_constant(plan, "segment_map", 2, plan->head_superlanes);
-    k->head_mask = take_constant(plan, "head_mask", 1, plan->heads_word);
     k->head_bits = take_constant(plan, "head_bits", 4, plan->heads_word);
     struct product *products[7];
     for (uint32_t l = 0; l < plan->graph->layers; l++) {
         struct plan_layer *layer = &plan->layers[l];
         layer->gain_attention = take_constant(plan, "gain", 4, plan->width_layout.pieces);
         layer->gain_ffn = take_constant(plan, "gain", 4, plan->width_layout.pieces);
+        layer->query_up = take_constant(plan, "query_up", 4, plan->q_layout.pieces);
+        layer->query_down = take_constant(plan, "query_down", 4, plan->graph->heads);
         plan_layer_products(layer, products);
         for (uint32_t i = 0; i < BASE_COUNT(products); i++) {
             products[i]->scale = take_constant(plan, "scale", 4, products[i]->out->pieces);
@@ -439,7 +441,8 @@ enum takt_status plan_build(struct compile_plan *plan, struct takt_error *error)
     }
     uint32_t layers = plan->graph->layers;
     plan->layers = BASE_NEW(&plan->arena, struct plan_layer, layers);
-    plan->buffers = BASE_NEW(&plan->arena, struct buffer, 16 + layers * (9 + 3 * plan->kv_words));
+    plan->buffer_capacity = 16 + layers * (11 + 3 * plan->kv_words);
+    plan->buffers = BASE_NEW(&plan->arena, struct buffer, plan->buffer_capacity);
     plan_products(plan);
     plan_constants(plan);
     plan_cache(plan);

@@ -7,10 +7,17 @@
 
 #include <stdio.h>
 
+#include "graph/bounds.h"
 #include "graph/weights.h"
 #include "num/num.h"
 
-enum { OPS_A_LAYER = 14, TENSORS_A_LAYER = 18 };
+enum { OPS_A_LAYER = 14, TENSORS_A_LAYER = 19 };
+
+/* A residual sum x = previous + product; `exponent`: of the product's activations. Tensors. */
+struct sum {
+    uint32_t x, previous, exponent;
+    bool bounded; /* the product was added as it came, without bias or norm */
+};
 
 struct builder {
     const struct model *model;
@@ -19,6 +26,7 @@ struct builder {
     struct takt_error *error;
     struct weights weights;
     uint32_t layer;
+    struct sum added;
 };
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -41,7 +49,8 @@ static uint32_t tensor_room(const struct model *model)
 size_t graph_arena_bytes(const struct model *model)
 {
     return aligned(op_room(model) * sizeof(struct graph_op)) +
-           aligned(tensor_room(model) * sizeof(struct graph_tensor)) + weights_arena_bytes(model);
+           aligned(tensor_room(model) * sizeof(struct graph_tensor)) +
+           model->layers * aligned(model->heads) + weights_arena_bytes(model);
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */
@@ -135,6 +144,10 @@ static enum takt_status add_product(struct builder *b, uint32_t x, const struct 
     struct graph_op *op = add_op(b, gain ? GRAPH_NORM_LINEAR : GRAPH_LINEAR);
     add_input(op, x);
     op->gain = gain ? weights_gain(&b->weights, gain, 0) : NULL;
+    if (gain && b->added.bounded && b->added.x == x) {
+        add_input(op, b->added.previous);
+        add_input(op, b->added.exponent);
+    }
     enum takt_status status = TAKT_OK;
     for (uint32_t i = 0; i < count && status == TAKT_OK; i++) {
         struct factor *f = &factors[i];
@@ -143,6 +156,17 @@ static enum takt_status add_product(struct builder *b, uint32_t x, const struct 
             weights_matrix(&b->weights, f->matrix, f->bias, f->rotary, &op->matrices[i], b->error);
     }
     return status;
+}
+
+/* *x becomes the sum of it and y, which a product has made last, or a norm of that. */
+static void add_sum(struct builder *b, uint32_t *x, uint32_t y, uint32_t exponent,
+                    const struct model_tensor *bias, const char *name)
+{
+    const struct graph_op *last = &b->graph->ops[b->graph->op_count - 1];
+    const bool plain = last->kind == GRAPH_LINEAR && (bias == NULL || bias->data == NULL);
+    const uint32_t previous = *x;
+    *x = add_pair(b, GRAPH_ADD, previous, y, name);
+    b->added = (struct sum){*x, previous, exponent, plain};
 }
 
 /* x + norm(o . attention(rope(norm(q)), rope(norm(k)), v)), the norms where there are any; *x
@@ -177,7 +201,7 @@ static enum takt_status add_attention_block(struct builder *b, uint32_t *x)
         return status;
     add_input(&graph->ops[graph->op_count - 1], bound);
     add_norm(b, &layer->attention_post_norm, 1, 0, &o.out, "o_norm");
-    *x = add_pair(b, GRAPH_ADD, *x, o.out, "attention_sum");
+    add_sum(b, x, o.out, bound, &layer->o_bias, "attention_sum");
     return TAKT_OK;
 }
 
@@ -195,8 +219,10 @@ static enum takt_status add_ffn_block(struct builder *b, uint32_t *x)
     status = add_product(b, hidden, NULL, &down, 1);
     if (status != TAKT_OK)
         return status;
+    struct graph_op *product = &b->graph->ops[b->graph->op_count - 1];
+    uint32_t exponent = add_output(b, product, "down_exponent", 1);
     add_norm(b, &layer->ffn_post_norm, 1, 0, &down.out, "down_norm");
-    *x = add_pair(b, GRAPH_ADD, *x, down.out, "out");
+    add_sum(b, x, down.out, exponent, NULL, "out");
     return TAKT_OK;
 }
 
@@ -251,7 +277,11 @@ enum takt_status graph_build(const struct model *model, struct base_arena *arena
             return status;
     }
     enum takt_status status = add_logits(&b, x);
-    return status == TAKT_OK ? weights_run(&b.weights, error) : status;
+    if (status == TAKT_OK)
+        status = weights_run(&b.weights, error);
+    if (status == TAKT_OK)
+        bounds_build(graph, arena);
+    return status;
 }
 
 /* ---- a step's data --------------------------------------------------------------------------- */

@@ -23,15 +23,17 @@ struct graph_matrix {
 
 /*
  * Operations, on tensors of [tokens][width] binary32. GRAPH_OP(NAME, "name", "doc")
- * NORM_LINEAR takes 1..3 matrices that share input and gain, and gives as many outputs.
+ * NORM_LINEAR takes 1..3 matrices that share input and gain, and gives as many outputs. With three
+ * inputs, in[0] = in[1] + a product whose activations had the exponent in[2]: the exponents it
+ * quantises with are bounds that follow from these, with `growth`. With one they are the largest.
  * What an operation needs beside tensors stands in its fields below; docs/NUMERICS.md has each as
  * an expression, graph/reference.c as loops.
  */
 #define GRAPH_OPS(X)                                                                               \
     X(INPUT, "input", "out = the embedding rows of the tokens, times graph.embedding_scale")       \
-    X(NORM_LINEAR, "norm_linear", "out[i] = matrix[i] . (in * gain) / rms(in) + bias[i]")          \
+    X(NORM_LINEAR, "norm_linear", "out[i] = matrix[i] . (in[0] * gain) / rms(in[0]) + bias[i]")    \
     X(LINEAR, "linear",                                                                            \
-      "out = matrix . in[0] + bias; in[1], if there: the exponent to quantise with")               \
+      "out[0] = matrix . in[0] + bias, quantised with in[1], if there; else out[1]: with what")    \
     X(NORM, "norm", "each of `heads` equal parts of in: out = in / rms(part) * gain")              \
     X(ROPE, "rope", "rotary embedding of each head, adjacent pairs, by the table `rope`")          \
     X(ATTENTION, "attention",                                                                      \
@@ -60,6 +62,8 @@ struct graph_op {
     uint32_t rope;     /* ROPE: index into graph.ropes */
     uint32_t window;   /* ATTENTION: positions seen, the token's own included; 0 = all before it */
     float cap;         /* SOFTCAP */
+    int32_t growth[2]; /* NORM_LINEAR with three inputs: of in[0] * gain, of in[0]; num.h */
+    const uint8_t *head_exponents; /* ATTENTION: [heads], with which queries are quantised */
 };
 
 struct graph_tensor {

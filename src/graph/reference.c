@@ -20,12 +20,13 @@ struct reference {
     const struct graph *graph;
     struct base_arena arena;
     uint32_t context, chunk_max;
-    float **values;      /* [tensor_count] of [chunk_max][width] */
-    struct cache *cache; /* [layers] */
-    float *gained;       /* [widest]: x * gain of one token */
-    int16_t *a16, *x16;  /* [widest]: a token's activations as integers */
-    float *score;        /* [context]: of one head; then its exponentials, then the weights of V */
-    int16_t *u16;        /* [context] */
+    float **values;       /* [tensor_count] of [chunk_max][width] */
+    struct cache *cache;  /* [layers] */
+    float *gained;        /* [widest]: x * gain of one token */
+    float *gained_before; /* [widest]: the same of x before the last product was added */
+    int16_t *a16, *x16;   /* [widest]: a token's activations as integers */
+    float *score;         /* [context]: of one head; then its exponentials, then the weights of V */
+    int16_t *u16;         /* [context] */
 };
 
 /* Sums of 255 * 127 over this many terms stay below 2^31: heads of the cache, and its positions. */
@@ -46,7 +47,7 @@ static size_t arena_bytes(const struct graph *graph, uint32_t context, uint32_t 
     size_t allocations = 16 + graph->tensor_count + 4 * (size_t)graph->layers;
     size_t bytes = 64 * allocations + graph->tensor_count * sizeof(float *) +
                    graph->layers * sizeof(struct cache) +
-                   widest(graph) * (sizeof(float) + 2 * sizeof(int16_t)) +
+                   widest(graph) * (2 * sizeof(float) + 2 * sizeof(int16_t)) +
                    context * (sizeof(float) + sizeof(int16_t));
     for (uint32_t i = 0; i < graph->tensor_count; i++)
         bytes += (size_t)chunk_max * graph->tensors[i].width * sizeof(float);
@@ -68,6 +69,7 @@ static void allocate(struct reference *r)
         r->cache[i].v_code = BASE_NEW(&r->arena, uint8_t, positions);
     }
     r->gained = BASE_NEW(&r->arena, float, widest(graph));
+    r->gained_before = BASE_NEW(&r->arena, float, widest(graph));
     r->a16 = BASE_NEW(&r->arena, int16_t, widest(graph));
     r->x16 = BASE_NEW(&r->arena, int16_t, widest(graph));
     r->score = BASE_NEW(&r->arena, float, r->context);
@@ -189,14 +191,30 @@ static float inverse_rms(const struct reference *r, const int16_t *x16, uint32_t
     return num_rsqrt(biased);
 }
 
-static void norm_linear(struct reference *r, const struct graph_op *op, const float *x,
+/* The exponent of x, as it is or as x = previous + a product is bounded. */
+static uint8_t sum_exponent(const float *x, const float *previous, const float *activations,
+                            int32_t growth, uint32_t n)
+{
+    if (previous == NULL)
+        return group_exponent(x, n);
+    return num_exponent_grown(group_exponent(previous, n), (uint8_t)*activations, growth);
+}
+
+/* in[0]: x; in[1] and in[2], if there: what bounds it. */
+static void norm_linear(struct reference *r, const struct graph_op *op, const float *const *in,
                         float *const *outputs)
 {
     uint32_t n = op->matrices[0]->inputs;
-    for (uint32_t i = 0; i < n; i++)
-        r->gained[i] = x[i] * op->gain[i];
-    uint8_t exponent = group_quantise(r->gained, n, r->a16);
-    float down = num_scale_down(group_quantise(x, n, r->x16));
+    for (uint32_t i = 0; i < n; i++) {
+        r->gained[i] = in[0][i] * op->gain[i];
+        r->gained_before[i] = in[1] != NULL ? in[1][i] * op->gain[i] : 0.0f;
+    }
+    const float *before = in[1] != NULL ? r->gained_before : NULL;
+    uint8_t exponent = sum_exponent(r->gained, before, in[2], op->growth[0], n);
+    uint8_t x_exponent = sum_exponent(in[0], in[1], in[2], op->growth[1], n);
+    quantise(r->gained, n, exponent, r->a16);
+    quantise(in[0], n, x_exponent, r->x16);
+    float down = num_scale_down(x_exponent);
     float factor = num_scale_down(exponent) * inverse_rms(r, r->x16, n, down);
     for (uint32_t i = 0; i < op->output_count; i++)
         linear(op->matrices[i], r->a16, factor, outputs[i]);
@@ -314,8 +332,7 @@ struct view {
     uint8_t largest; /* of its v_code */
 };
 
-/* One query head. q16: the head's part of the token's query; q_down: the token's scale;
- * out[head_dim]. */
+/* One query head. q16: its query; q_down: its scale; out[head_dim]. */
 static void attend(struct reference *r, const struct view *view, const int16_t *q16, float q_down,
                    float *out)
 {
@@ -347,7 +364,6 @@ static void attention(struct reference *r, const struct graph_op *op, uint32_t p
     const struct cache *cache = &r->cache[op->layer];
     uint32_t queries_a_kv_head = op->heads / graph->kv_heads;
     uint32_t first = graph_first_position(op, position);
-    float q_down = num_scale_down(group_quantise(q, op->heads * graph->head_dim, r->a16));
     uint8_t largest = 0;
     for (uint32_t head = 0; head < op->heads; head++) {
         size_t from = (size_t)head * graph->head_dim;
@@ -362,7 +378,8 @@ static void attention(struct reference *r, const struct graph_op *op, uint32_t p
                             .kv_heads = graph->kv_heads};
         view.largest = largest_code(cache, graph->kv_heads, kv_head, first, position + 1);
         largest = BASE_MAX(largest, view.largest);
-        attend(r, &view, r->a16 + from, q_down, out + from);
+        quantise(q + from, graph->head_dim, op->head_exponents[head], r->a16);
+        attend(r, &view, r->a16, num_scale_down(op->head_exponents[head]), out + from);
     }
     /* A weighted mean of values is not above their bound. */
     *bound = BASE_MAX(num_exponent(num_code_bound(largest)), NUM_EXPONENT_MIN);
@@ -389,12 +406,14 @@ static void run_op(struct reference *r, const struct graph_op *op, uint32_t m, u
     uint32_t width = graph->tensors[op->outputs[0]].width;
     switch (op->kind) {
     case GRAPH_INPUT: graph_embedding(graph, id, out[0]); break;
-    case GRAPH_NORM_LINEAR: norm_linear(r, op, in[0], out); break;
+    case GRAPH_NORM_LINEAR: norm_linear(r, op, in, out); break;
     case GRAPH_LINEAR: {
         uint32_t n = op->matrices[0]->inputs;
         uint8_t exponent = in[1] != NULL ? (uint8_t)*in[1] : group_exponent(in[0], n);
         quantise(in[0], n, exponent, r->a16);
         linear(op->matrices[0], r->a16, num_scale_down(exponent), out[0]);
+        if (out[1] != NULL)
+            *out[1] = exponent;
         break;
     }
     case GRAPH_NORM: norm(r, op, in[0], width, out[0]); break;

@@ -117,9 +117,9 @@ static void embed(const struct native *native, const float *x, uint32_t heads, u
         native->kernels->rope(x + (size_t)head * n, cosines, sines, n, out + (size_t)head * n);
 }
 
-/* The row's query after rotary embedding, and the exponent of all its heads. */
+/* The row's query after rotary embedding. */
 static const float *make_query(const struct native *native, const struct native_stage *stage,
-                               uint32_t row, float *buffer, uint8_t *exponent)
+                               uint32_t row, float *buffer)
 {
     const struct graph *graph = native->graph;
     const float *q = native_row(native, stage->inputs[0], row);
@@ -127,7 +127,6 @@ static const float *make_query(const struct native *native, const struct native_
         embed(native, q, graph->heads, stage->table_q, native->row_positions[row], buffer);
         q = buffer;
     }
-    *exponent = native->kernels->exponent(q, NULL, graph->heads * graph->head_dim);
     return q;
 }
 
@@ -158,8 +157,7 @@ static void prepare(struct native *native, const struct native_stage *stage, uin
     for (uint32_t row = native_share(native->rows, index, threads); row < end; row++) {
         if (native->items[native->row_items[row]].count == 1 && !native->options.keep_tensors)
             continue;
-        make_query(native, stage, row, native->queries + (size_t)row * width,
-                   &native->q_exponents[row]);
+        make_query(native, stage, row, native->queries + (size_t)row * width);
         for (uint32_t head = 0; head < graph->kv_heads; head++)
             append(native, stage, row, head, &native->workers[index]);
     }
@@ -171,7 +169,7 @@ struct query_row {
     uint32_t row, out_row;     /* of the pass; where its output goes */
     uint32_t first, positions; /* it sees first .. positions - 1 */
     const float *q;            /* [heads * head_dim] */
-    uint8_t exponent, code;
+    uint8_t code;
 };
 
 struct attending {
@@ -188,6 +186,11 @@ struct attending {
 static const struct query_row *row_of(const struct attending *a, uint32_t query)
 {
     return &a->rows[query / a->shape.group];
+}
+
+static uint32_t head_of(const struct attending *a, uint32_t query)
+{
+    return a->kv_head * a->shape.group + query % a->shape.group;
 }
 
 static uint8_t window_code(const struct native_cache *cache, uint32_t first, uint32_t end)
@@ -225,12 +228,9 @@ static void collect_rows(struct attending *a, const struct native_unit *unit)
                                .positions = native->row_positions[row] + 1,
                                .q = a->stage->rope_q ? native->queries + row * width
                                                      : native_row(native, a->stage->inputs[0], row),
-                               .exponent = native->q_exponents[row],
                                .code = seen};
-        if (unit->alone) {
-            entry->q = a->stage->rope_q ? a->worker->q : entry->q;
-            entry->exponent = a->worker->alone_exponent;
-        }
+        if (unit->alone && a->stage->rope_q)
+            entry->q = a->worker->q;
         native->head_codes[(size_t)out_row * native->graph->kv_heads + unit->kv_head] = seen;
     }
     a->cache = cache;
@@ -240,11 +240,12 @@ static void collect_rows(struct attending *a, const struct native_unit *unit)
 static void quantise_queries(const struct attending *a)
 {
     for (uint32_t i = 0; i < a->queries; i++) {
-        const uint32_t head = a->kv_head * a->shape.group + i % a->shape.group;
+        const uint32_t head = head_of(a, i);
         size_t stride;
         uint8_t *out = native_tile_row(a->worker->queries, i, a->queries, a->shape.quads, &stride);
         a->native->kernels->quantise(row_of(a, i)->q + (size_t)head * a->shape.head_dim, NULL,
-                                     a->shape.head_dim, row_of(a, i)->exponent, out, stride);
+                                     a->shape.head_dim, a->stage->op->head_exponents[head], out,
+                                     stride);
     }
 }
 
@@ -253,8 +254,8 @@ static void scale_scores(const struct attending *a, uint32_t query, uint32_t p, 
     const struct native_kernels *kernels = a->native->kernels;
     const float cap = a->native->graph->score_cap;
     float *out = a->worker->scores + (size_t)query * a->shape.context + p;
-    kernels->scores(acc, num_scale_down(row_of(a, query)->exponent), a->cache->k_scales + p,
-                    NATIVE_PANEL, out);
+    const uint8_t exponent = a->stage->op->head_exponents[head_of(a, query)];
+    kernels->scores(acc, num_scale_down(exponent), a->cache->k_scales + p, NATIVE_PANEL, out);
     if (cap > 0.0f)
         kernels->softcap(out, cap, NATIVE_PANEL, out);
 }
@@ -323,7 +324,7 @@ static void run_unit(struct native *native, const struct native_stage *stage,
                           .kv_head = unit->kv_head};
     if (unit->alone) {
         if (worker->alone_row != unit->row)
-            make_query(native, stage, unit->row, worker->q, &worker->alone_exponent);
+            make_query(native, stage, unit->row, worker->q);
         worker->alone_row = unit->row;
         append(native, stage, unit->row, unit->kv_head, worker);
     }

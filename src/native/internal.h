@@ -87,8 +87,8 @@ struct native_worker {
     uint8_t *weights;   /* one tile of NATIVE_TILE x context */
     float *out;         /* [NATIVE_TILE][32] */
     float *factors;     /* [NATIVE_ALONE_ROWS] */
+    uint8_t *exponents; /* [NATIVE_ALONE_ROWS]: of the activations of the last product */
     uint32_t alone_row; /* whose q is in here; NATIVE_NONE: none of this stage's */
-    uint8_t alone_exponent;
 };
 
 struct native {
@@ -126,7 +126,7 @@ struct native {
     float *queries;       /* [batch][heads * head_dim] after rotary embedding */
     uint8_t *activations; /* tiles of all rows */
     float *factors;       /* [batch] */
-    uint8_t *q_exponents; /* [batch] */
+    uint8_t *exponents;   /* [batch]: of the activations of the last product */
     uint8_t *head_codes;  /* [batch][kv_heads]: the largest value code each row saw */
 };
 

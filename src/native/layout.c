@@ -157,6 +157,7 @@ static void lay_worker(const struct native *native, struct layout *layout,
         .weights = TAKE(layout, uint8_t, NATIVE_TILE * context / 4 * NATIVE_TOKEN_QUAD_BYTES),
         .out = TAKE(layout, float, NATIVE_TILE *NATIVE_PANEL),
         .factors = TAKE(layout, float, NATIVE_ALONE_ROWS),
+        .exponents = TAKE(layout, uint8_t, NATIVE_ALONE_ROWS),
     };
 }
 
@@ -181,7 +182,7 @@ static void lay_work(struct native *native, struct layout *layout)
         TAKE(layout, uint8_t, (size_t)batch * widest_quads(native) * NATIVE_TOKEN_QUAD_BYTES);
     native->factors = TAKE(layout, float, batch);
     native->queries = TAKE(layout, float, (size_t)batch * graph->heads * graph->head_dim);
-    native->q_exponents = TAKE(layout, uint8_t, batch);
+    native->exponents = TAKE(layout, uint8_t, batch);
     native->head_codes = TAKE(layout, uint8_t, (size_t)batch * graph->kv_heads);
 }
 

@@ -44,8 +44,8 @@ static void add_product(struct planner *p, const struct graph_op *op)
     if (op->kind == GRAPH_LINEAR && op->input_count > 1)
         stage->exponent = op->inputs[1];
     stage->logits = op->outputs[0] == native->graph->logits;
-    stage->matrix_count = op->output_count;
-    for (uint32_t i = 0; i < op->output_count; i++) {
+    for (; stage->matrix_count < GRAPH_OP_MAX && op->matrices[stage->matrix_count] != NULL;) {
+        const uint32_t i = stage->matrix_count++;
         const struct graph_matrix *source = op->matrices[i];
         struct native_matrix *matrix = &native->matrices[native->matrix_count++];
         *matrix = (struct native_matrix){

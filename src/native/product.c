@@ -4,9 +4,8 @@
 #include "num/num.h"
 
 /* The root mean square of a row, inverted. */
-static float inverse_rms(const struct native *native, const float *x, uint32_t n)
+static float inverse_rms(const struct native *native, const float *x, uint32_t n, uint8_t exponent)
 {
-    const uint8_t exponent = native->kernels->exponent(x, NULL, n);
     int32_t sums[4];
     native->kernels->squares(x, n, exponent, sums);
     return native_inverse_rms(native, sums, n, num_scale_down(exponent));
@@ -27,29 +26,49 @@ static uint8_t bound_exponent(const struct native *native, const struct native_s
     return exponent;
 }
 
-/* Puts row r into its tile; returns what its sums are multiplied with. */
+/* The exponent of a row of x times gain (or NULL): as it is, or as the residual sum it is is
+ * bounded by what was added to what; growth: of the two. */
+static uint8_t sum_exponent(const struct native *native, const struct native_stage *stage,
+                            uint32_t row, const float *gain, uint32_t growth, uint8_t activations)
+{
+    const bool bounded = stage->op->kind == GRAPH_NORM_LINEAR && stage->op->input_count == 3;
+    const float *x = native_row(native, stage->inputs[bounded ? 1 : 0], row);
+    const uint8_t exponent = native->kernels->exponent(x, gain, stage->matrices[0]->inputs);
+    return bounded ? num_exponent_grown(exponent, activations, stage->op->growth[growth])
+                   : exponent;
+}
+
+/* Puts row r into its tile; returns what its sums are multiplied with. *activations: the exponent
+ * of the row in the product before, and in this one afterwards. */
 static float quantise_row(const struct native *native, const struct native_stage *stage,
-                          uint32_t row, uint8_t *out, size_t stride)
+                          uint32_t row, uint8_t *activations, uint8_t *out, size_t stride)
 {
     const struct native_kernels *kernels = native->kernels;
     const float *x = native_row(native, stage->inputs[0], row);
     const float *gain = stage->op->gain;
     const uint32_t n = stage->matrices[0]->inputs;
-    const uint8_t exponent = stage->exponent != NATIVE_NONE ? bound_exponent(native, stage, row)
-                                                            : kernels->exponent(x, gain, n);
+    const uint8_t exponent = stage->exponent != NATIVE_NONE
+                                 ? bound_exponent(native, stage, row)
+                                 : sum_exponent(native, stage, row, gain, 0, *activations);
     kernels->quantise(x, gain, n, exponent, out, stride);
-    const float down = num_scale_down(exponent);
-    return gain != NULL ? down * inverse_rms(native, x, n) : down;
+    float factor = num_scale_down(exponent);
+    if (gain != NULL)
+        factor = factor *
+                 inverse_rms(native, x, n, sum_exponent(native, stage, row, NULL, 1, *activations));
+    else if (native->options.keep_tensors && stage->op->output_count == 2)
+        *native_row(native, stage->op->outputs[1], row) = exponent;
+    *activations = exponent;
+    return factor;
 }
 
 static void quantise_rows(struct native *native, const struct native_stage *stage, uint32_t first,
-                          uint32_t end, uint8_t *tiles, float *factors)
+                          uint32_t end, uint8_t *tiles, float *factors, uint8_t *exponents)
 {
     const uint32_t rows = native_rows(native), quads = stage->matrices[0]->quads;
     for (uint32_t row = first; row < end; row++) {
         size_t stride;
         uint8_t *out = native_tile_row(tiles, row, rows, quads, &stride);
-        factors[row] = quantise_row(native, stage, row, out, stride);
+        factors[row] = quantise_row(native, stage, row, &exponents[row], out, stride);
     }
 }
 
@@ -168,12 +187,13 @@ void native_product(struct native *native, const struct native_stage *stage, uin
     const uint32_t rows = native_rows(native), threads = native->options.threads;
     /* Few rows: quantising them twice is cheaper than a barrier. */
     if (rows <= NATIVE_ALONE_ROWS && !native->options.keep_tensors) {
-        quantise_rows(native, stage, 0, rows, worker->tile, worker->factors);
+        quantise_rows(native, stage, 0, rows, worker->tile, worker->factors, worker->exponents);
         run_panels(native, stage, index, &(struct inputs){worker->tile, worker->factors, rows});
         return;
     }
     quantise_rows(native, stage, native_share(rows, index, threads),
-                  native_share(rows, index + 1, threads), native->activations, native->factors);
+                  native_share(rows, index + 1, threads), native->activations, native->factors,
+                  native->exponents);
     native_pool_barrier(native->pool);
     run_panels(native, stage, index, &(struct inputs){native->activations, native->factors, rows});
 }

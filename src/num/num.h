@@ -80,6 +80,15 @@ float num_scale_up(uint8_t exponent);
 float num_scale_down(uint8_t exponent);
 /* a16 = f32_to_i16(x * scale_up(E)); the bytes are hi = a16 >> 8 (signed), lo = a16 & 255. */
 int16_t num_quantise_i16(float x, uint8_t exponent);
+/* The smallest k with x <= 2^k, for 0 < x < infinity; NUM_GROWTH_MIN for 0. */
+#define NUM_GROWTH_MIN (-512)
+int32_t num_growth(double x);
+/* An exponent for x + y, where `previous` is the largest exponent of x's group and y a product of
+ * activations with exponent `activations`, whose outputs are at most 2^growth times these:
+ * max(NUM_EXPONENT_MIN, previous, clamp(activations + growth, 0, 255)) + 1, at most 255. */
+uint8_t num_exponent_grown(uint8_t previous, uint8_t activations, int32_t growth);
+/* The smallest E >= NUM_EXPONENT_MIN with bound <= 2^(E-126); at most 255. */
+uint8_t num_exponent_of_bound(double bound);
 
 /* ---- KV cache: int8 and an 8-bit scale code per position and head ---------------------------- */
 

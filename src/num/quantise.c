@@ -23,6 +23,34 @@ int16_t num_quantise_i16(float x, uint8_t exponent)
     return num_f32_to_i16(x * num_scale_up(exponent));
 }
 
+int32_t num_growth(double x)
+{
+    int exponent = 0;
+    double fraction = frexp(x, &exponent); /* x = fraction * 2^exponent, 0.5 <= fraction < 1 */
+    if (!(x > 0.0)) {
+        return NUM_GROWTH_MIN;
+    }
+    return fraction == 0.5 ? exponent - 1 : exponent;
+}
+
+uint8_t num_exponent_grown(uint8_t previous, uint8_t activations, int32_t growth)
+{
+    int32_t added = (int32_t)activations + growth;
+    uint32_t larger = added < 0 ? 0 : added > 255 ? 255u : (uint32_t)added;
+    larger = larger > previous ? larger : previous;
+    larger = larger > NUM_EXPONENT_MIN ? larger : NUM_EXPONENT_MIN;
+    return (uint8_t)(larger == 255 ? 255 : larger + 1);
+}
+
+uint8_t num_exponent_of_bound(double bound)
+{
+    int32_t exponent = num_growth(bound) + 126;
+    if (exponent < (int32_t)NUM_EXPONENT_MIN) {
+        return NUM_EXPONENT_MIN;
+    }
+    return (uint8_t)(exponent > 255 ? 255 : exponent);
+}
+
 uint8_t num_code(float x)
 {
     uint32_t grid = num_bits(x) >> 20 & 0x7FFu;
