@@ -357,6 +357,31 @@ char *takt_inspection_schedule(const struct takt_inspection *inspection, uint32_
 char *takt_inspection_diff(const struct takt_inspection *a, const struct takt_inspection *b,
                            bool json);
 
+/* ---- the chip beside published figures ------------------------------------------------------- */
+
+/* A program that was compiled, executed to the cycle, and compared with a published figure. */
+struct takt_bench_row {
+    const char *name; /* "install", "lstm-512", "gemm-fp16" */
+    const char *what; /* one line */
+    uint32_t n;       /* of the GEMM: columns of the result; 0 otherwise */
+    uint64_t cycles;
+    uint64_t bound_cycles;  /* what bytes and multipliers allow */
+    uint64_t limit_cycles;  /* the published figure: at most so many */
+    bool values;            /* executed with values, each compared; otherwise check-only */
+    double machine_seconds; /* host time the execution took */
+};
+struct takt_bench_options {
+    const char *machine_path; /* NULL = tsp1 */
+    bool all;                 /* three of the GEMMs with values */
+    double (*clock)(void);    /* seconds; NULL: no machine_seconds */
+    /* Called with each row as it is ready; false stops, with INTERRUPTED. */
+    bool (*on_row)(void *user, const struct takt_bench_row *row);
+    void *user;
+};
+/* FAULT when a value differs from the exact one. */
+enum takt_status takt_bench_chip(const struct takt_bench_options *options,
+                                 struct takt_error *error);
+
 /* ---- models of random weights, in published shapes ------------------------------------------- */
 
 #define TAKT_SYNTH_TYPES 4

@@ -6,6 +6,7 @@
  */
 #include "tests.h"
 
+#include "compile/standalone.h"
 #include "gguf_writer.h"
 #include "run/run.h"
 
@@ -62,6 +63,26 @@ static void measure_model(struct base_text *text, const char *path, const char *
     }
 }
 
+/* Programs laid out by hand: "chunk" is the columns of the result, "bucket" has no meaning. */
+static void measure_standalone(struct base_text *text)
+{
+    struct machine machine;
+    struct compile_standalone *programs[3];
+    uint32_t installed;
+    machine_tsp1(&machine);
+    assert_int_equal(compile_fill(&programs[0], &machine, &installed, NULL), TAKT_OK);
+    assert_int_equal(compile_lstm(&programs[1], &machine, 512, NULL), TAKT_OK);
+    assert_int_equal(compile_gemm(&programs[2], &machine, 2304, 4096, 1376, NULL), TAKT_OK);
+    static const char *const names[] = {"install", "lstm-512", "gemm-2304x4096"};
+    static const uint32_t columns[] = {0, 1, 1376};
+    for (size_t i = 0; i < BASE_COUNT(programs); i++) {
+        const uint64_t taken = i == 0 ? installed : programs[i]->program.cycles;
+        base_text_format(text, "%s %s %u 0 %llu\n", names[i], machine.name, columns[i],
+                         (unsigned long long)taken);
+        compile_standalone_destroy(programs[i]);
+    }
+}
+
 static size_t line_length(const char *text)
 {
     const char *newline = strchr(text, '\n');
@@ -99,6 +120,7 @@ static void cycles(void **state)
     base_text_append(&now, heading, strlen(heading));
     measure_model(&now, FABLE, "fable");
     measure_model(&now, path, "random-11");
+    measure_standalone(&now);
     unlink(path);
     const char *update = getenv("TAKT_UPDATE_GOLDEN");
     struct takt_error error = {0};

@@ -7,6 +7,8 @@
 #include "compile/standalone.h"
 #include "exact_f16.h"
 #include "num/num.h"
+#include "run/bench.h"
+#include "takt.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -334,8 +336,77 @@ static void small_lstms_are_exact(void **state)
     assert_int_equal(compile_lstm(&program, &machine, 8, NULL), TAKT_LIMIT);
 }
 
+/* ---- takt bench chip ------------------------------------------------------------------------- */
+
+struct seen {
+    uint32_t rows;
+    bool held, values;
+};
+
+static bool first_rows(void *user, const struct takt_bench_row *row)
+{
+    struct seen *seen = user;
+    seen->held = seen->held && row->cycles <= row->limit_cycles && row->bound_cycles < row->cycles;
+    seen->values = seen->values || row->values;
+    return ++seen->rows < 4;
+}
+
+static void bench_gives_rows_until_told_to_stop(void **state)
+{
+    (void)state;
+    struct seen seen = {0, true, false};
+    struct takt_error error;
+    const struct takt_bench_options options = {.on_row = first_rows, .user = &seen};
+    assert_int_equal(takt_bench_chip(&options, &error), TAKT_INTERRUPTED);
+    assert_int_equal(seen.rows, 4);
+    assert_true(seen.held && seen.values);
+}
+
+/* Its references agree with the machine, and notice one wrong bit. */
+static void bench_notices_a_wrong_bit(void **state)
+{
+    (void)state;
+    struct machine machine;
+    struct compile_standalone *program;
+    struct bench bench;
+    struct bench_tensor a = {0}, x = {0};
+    struct bench_lstm lstm = {{0}, {0}, {0}, {0}, {0}};
+    struct takt_error error;
+    uint8_t word[MACHINE_LANES_MAX];
+    machine_tsp1(&machine);
+    machine.superlanes = 3;
+    assert_int_equal(compile_gemm(&program, &machine, 100, 70, 37, &error), TAKT_OK);
+    bench_open(&bench, program);
+    assert_int_equal(bench_gemm_fill(bench.chip, &program->program, &a, &x, &error), TAKT_OK);
+    bench_run(&bench);
+    if (bench_gemm_check(bench.chip, &program->program, &a, &x, &error) != TAKT_OK)
+        fail_msg("%s", error.message);
+    const struct program_place last = program_binding(&program->program, "c")->places[36 * 12];
+    chip_read_word(bench.chip, last, word);
+    word[0] ^= 1;
+    chip_write_word(bench.chip, last, word);
+    assert_int_equal(bench_gemm_check(bench.chip, &program->program, &a, &x, &error), TAKT_FAULT);
+    bench_tensor_free(&a);
+    bench_tensor_free(&x);
+    bench_close(&bench);
+
+    assert_int_equal(compile_lstm(&program, &machine, 90, &error), TAKT_OK);
+    bench_open(&bench, program);
+    assert_int_equal(bench_lstm_fill(bench.chip, &program->program, &lstm, &error), TAKT_OK);
+    bench_run(&bench);
+    if (bench_lstm_check(bench.chip, &program->program, &lstm, &error) != TAKT_OK)
+        fail_msg("%s", error.message);
+    lstm.c.elements[89] ^= 1u << 12;
+    assert_int_equal(bench_lstm_check(bench.chip, &program->program, &lstm, &error), TAKT_FAULT);
+    struct bench_tensor *tensors[] = {&lstm.w, &lstm.bias, &lstm.x, &lstm.h, &lstm.c};
+    for (size_t i = 0; i < BASE_COUNT(tensors); i++)
+        bench_tensor_free(tensors[i]);
+    bench_close(&bench);
+}
+
 TEST_GROUP(standalone, cmocka_unit_test(gemm_is_exact),
            cmocka_unit_test(gemm_keeps_the_multipliers_busy),
            cmocka_unit_test(gemm_refuses_what_does_not_fit),
-           cmocka_unit_test(lstm_512_is_exact_and_in_time),
-           cmocka_unit_test(small_lstms_are_exact));
+           cmocka_unit_test(lstm_512_is_exact_and_in_time), cmocka_unit_test(small_lstms_are_exact),
+           cmocka_unit_test(bench_gives_rows_until_told_to_stop),
+           cmocka_unit_test(bench_notices_a_wrong_bit));

@@ -39,6 +39,11 @@ uint64_t compile_gemm_bound(const struct machine *machine, uint32_t m, uint32_t 
 enum takt_status compile_lstm(struct compile_standalone **lstm, const struct machine *machine,
                               uint32_t hidden, struct takt_error *error);
 
+/* All weights of all planes from memory to installed; *installed_cycles: from the issue of the
+ * first Read to the first activations that meet them, which the program issues. */
+enum takt_status compile_fill(struct compile_standalone **fill, const struct machine *machine,
+                              uint32_t *installed_cycles, struct takt_error *error);
+
 void compile_standalone_destroy(struct compile_standalone *standalone);
 
 /* ---- for the generators ---------------------------------------------------------------------- */
