@@ -143,6 +143,13 @@ static void prefixes(enum takt_target target)
     assert_int_equal(takt_session_extend(b, scene->tokens[0] + 18, 16, logits, NULL, NULL),
                      TAKT_OK);
     expect(scene, 0, 34, logits);
+    /* From the third block back into the middle of the first, on with one token at a time. */
+    assert_int_equal(takt_session_truncate(b, 9, NULL), TAKT_OK);
+    for (uint32_t i = 9; i < 14; i++) {
+        assert_int_equal(takt_session_extend(b, scene->tokens[0] + i, 1, logits, NULL, NULL),
+                         TAKT_OK);
+        expect(scene, 0, i + 1, logits);
+    }
     /* Down to nothing. */
     assert_int_equal(takt_session_truncate(b, 0, NULL), TAKT_OK);
     assert_int_equal(takt_session_steps(b, &steps), 0);

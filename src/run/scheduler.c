@@ -152,7 +152,10 @@ static uint32_t shared_prefix(const struct slot *slot, const struct takt_job *jo
     while (shared < most && tokens[shared] == job->prompt[shared]) {
         shared++;
     }
-    return shared;
+    /* The chip would have to run a block's beginning again: takt_session_truncate. */
+    const enum takt_target target = slot->session->engine->target;
+    const bool blocks = target == TAKT_TARGET_CHIP || target == TAKT_TARGET_BOTH;
+    return blocks ? shared - shared % 16 : shared;
 }
 
 /* A free slot: the one with the longest shared beginning; among equals the one unused for longest.

@@ -323,14 +323,35 @@ static enum takt_status check_length(const struct takt_session *session, size_t 
     return TAKT_OK;
 }
 
+/*
+ * The chip stores K sixteen positions at a time, from rows of which it keeps those of the last few
+ * blocks only. Going back into an earlier block means running its beginning again, so that its rows
+ * are there when the block is stored the next time.
+ */
+#define BLOCK 16u
+
+static enum takt_status truncate_chip(struct takt_session *session, uint32_t length,
+                                      struct takt_error *error)
+{
+    uint32_t again[BLOCK];
+    const uint32_t begin = length - length % BLOCK;
+    memcpy(again, session->tokens + begin, (length - begin) * sizeof *again);
+    truncate_to(session, begin);
+    return run_session_extend(session, again, length - begin, true, NULL, NULL, error);
+}
+
 enum takt_status takt_session_truncate(struct takt_session *session, size_t length,
                                        struct takt_error *error)
 {
     const enum takt_status status = check_length(session, length, error);
-    if (status == TAKT_OK) {
-        truncate_to(session, (uint32_t)length);
+    if (status != TAKT_OK) {
+        return status;
     }
-    return status;
+    if (session->chip && length % BLOCK != 0 && length / BLOCK < (session->length - 1) / BLOCK) {
+        return truncate_chip(session, (uint32_t)length, error);
+    }
+    truncate_to(session, (uint32_t)length);
+    return TAKT_OK;
 }
 
 enum takt_status takt_session_copy_prefix(struct takt_session *to, const struct takt_session *from,
