@@ -235,8 +235,9 @@ struct takt_job_options {
     const char *const *stops; /* the answer ends before the first of these */
     size_t stop_count;
     bool logprobs;
-    uint32_t top_logprobs;              /* at most TAKT_TOP_LOGPROBS_MAX */
-    const struct takt_grammar *grammar; /* NULL, or what the answer must be; must outlive the job */
+    uint32_t top_logprobs; /* at most TAKT_TOP_LOGPROBS_MAX */
+    struct takt_grammar
+        *grammar; /* NULL, or what the answer must be: this job's alone, outlives it */
     void (*on_event)(void *user, const struct takt_event *event);
     void *user;
 };
@@ -263,6 +264,34 @@ struct takt_scheduler_state {
 };
 void takt_scheduler_state(const struct takt_scheduler *scheduler,
                           struct takt_scheduler_state *state);
+
+/*
+ * What an answer must be, kept to by drawing only tokens that can still lead there, and to an end
+ * within max_tokens. docs/SERVER.md lists what is understood of JSON Schema; UNSUPPORTED names the
+ * keyword that is not. A scheduler must be open on the engine.
+ */
+enum takt_grammar_kind {
+    TAKT_GRAMMAR_OBJECT, /* any JSON object */
+    TAKT_GRAMMAR_SCHEMA, /* JSON that satisfies `json`, a schema */
+    TAKT_GRAMMAR_TOOLS,  /* calls of tools; `json` is an array of {"name", "parameters"} */
+};
+/* A call is this, the name, the middle, the arguments (JSON), the end. */
+#define TAKT_TOOL_BEGIN "<tool_call>\n{\"name\": \""
+#define TAKT_TOOL_MIDDLE "\", \"arguments\": "
+#define TAKT_TOOL_END "}\n</tool_call>"
+struct takt_grammar_options {
+    enum takt_grammar_kind kind;
+    const char *json;
+    size_t length;
+    bool must_call; /* TOOLS: begin with a call; else free text may come first, or stand alone */
+    bool parallel;  /* TOOLS: further calls may follow, each on a line of its own */
+};
+enum takt_status takt_grammar_open(struct takt_grammar **grammar, struct takt_engine *engine,
+                                   const struct takt_grammar_options *options,
+                                   struct takt_error *error);
+void takt_grammar_close(struct takt_grammar *grammar);
+/* A max_tokens below this is refused. */
+uint32_t takt_grammar_least_tokens(struct takt_grammar *grammar);
 
 /* What the modelled system takes for a request by itself: the cycles of its prompt's steps and of
  * its decode steps, and the hash of their programs. Compiles what is not compiled yet. */

@@ -1,5 +1,5 @@
 /* Engines: a model opened, its graph built and, for the chip, its place in the machine's memory. */
-#include "run/run.h"
+#include "run/grammar.h"
 
 #include <stdlib.h>
 
@@ -115,6 +115,7 @@ void takt_engine_close(struct takt_engine *engine)
         return;
     }
     run_programs_free(&engine->programs);
+    run_trie_destroy(engine->trie);
     if (engine->plan) {
         compile_plan_destroy(engine->plan);
     }

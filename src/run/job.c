@@ -48,6 +48,11 @@ static enum takt_status check_options(const struct takt_engine *engine,
                              options->biases[i].token, vocab);
         }
     }
+    if (options->grammar && takt_grammar_least_tokens(options->grammar) > options->max_tokens) {
+        return base_fail(error, TAKT_USAGE,
+                         "%u tokens cannot hold an answer of the form asked for; %u can",
+                         options->max_tokens, takt_grammar_least_tokens(options->grammar));
+    }
     if (options->stop_count > RUN_STOPS_MAX || options->top_logprobs > TAKT_TOP_LOGPROBS_MAX) {
         return base_fail(error, TAKT_USAGE, "at most %u stop strings and %u top logprobs",
                          RUN_STOPS_MAX, TAKT_TOP_LOGPROBS_MAX);
@@ -129,6 +134,10 @@ enum takt_status run_job_create(struct takt_job **job, struct takt_engine *engin
         .on_event = options->on_event,
         .user = options->user,
     };
+    if (options->grammar) {
+        made->grammar = options->grammar;
+        made->state = run_grammar_start(options->grammar);
+    }
     base_text_append(&made->text, "", 0);
     if (!copy_arrays(made, options)) {
         run_job_destroy(made);
@@ -267,13 +276,46 @@ static void after_text(struct takt_job *job, bool last)
         show(job, stop);
         return;
     }
-    if (last) {
-        job->finish = "length";
+    if (last || job->finish) {
+        job->finish = job->finish ? job->finish : "length";
         show(job, job->text.length);
         return;
     }
     const size_t sure = job->text.length - held_back(job) - job->shown;
     show(job, job->shown + base_utf8_whole_prefix(job->text.data + job->shown, sure));
+}
+
+/* With a grammar, the likeliest token that it allows is drawn without a mask where that is the
+ * likeliest of all. */
+static uint32_t draw(struct takt_job *job, float *logits, uint64_t position)
+{
+    const uint32_t vocab = job->engine->graph.vocab;
+    if (!job->grammar) {
+        return takt_sample(logits, vocab, &job->sampling, position);
+    }
+    const uint32_t left = job->max_tokens - job->answer_count - 1;
+    job->state = run_grammar_room(job->grammar, job->state);
+    uint32_t token;
+    if (!(job->sampling.temperature > 0.0f)) {
+        token = takt_sample(logits, vocab, &job->sampling, position);
+        if (run_grammar_allows(job->grammar, job->state, token, left)) {
+            return token;
+        }
+    }
+    run_grammar_mask(job->grammar, job->state, left, logits);
+    return takt_sample(logits, vocab, &job->sampling, position);
+}
+
+/* Moves the grammar on by the text that the token added. */
+static void follow(struct takt_job *job, size_t before)
+{
+    if (job->grammar) {
+        job->state = run_grammar_step(job->grammar, job->state, job->text.data + before,
+                                      job->text.length - before);
+        if (run_grammar_complete(job->grammar, job->state)) {
+            job->finish = "stop";
+        }
+    }
 }
 
 void run_job_draw(struct takt_job *job, float *logits, uint64_t position)
@@ -292,7 +334,7 @@ void run_job_draw(struct takt_job *job, float *logits, uint64_t position)
         }
     }
     run_adjust(row, &adjustment);
-    const uint32_t token = takt_sample(row, vocab, &job->sampling, position);
+    const uint32_t token = draw(job, row, position);
     if (job->logprobs) {
         run_logprobs(raw ? raw : logits, vocab, token, job->top_logprobs, &logprobs);
     }
@@ -308,7 +350,9 @@ void run_job_draw(struct takt_job *job, float *logits, uint64_t position)
     if (job->drawn_counts) {
         job->drawn_counts[token]++;
     }
+    const size_t before = job->text.length;
     tokenizer_decode(job->engine->model->tokenizer, token, false, false, &job->text);
+    follow(job, before);
     if (job->logprobs) {
         note_logprobs(job, &logprobs);
     }

@@ -58,6 +58,7 @@ struct takt_engine {
     struct graph graph;
     enum takt_target target;
     uint32_t context, chunk;
+    struct run_trie *trie;     /* of the vocabulary, made when a scheduler opens */
     uint32_t sessions, batch;  /* most sessions open; most tokens in a native pass */
     bool *slots;               /* [sessions]: taken */
     struct native *native;     /* native target */

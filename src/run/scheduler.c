@@ -55,8 +55,10 @@ enum takt_status takt_scheduler_open(struct takt_scheduler **scheduler, struct t
         calloc((size_t)opened->slot_count * engine->graph.vocab, sizeof *opened->logits);
     opened->items = calloc(opened->slot_count, sizeof *opened->items);
     opened->stepped = calloc(opened->slot_count, sizeof(struct slot *));
-    enum takt_status status = TAKT_OK;
-    if (!opened->slots || !opened->logits || !opened->items || !opened->stepped) {
+    enum takt_status status =
+        engine->trie ? TAKT_OK : run_trie_create(&engine->trie, engine, error);
+    if (status == TAKT_OK &&
+        (!opened->slots || !opened->logits || !opened->items || !opened->stepped)) {
         status = base_fail(error, TAKT_MEMORY, "%s: no memory for %u slots", engine->model->path,
                            opened->slot_count);
     }

@@ -5,7 +5,7 @@
 #ifndef RUN_SCHEDULER_H
 #define RUN_SCHEDULER_H
 
-#include "run/run.h"
+#include "run/grammar.h"
 
 #define RUN_STOPS_MAX 16u
 
@@ -34,7 +34,8 @@ struct takt_job {
     uint32_t *seen, *drawn_counts;
     bool *is_seen;
     size_t seen_count;
-    struct run_grammar_state *grammar; /* NULL: anything */
+    struct takt_grammar *grammar; /* NULL: anything */
+    uint32_t state;               /* of the grammar */
     struct base_text text;
     size_t shown;
     uint32_t drawn; /* the last token drawn, to be run next */
