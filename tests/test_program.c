@@ -149,6 +149,29 @@ static void random_image(const struct machine *machine, struct program_image *im
     }
 }
 
+/* Places for the blocks of half of the texts that have more than one. */
+static void random_text_places(struct program *program, struct base_arena *arena, uint64_t seed,
+                               uint64_t *counter)
+{
+    const struct machine *machine = &program->machine;
+    program->text_blocks = BASE_NEW(arena, uint32_t, program->queue_count);
+    program->text_places = BASE_NEW(arena, struct program_place *, program->queue_count);
+    for (uint32_t i = 0; i < program->queue_count; i++) {
+        const uint32_t blocks = program_text_block_count(program, i);
+        if (blocks < 2 || draw(seed, counter, 2) == 0) {
+            continue;
+        }
+        program->text_blocks[i] = blocks - 1;
+        program->text_places[i] = BASE_NEW(arena, struct program_place, blocks - 1);
+        for (uint32_t b = 0; b + 1 < blocks; b++) {
+            program->text_places[i][b].slice =
+                (uint16_t)draw(seed, counter, 2 * machine->mem_slices);
+            program->text_places[i][b].address =
+                (uint16_t)draw(seed, counter, machine->mem_words - 1);
+        }
+    }
+}
+
 static void random_program(struct program *program, struct program_image *image,
                            struct base_arena *arena, uint64_t seed)
 {
@@ -165,6 +188,7 @@ static void random_program(struct program *program, struct program_image *image,
     for (uint32_t i = 0; i < program->queue_count; i++) {
         random_queue(program, i, arena, seed, &counter);
     }
+    random_text_places(program, arena, seed, &counter);
     program->binding_count = draw(seed, &counter, 5);
     program->bindings = BASE_NEW(arena, struct program_binding, program->binding_count);
     for (uint32_t i = 0; i < program->binding_count; i++) {
@@ -397,7 +421,7 @@ static void test_look_up(void **state)
     assert_int_equal(x->places[1].slice, 44);
     assert_int_equal(x->places[1].address, 18);
     assert_true(program_binding(program, "y")->output);
-    assert_int_equal(program_text_bytes(program), 8);
+    assert_int_equal(program_text_bytes(program), 1);
     base_arena_destroy(&arena);
 }
 

@@ -8,7 +8,8 @@
 static size_t arena_bytes(const struct machine *machine, bool check_only)
 {
     size_t lanes = machine_lanes(machine);
-    return sizeof(struct chip) + machine_queue_count(machine) * sizeof(struct chip_queue) +
+    return sizeof(struct chip) +
+           machine_queue_count(machine) * (sizeof(struct chip_queue) + lanes) +
            (check_only ? 0u : 2u * (size_t)machine->mem_slices * machine->mem_words * lanes) +
            chip_stream_bytes(machine) + chip_mxm_bytes(machine) + chip_c2c_bytes(machine) +
            3u * lanes * sizeof(uint32_t) + (2u + CHIP_TRIMMED) * (lanes + 64u) + 8192u;
@@ -82,6 +83,7 @@ static enum takt_status create(struct chip **out, const struct machine *machine,
     chip_c2c_create(chip);
     chip->zeros = BASE_NEW(&chip->arena, uint8_t, chip->stride_bytes);
     chip->trimmed = BASE_NEW(&chip->arena, uint8_t, CHIP_TRIMMED * chip->stride_bytes);
+    chip->halves = base_arena_alloc(&chip->arena, chip->queue_count, chip->lanes);
     chip->scratch = BASE_NEW(&chip->arena, uint8_t, chip->stride_bytes);
     if (!check_only)
         chip->memory = base_arena_alloc(
@@ -106,6 +108,8 @@ void chip_destroy(struct chip *chip)
 {
     if (!chip)
         return;
+    for (uint32_t i = 0; i < chip->queue_count; i++)
+        chip_fetch_drop(&chip->queues[i]);
     struct base_arena arena = chip->arena; /* the chip lies in it */
     base_arena_destroy(&arena);
 }

@@ -38,6 +38,9 @@
     X(LINK, "link",                                                                                \
       "a link without a cable or used twice in c2c_vector_cycles, a Receive with nothing there, "  \
       "a vector that finds the buffer full or that nobody received")                               \
+    X(LATE_FETCH, "late-fetch", "a queue's next instruction was not in its buffer in its cycle")   \
+    X(FETCH, "fetch", "an Ifetch into a full buffer, or after the end of the queue's text")        \
+    X(ILLEGAL, "illegal", "fetched text that is no instruction of its queue")                      \
     X(DRY_QUEUE, "dry-queue", "a queue ran out of instructions before its final Sync")             \
     X(DEADLOCK, "deadlock", "every queue is parked but work is under way, or none was released")
 
@@ -70,8 +73,9 @@ enum takt_status chip_create(struct chip **chip, const struct machine *machine,
  * buffers, results that nobody took, queues. For programs whose image is absent, and faster.
  * What a check needs data for is taken to hold: map entries of Gather, Scatter, Permute, Distribute
  * and Select are in range (and superlanes of Gather and Scatter left out, so that no address is
- * formed). A program that ends here with c cycles therefore takes c cycles with values too, or has
- * a RANGE fault of one of those five instructions, or a machine check.
+ * formed), and fetched text is the program's own. A program that ends here with c cycles therefore
+ * takes c cycles with values too, or has a RANGE fault of one of those five instructions, a machine
+ * check or an illegal instruction.
  */
 enum takt_status chip_create_check_only(struct chip **chip, const struct machine *machine,
                                         struct takt_error *error);
@@ -101,6 +105,9 @@ struct chip_text;
 enum takt_status chip_text_create(struct chip_text **text, const struct program *program,
                                   struct takt_error *error);
 void chip_text_destroy(struct chip_text *text);
+/* Writes the text's blocks to where the program has them in memory: before its first run, and again
+ * when something else was there. What a run then executes is what its Ifetches bring. */
+void chip_load_text(struct chip *chip, const struct chip_text *text);
 
 /*
  * Runs a program from cycle 0, all queues at their first word, streams and MXM state empty, SRAM as

@@ -1,11 +1,10 @@
 /*
  * chip, inside: the state of one chip and what its units share.
  *
- * One file a unit: icu.c (text, queues), stream.c (slots, landings), mem.c, vxm.c, mxm.c, sxm.c,
- * c2c.c; what concerns all: ecc.c, config.c, fault.c.
- * chip.c has the clock. In each cycle: releases, landings, then issues in queue order; every
- * operand is read at its issue cycle, so the order of queues decides only which of several faults
- * is told.
+ * One file a unit: icu.c (queues; their text: text.c, fetch.c), stream.c (slots, landings), mem.c,
+ * vxm.c, mxm.c, sxm.c, c2c.c; what concerns all: ecc.c, config.c, fault.c. chip.c has the clock. In
+ * each cycle: releases, landings, then issues in queue order; every operand is read at its issue
+ * cycle, so the order of queues decides only which of several faults is told.
  */
 #ifndef CHIP_INTERNAL_H
 #define CHIP_INTERNAL_H
@@ -18,6 +17,7 @@
 #define CHIP_EVENTS 512u    /* more than any latency or notify_cycles; a power of two */
 #define CHIP_QUEUE_WORDS 4u /* 64-bit sets of queues: at most 232 queues */
 #define CHIP_TRIMMED 20u    /* more operands, and results, than any instruction has */
+#define CHIP_FETCHES 16u    /* more than are under way to a queue: each takes two cycles */
 #define CHIP_LANDINGS 64u   /* more than the latency of any unit that writes streams */
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -31,13 +31,26 @@ struct chip_word {
     uint8_t a_width, b_width, d_width; /* streams in the group; 0 = no such operand */
 };
 
+struct chip_queue_text {
+    struct chip_word *words;
+    uint32_t count;
+    bool stores; /* some instruction changes memory */
+    /* As it lies in memory; NULL where the queues hold all of their text. */
+    uint8_t *packed;  /* [block_count] blocks, the last one filled with zeros */
+    uint32_t *starts; /* [count + 1] byte at which a word, with its Repeat, begins */
+    uint32_t *held;   /* [block_count + 1] words that lie in the first so many blocks */
+    uint32_t packed_bytes, block_count;
+    const struct program_place *places; /* [place_count] of blocks 1, 2, ... */
+    uint32_t place_count;
+    const char *flaw; /* of a text that was fetched: why decoding ends at `count`, or NULL */
+};
+
 struct chip_text {
     struct base_arena arena;
     struct machine machine;
     uint32_t queue_count;
-    uint32_t *counts;         /* [queue_count] */
-    bool *stores;             /* [queue_count]: some instruction changes memory */
-    struct chip_word **words; /* [queue_count][counts] */
+    uint32_t block_bytes;
+    struct chip_queue_text *queues; /* [queue_count] */
 };
 
 /* ---- state ----------------------------------------------------------------------------------- */
@@ -51,7 +64,13 @@ struct chip_queue {
     bool stores;       /* the text changes this slice's memory */
     uint32_t lanes_on; /* lanes of the superlanes that Config left on */
     uint64_t wake;     /* cycle of the next issue */
-    uint64_t issued;   /* instructions of its own unit, in this run */
+    /* Fetching. */
+    const struct chip_queue_text *text; /* the program's */
+    struct chip_queue_text *own;        /* NULL, or what was fetched in its place */
+    uint32_t available;                 /* words known to be in the buffer: `next` is below */
+    uint32_t blocks_taken, blocks_held; /* by Ifetch; of these, in the buffer */
+    uint64_t ready[CHIP_FETCHES];       /* by block: when it is in the buffer */
+    uint64_t issued;                    /* instructions of its own unit, in this run */
     /* Fixed when the chip is made. */
     struct machine_queue unit;
     uint32_t index;
@@ -213,6 +232,7 @@ struct chip {
     uint32_t running;                            /* queues neither parked nor empty */
     uint32_t notifies;                           /* under way */
     uint64_t last_park;
+    uint8_t *halves;              /* [queue_count][lanes] the first vector of an Ifetch */
     uint64_t started;             /* cycle 0 on the clock common to chips that run together */
     uint32_t number;              /* among these */
     uint32_t results_pending;     /* of all planes */
@@ -340,8 +360,16 @@ void chip_c2c_reset(struct chip *chip);
 bool chip_c2c_arrive(struct chip *chip);    /* vectors reach the links' buffers this cycle */
 bool chip_c2c_check_end(struct chip *chip); /* faults when one was not received */
 
-/* ---- ICU (icu.c) ----------------------------------------------------------------------------- */
+/* ---- text and ICU (text.c, fetch.c, icu.c)
+ * ----------------------------------------------------------------------------- */
 
+const char *chip_text_add(const struct machine *machine, uint32_t queue,
+                          const struct isa_instruction *instruction, struct chip_queue_text *text);
+void chip_text_find_held(struct chip_queue_text *text, uint32_t block_bytes);
+void chip_fetch_reset(struct chip *chip, struct chip_queue *queue, const struct chip_text *text);
+void chip_fetch_drop(struct chip_queue *queue);
+bool chip_fetch_arrive(struct chip *chip, struct chip_queue *queue);
+bool chip_fetch_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
 void chip_icu_reset(struct chip *chip, const struct chip_text *text);
 void chip_icu_release(struct chip *chip);
 bool chip_icu_issue(struct chip *chip, struct chip_queue *queue);

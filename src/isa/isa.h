@@ -103,6 +103,18 @@ uint64_t isa_encode(const struct isa_instruction *instruction);
 enum takt_status isa_decode(uint64_t word, struct isa_instruction *instruction,
                             struct takt_error *error);
 
+/*
+ * Text as it lies in memory: the opcode's byte, then the fields of the row in its order, each from
+ * its lowest bit, without gaps; zeros up to a whole byte. An instruction takes 1 to 8 bytes.
+ */
+#define ISA_PACKED_MAX 8u
+uint32_t isa_packed_bytes(enum isa_op op);
+uint32_t isa_pack(const struct isa_instruction *instruction, uint8_t bytes[ISA_PACKED_MAX]);
+/* The instruction at bytes[0], of `size` bytes there are; *used of them are its own. FORMAT as
+ * isa_decode, or when it is cut. */
+enum takt_status isa_unpack(const uint8_t *bytes, size_t size, struct isa_instruction *instruction,
+                            uint32_t *used, struct takt_error *error);
+
 /* One line of assembly without newline, e.g. "read 17, e4"; the inverse of isa_parse. */
 void isa_print(const struct isa_instruction *instruction, char *line, size_t size);
 /* Parses one instruction. FORMAT with column, token and what was expected. */

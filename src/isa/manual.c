@@ -42,8 +42,21 @@ static void write_head(struct base_text *out)
         "each time. It takes no cycle itself: if the instruction issued at t, its repetitions\n"
         "issue at t + D, t + 2 D, ..., t + N D, and the next instruction of the queue at\n"
         "t + N D + 1. The address step is ours.\n\n"
-        "## Not in this version\n\n"
-        "Of the published table: Ifetch (a queue's text is there from the start).\n");
+        "## Text in memory\n\n"
+        "A queue holds little of its text: icu_buffer_blocks blocks of two vectors (640 bytes "
+        "each\n"
+        "on tsp1). The first block is there when a program starts; the others lie in memory, and\n"
+        "Reads and Ifetches of the program itself bring them in time. In memory an instruction\n"
+        "takes 1 to 8 bytes: the opcode, then the operands in the order of the row's table, each\n"
+        "from its lowest bit, without gaps, and zeros up to a whole byte. Instructions follow "
+        "each\n"
+        "other without gaps and across blocks; zeros fill the last block. A Repeat counts as part\n"
+        "of the instruction before it, which issues only when both are there.\n\n"
+        "An instruction that is not in the buffer when its cycle comes is a fault (late-fetch), "
+        "and\n"
+        "so is an Ifetch into a full buffer or after the text's end (fetch) and a fetched byte\n"
+        "string that is no instruction of the queue (illegal). What was fetched is what is\n"
+        "executed. With icu_buffer_blocks = 0 the queues hold all of their text from the start.\n");
 }
 
 /* "31..16 DELAY", from the top down, with the zeros between. */

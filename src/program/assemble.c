@@ -25,9 +25,9 @@ static enum takt_status read_directive(struct assembler *a, struct program_token
     } plain[] = {
         {".machine", program_assembler_machine},     {".cycles", program_assembler_cycles},
         {".parameter", program_assembler_parameter}, {".queue", program_assembler_section},
-        {".binding", program_assembler_binding},     {".source", program_assembler_source},
-        {".places", program_assembler_places},       {".cable", program_assembler_cable},
-        {".upset", program_assembler_upset},
+        {".text", program_assembler_text},           {".binding", program_assembler_binding},
+        {".source", program_assembler_source},       {".places", program_assembler_places},
+        {".cable", program_assembler_cable},         {".upset", program_assembler_upset},
     };
     static const struct {
         const char *name;
@@ -49,7 +49,7 @@ static enum takt_status read_directive(struct assembler *a, struct program_token
         }
     }
     return program_source_refuse(&a->source, token,
-                                 ".machine, .cycles, .parameter, .queue, .binding, .source, "
+                                 ".machine, .cycles, .parameter, .queue, .text, .binding, .source, "
                                  ".places, .cable, .upset, .data[2|4] or .expect[2|4]");
 }
 
@@ -78,6 +78,29 @@ static enum takt_status read_lines(struct assembler *a)
 
 /* ---- into the arena -------------------------------------------------------------------------- */
 
+static enum takt_status finish_blocks(struct assembler *a)
+{
+    struct program *program = a->program;
+    const size_t count = a->blocks.length / sizeof(struct assembler_block);
+    const uint32_t queues = program->queue_count;
+    struct program_place *places = program_rules_take(a->arena, count, sizeof *places);
+    program->text_blocks = program_rules_take(a->arena, queues, sizeof *program->text_blocks);
+    program->text_places = program_rules_take(a->arena, queues, sizeof *program->text_places);
+    if (places == NULL || program->text_blocks == NULL || program->text_places == NULL) {
+        return program_assembler_no_room(a);
+    }
+    for (uint32_t i = 0; i < queues; i++) {
+        program->text_places[i] = places;
+        places += a->text_blocks[i];
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct assembler_block block;
+        memcpy(&block, a->blocks.data + i * sizeof block, sizeof block);
+        program->text_places[block.queue][program->text_blocks[block.queue]++] = block.place;
+    }
+    return TAKT_OK;
+}
+
 static enum takt_status finish_text(struct assembler *a)
 {
     struct program *program = a->program;
@@ -99,7 +122,7 @@ static enum takt_status finish_text(struct assembler *a)
         program->text[word.queue][program->queue_words[word.queue]++] = word.bits;
     }
     program->queue_count = queues;
-    return TAKT_OK;
+    return finish_blocks(a);
 }
 
 /* A list's bytes, copied; *status keeps the first failure. */
@@ -191,6 +214,7 @@ enum takt_status program_assemble(const char *path, const char *source, size_t l
         status = finish(a, assembly);
     }
     base_text_free(&a->words);
+    base_text_free(&a->blocks);
     base_text_free(&a->segments);
     base_text_free(&a->data);
     base_text_free(&a->expected_data);

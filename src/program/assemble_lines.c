@@ -142,6 +142,26 @@ enum takt_status program_assembler_section(struct assembler *a)
     return status == TAKT_OK ? program_source_end(&a->source) : status;
 }
 
+/* ".text QUEUE SLICE ADDRESS SLICE ADDRESS ...": the next blocks of the queue's text. */
+enum takt_status program_assembler_text(struct assembler *a)
+{
+    struct assembler_block block;
+    memset(&block, 0, sizeof block);
+    enum takt_status status =
+        program_assembler_queue(a, "a queue of the machine, such as mem.e3", &block.queue);
+    do {
+        if (status == TAKT_OK) {
+            status = program_assembler_place(a, &block.place);
+        }
+        if (status != TAKT_OK) {
+            return status;
+        }
+        push(&a->blocks, &block, sizeof block);
+        a->text_blocks[block.queue]++;
+    } while (here(a).length > 0);
+    return TAKT_OK;
+}
+
 enum takt_status program_assembler_instruction(struct assembler *a)
 {
     struct isa_instruction instruction;

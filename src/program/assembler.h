@@ -15,6 +15,11 @@ struct assembler_word {
     uint32_t queue;
 };
 
+struct assembler_block { /* of text, in memory */
+    uint32_t queue;
+    struct program_place place;
+};
+
 struct assembler_segment {
     uint16_t slice, address;
     uint32_t count;
@@ -31,8 +36,10 @@ struct assembler {
     bool queue_chosen;
     uint32_t queue;
     uint32_t queue_words[ASSEMBLER_QUEUES_MAX];
+    uint32_t text_blocks[ASSEMBLER_QUEUES_MAX];
     struct isa_instruction previous[ASSEMBLER_QUEUES_MAX];
     struct base_text words;    /* struct assembler_word */
+    struct base_text blocks;   /* struct assembler_block */
     struct base_text segments; /* struct assembler_segment */
     struct base_text data;     /* vectors of the segments, then of expectations */
     struct base_text expected_data;
@@ -59,6 +66,7 @@ enum takt_status program_assembler_machine(struct assembler *a);
 enum takt_status program_assembler_cycles(struct assembler *a);
 enum takt_status program_assembler_parameter(struct assembler *a);
 enum takt_status program_assembler_section(struct assembler *a); /* .queue */
+enum takt_status program_assembler_text(struct assembler *a);
 enum takt_status program_assembler_instruction(struct assembler *a);
 enum takt_status program_assembler_cable(struct assembler *a);
 enum takt_status program_assembler_upset(struct assembler *a);

@@ -55,6 +55,22 @@ static void write_binding(const struct machine *machine, const struct program_bi
     }
 }
 
+/* Where the blocks of a queue's text lie. */
+static void write_text_places(const struct program *program, uint32_t queue, struct base_text *out)
+{
+    char name[32], slice[32];
+    uint32_t blocks = program->text_blocks == NULL ? 0 : program->text_blocks[queue];
+    machine_queue_name(&program->machine, queue, name);
+    for (uint32_t i = 0; i < blocks; i++) {
+        machine_queue_name(&program->machine, program->text_places[queue][i].slice, slice);
+        if (i % PLACES_A_LINE == 0) {
+            base_text_format(out, "%s.text %s", i == 0 ? "" : "\n", name);
+        }
+        base_text_format(out, " %s %u", slice, program->text_places[queue][i].address);
+    }
+    base_text_append(out, "\n", blocks > 0);
+}
+
 static void write_queue(const struct program *program, uint32_t queue, struct base_text *out)
 {
     char name[32];
@@ -71,6 +87,7 @@ static void write_queue(const struct program *program, uint32_t queue, struct ba
         isa_print(&instruction, line, sizeof line);
         base_text_format(out, "    %s\n", line);
     }
+    write_text_places(program, queue, out);
 }
 
 static void write_word(const char *slice, uint32_t address, const uint8_t *word, uint32_t lanes,

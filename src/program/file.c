@@ -5,7 +5,8 @@
  *   machine name[32] | hashed part | image | SHA-256 of everything before it, 64 hex digits
  *
  *   hashed part: u32 parameters of the machine, each name[32] u32 | u64 cycles
- *                u32 queues, each: u32 words, words u64
+ *                u32 queues, each: u32 words, words u64,
+ *                                  u32 blocks in memory, places (u16 slice, u16 address)
  *                u32 bindings, each: name[48], u8 output, u32 element_bytes items rows elements,
  *                                    sources i32, places (u16 slice, u16 address)
  *                u32 parameters, each: name[32], i64
@@ -21,7 +22,7 @@
 
 #define MAGIC "taktprog"
 #define MAGIC_BYTES 8u
-#define VERSION 1u
+#define VERSION 2u
 #define HEADER_BYTES (MAGIC_BYTES + 4u + 8u)
 #define DIGEST_BYTES 64u
 #define MACHINE_NAME_BYTES sizeof(((struct machine *)0)->name)
@@ -116,6 +117,12 @@ static void put_program(struct sink *sink, const struct program *program)
         put_number(sink, program->queue_words[i], 4);
         for (uint32_t j = 0; j < program->queue_words[i]; j++) {
             put_number(sink, program->text[i][j], 8);
+        }
+        uint32_t blocks = program->text_blocks == NULL ? 0 : program->text_blocks[i];
+        put_number(sink, blocks, 4);
+        for (uint32_t j = 0; j < blocks; j++) {
+            put_number(sink, program->text_places[i][j].slice, 2);
+            put_number(sink, program->text_places[i][j].address, 2);
         }
     }
     put_number(sink, program->binding_count, 4);
@@ -323,12 +330,25 @@ static void get_text(struct source *source, struct program *program)
     }
     program->queue_words = take(source, count, sizeof *program->queue_words);
     program->text = take(source, count, sizeof *program->text);
+    program->text_blocks = take(source, count, sizeof *program->text_blocks);
+    program->text_places = take(source, count, sizeof *program->text_places);
     for (uint32_t i = 0; i < count && source->status == TAKT_OK; i++) {
         uint32_t words = get_count(source, 8, "more words in a queue than data");
         uint64_t *text = take(source, words, sizeof *text);
         for (uint32_t j = 0; j < words && source->status == TAKT_OK; j++) {
             text[j] = get_number(source, 8);
         }
+        uint32_t blocks = get_count(source, 4, "more blocks of text than data");
+        struct program_place *places = take(source, blocks, sizeof *places);
+        for (uint32_t j = 0; j < blocks && source->status == TAKT_OK; j++) {
+            places[j].slice = (uint16_t)get_number(source, 2);
+            places[j].address = (uint16_t)get_number(source, 2);
+        }
+        if (source->status != TAKT_OK) {
+            return;
+        }
+        program->text_blocks[i] = blocks;
+        program->text_places[i] = places;
         program->queue_words[i] = words;
         program->text[i] = text;
     }

@@ -185,6 +185,34 @@ static enum takt_status check_queue(const struct program *program, uint32_t queu
     return TAKT_OK;
 }
 
+/* All blocks but the first, each two words of the machine. */
+static enum takt_status check_text_places(const struct program *program, uint32_t queue,
+                                          struct takt_error *error)
+{
+    const struct machine *machine = &program->machine;
+    const uint32_t blocks = program_text_block_count(program, queue);
+    char name[32];
+    machine_queue_name(machine, queue, name);
+    if (program->text_blocks[queue] == 0) {
+        return TAKT_OK;
+    }
+    if (program->text_blocks[queue] + 1 != blocks) {
+        return base_fail(error, TAKT_FORMAT,
+                         "queue %s: places for %u blocks of text; it has %u after the first", name,
+                         program->text_blocks[queue], blocks == 0 ? 0 : blocks - 1);
+    }
+    for (uint32_t i = 0; i < program->text_blocks[queue]; i++) {
+        const struct program_place place = program->text_places[queue][i];
+        if (place.slice >= 2 * machine->mem_slices || place.address + 1u >= machine->mem_words) {
+            return base_fail(error, TAKT_FORMAT,
+                             "queue %s: block %u of its text, slice %u address %u, is outside the "
+                             "machine",
+                             name, i + 1, place.slice, place.address);
+        }
+    }
+    return TAKT_OK;
+}
+
 static enum takt_status check_binding(const struct machine *machine,
                                       const struct program_binding *binding,
                                       struct takt_error *error)
@@ -272,6 +300,9 @@ enum takt_status program_check(const struct program *program, struct takt_error 
     }
     for (uint32_t i = 0; i < queues && status == TAKT_OK; i++) {
         status = check_queue(program, i, error);
+        if (status == TAKT_OK && program->text_blocks != NULL) {
+            status = check_text_places(program, i, error);
+        }
     }
     for (uint32_t i = 0; i < program->binding_count && status == TAKT_OK; i++) {
         status = check_binding(&program->machine, &program->bindings[i], error);
@@ -316,13 +347,4 @@ int64_t program_parameter(const struct program *program, const char *name, int64
         }
     }
     return otherwise;
-}
-
-size_t program_text_bytes(const struct program *program)
-{
-    size_t words = 0;
-    for (uint32_t i = 0; i < program->queue_count; i++) {
-        words += program->queue_words[i];
-    }
-    return words * sizeof(uint64_t);
 }

@@ -60,6 +60,10 @@ struct program {
     uint32_t queue_count;
     uint32_t *queue_words; /* words of text of each queue; 0 = the queue never runs */
     uint64_t **text;       /* [queue_count][queue_words] */
+    /* Where blocks 1, 2, ... of each queue's packed text lie, two words each, the second at the
+     * next address: all blocks but the first, or none. */
+    uint32_t *text_blocks;              /* [queue_count]; NULL: none of any queue */
+    struct program_place **text_places; /* [queue_count][text_blocks] */
     uint32_t binding_count;
     struct program_binding *bindings;
     uint32_t parameter_count;
@@ -79,7 +83,14 @@ int64_t program_parameter(const struct program *program, const char *name, int64
 /* SHA-256 over machine (but its name), cycles, text, bindings and parameters: equal programs, equal
  * hash. */
 void program_hash(const struct program *program, char hex[65]);
-size_t program_text_bytes(const struct program *program);
+size_t program_text_bytes(const struct program *program); /* packed, of all queues */
+/*
+ * Packed text (isa.h), in blocks of two vectors. program_text_pack writes a queue's, zeros up to a
+ * whole block behind it, into `bytes` (NULL: only counts) and returns its length without them.
+ */
+uint32_t program_block_bytes(const struct machine *machine);
+uint32_t program_text_pack(const struct program *program, uint32_t queue, uint8_t *bytes);
+uint32_t program_text_block_count(const struct program *program, uint32_t queue);
 
 /*
  * Binary form: magic, version, lengths, the program, its memory image, SHA-256 over all of it.

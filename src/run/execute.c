@@ -293,6 +293,7 @@ static enum takt_status execute(const struct program_assembly *assembly, const c
     if (status != TAKT_OK) {
         goto done;
     }
+    chip_load_text(chip, text);
     status = chip_run(chip, text, &cycles, message);
     if (status == TAKT_FAULT) {
         base_text_format(report, "%s\n", message->message);
