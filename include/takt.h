@@ -316,6 +316,49 @@ enum takt_status takt_vocabulary_decode(const struct takt_vocabulary *vocabulary
                                         const uint32_t *ids, size_t count, bool show_special,
                                         char **text, size_t *length, struct takt_error *error);
 
+/* The engine's own; it lives as long as the engine. */
+const struct takt_vocabulary *takt_engine_vocabulary(const struct takt_engine *engine);
+
+/* ---- chat ------------------------------------------------------------------------------------ */
+
+/* What a chat template is given beside the messages. Every text is JSON, or NULL for none. */
+struct takt_chat_options {
+    const char *tools;           /* array, as chat completions have it */
+    const char *documents;       /* array */
+    const char *variables;       /* object: more variables by name ("enable_thinking": false) */
+    const char *template_name;   /* one of the file's; NULL = with tools "tool_use" where the file has
+                                    it, otherwise the one without a name */
+    const char *template_source; /* Jinja to use in place of the file's */
+    bool add_generation_prompt;  /* the beginning of the assistant's turn comes last */
+    int64_t now;                 /* seconds since 1970 in UTC, for templates that print the date */
+};
+
+/*
+ * A chat as text. foreign[i] is 1 where byte i came from the messages, tools, documents or
+ * variables: takt_chat_encode never makes such bytes part of a control token, so nobody can end a
+ * turn or begin one by writing <|im_end|> into a message. The text may begin with the file's BOS.
+ */
+struct takt_chat_text {
+    char *text; /* NUL-terminated */
+    size_t length;
+    unsigned char *foreign; /* [length] */
+};
+
+/*
+ * Renders messages (JSON: an array of objects with role and content, tool_calls ...) with a chat
+ * template of the file. USAGE when the messages are not such an array or the template refuses them
+ * (raise_exception); UNSUPPORTED when the file has no template, or one with a construct that takt
+ * does not know, quoted with its line and column; LIMIT when it would run or grow without end.
+ */
+enum takt_status takt_chat_render(const struct takt_vocabulary *vocabulary, const char *messages,
+                                  const struct takt_chat_options *options,
+                                  struct takt_chat_text *chat, struct takt_error *error);
+/* The ids of a rendered chat. BOS comes first where the file asks for it and the text has none. */
+enum takt_status takt_chat_encode(const struct takt_vocabulary *vocabulary,
+                                  const struct takt_chat_text *chat, uint32_t **ids, size_t *count,
+                                  struct takt_error *error);
+void takt_chat_text_free(struct takt_chat_text *chat); /* safe on a zeroed struct and twice */
+
 /* ---- part two: for work on the machine ------------------------------------------------------- */
 
 /* Each returns malloc'ed text. */

@@ -25,7 +25,14 @@ uint32_t tokenizer_vocab(const struct tokenizer *tokenizer);
 /* The tokenizer of a GGUF file alone: needs no tensors. IO, FORMAT, UNSUPPORTED, LIMIT, MEMORY. */
 enum takt_status tokenizer_open_file(struct tokenizer **tokenizer, const char *path,
                                      struct takt_error *error);
-/* Only for a tokenizer of tokenizer_open_file; a model closes its own. NULL is fine. */
+/*
+ * The tokenizer of a Hugging Face folder: tokenizer.json (BPE, Unigram, WordPiece), with
+ * tokenizer_config.json, generation_config.json and chat_template.jinja where they are there. The
+ * folder's files need not outlive the call. IO, FORMAT, UNSUPPORTED, LIMIT, MEMORY.
+ */
+enum takt_status tokenizer_open_folder(struct tokenizer **tokenizer, const char *folder,
+                                       struct takt_error *error);
+/* Only for a tokenizer of tokenizer_open_file or tokenizer_open_folder; a model closes its own. NULL is fine. */
 void tokenizer_close(struct tokenizer *tokenizer);
 
 /*
@@ -38,6 +45,11 @@ void tokenizer_close(struct tokenizer *tokenizer);
 enum takt_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,
                                   size_t length, bool add_bos, bool parse_special, uint32_t **ids,
                                   size_t *count, struct takt_error *error);
+/* The same, but no byte i with foreign[i] != 0 becomes part of a control token (foreign == NULL: all
+ * may). Control tokens are parsed. BOS is not added where the text begins with it. */
+enum takt_status tokenizer_encode_chat(const struct tokenizer *tokenizer, const char *text,
+                                       const unsigned char *foreign, size_t length, uint32_t **ids,
+                                       size_t *count, struct takt_error *error);
 /* Appends the bytes of one token (control and unknown tokens: nothing unless show_special).
  * SentencePiece's leading space of a text is dropped here when the caller says so: `first` = no
  * token before this one but control tokens. An id beyond the vocabulary gives nothing. */
