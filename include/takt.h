@@ -140,13 +140,17 @@ enum takt_status takt_detokenize(const struct takt_engine *engine, const uint32_
  * has. Control tokens have none unless shown. */
 size_t takt_token_bytes(const struct takt_engine *engine, uint32_t token, bool show_special,
                         char *bytes, size_t capacity);
-/* One user message in the model's chat template, ready for generation. *text is malloc'ed. */
+/* One user message in the model's chat template, ready for generation, as text; *text is malloc'ed.
+ * Templates with a date say 1970: takt_chat_render (below) knows the time, and whose bytes are
+ * whose.
+ */
 enum takt_status takt_chat_prompt(const struct takt_engine *engine, const char *message,
                                   char **text, struct takt_error *error);
 
 struct takt_request {
     const char *prompt; /* NUL-terminated UTF-8 */
     bool chat;          /* wrap the prompt in the chat template */
+    int64_t now;        /* for it: seconds since 1970 in UTC */
     uint32_t max_tokens;
     struct takt_sampling sampling;
     bool all_logits; /* the digest covers every prompt position too */
@@ -323,11 +327,11 @@ const struct takt_vocabulary *takt_engine_vocabulary(const struct takt_engine *e
 
 /* What a chat template is given beside the messages. Every text is JSON, or NULL for none. */
 struct takt_chat_options {
-    const char *tools;           /* array, as chat completions have it */
-    const char *documents;       /* array */
-    const char *variables;       /* object: more variables by name ("enable_thinking": false) */
-    const char *template_name;   /* one of the file's; NULL = with tools "tool_use" where the file has
-                                    it, otherwise the one without a name */
+    const char *tools;         /* array, as chat completions have it */
+    const char *documents;     /* array */
+    const char *variables;     /* object: more variables by name ("enable_thinking": false) */
+    const char *template_name; /* one of the file's; NULL = with tools "tool_use" where the file has
+                                  it, otherwise the one without a name */
     const char *template_source; /* Jinja to use in place of the file's */
     bool add_generation_prompt;  /* the beginning of the assistant's turn comes last */
     int64_t now;                 /* seconds since 1970 in UTC, for templates that print the date */
@@ -357,6 +361,13 @@ enum takt_status takt_chat_render(const struct takt_vocabulary *vocabulary, cons
 enum takt_status takt_chat_encode(const struct takt_vocabulary *vocabulary,
                                   const struct takt_chat_text *chat, uint32_t **ids, size_t *count,
                                   struct takt_error *error);
+/* One message of the user, ready for the answer. */
+enum takt_status takt_chat_message(const struct takt_vocabulary *vocabulary, const char *message,
+                                   int64_t now, struct takt_chat_text *chat,
+                                   struct takt_error *error);
+/* The file's templates in their order; NULL beyond the last. *name is "" for the one without. */
+const char *takt_chat_template(const struct takt_vocabulary *vocabulary, size_t index,
+                               const char **name);
 void takt_chat_text_free(struct takt_chat_text *chat); /* safe on a zeroed struct and twice */
 
 /* ---- part two: for work on the machine ------------------------------------------------------- */

@@ -40,8 +40,8 @@ static struct rendered render(const char *source, size_t length, const json_t *c
     base_text_append(&out.text, "", 0);
     out.status = jinja_compile(&template, "test", source, length, &out.error);
     if (out.status == TAKT_OK)
-        out.status = jinja_render(template, variables, count, now, &out.text, &out.marks,
-                                  &out.error);
+        out.status =
+            jinja_render(template, variables, count, now, &out.text, &out.marks, &out.error);
     if (out.status == TAKT_OK)
         assert_int_equal(out.text.length, out.marks.length);
     jinja_destroy(template);
@@ -128,4 +128,118 @@ static void test_constructs(void **state)
     json_decref(root);
 }
 
-TEST_GROUP(jinja, cmocka_unit_test(test_templates), cmocka_unit_test(test_constructs));
+/* ---- errors and limits ----------------------------------------------------------------------- */
+
+static void expect_error(const char *source, enum takt_status status, const char *message)
+{
+    struct rendered out = render(source, strlen(source), NULL, 0, 0, false);
+    if (out.status != status || strcmp(out.error.message, message) != 0)
+        fail_msg("%s: status %d, \"%s\"; expected %d, \"%s\"", source, (int)out.status,
+                 out.status == TAKT_OK ? out.text.data : out.error.message, (int)status, message);
+    free_rendered(&out);
+}
+
+static void test_errors(void **state)
+{
+    (void)state;
+    expect_error("a\n  {% include 'x' %}", TAKT_UNSUPPORTED,
+                 "test: line 2, column 3: \"{% include 'x' %}\": takt has no statement include");
+    expect_error("{{ 1 | tojason }}", TAKT_UNSUPPORTED,
+                 "test: line 1, column 4: \"1 | tojason }}\": takt has no filter tojason");
+    expect_error("{{ raise_exception('No!') }}", TAKT_USAGE,
+                 "test: line 1, column 4: \"raise_exception('No!') }}\": the template says: No!");
+    expect_error(
+        "{% for x in 5 %}{% endfor %}", TAKT_FORMAT,
+        "test: line 1, column 1: \"{% for x in 5 %}\": integer has no items to go through");
+    expect_error("{{ 'a' + none }}", TAKT_FORMAT,
+                 "test: line 1, column 4: \"'a' + none }}\": + between string and none");
+    expect_error("{% if true %}", TAKT_FORMAT,
+                 "test: line 1, column 1: \"{% if true %}\": {% endif %} is missing");
+    expect_error("{{ 1 // 0 }}", TAKT_FORMAT,
+                 "test: line 1, column 4: \"1 // 0 }}\": division by 0");
+    expect_error("x{# no end", TAKT_FORMAT,
+                 "test: line 1, column 2: \"{# no end\": the comment has no end");
+    expect_error("{% endfor %}", TAKT_FORMAT,
+                 "test: line 1, column 1: \"{% endfor %}\": nothing is open that this could end");
+}
+
+/* Each of these would run, grow or nest without end. */
+static void test_limits(void **state)
+{
+    (void)state;
+    static const char *const hostile[] = {
+        "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+        "{% set ns = namespace(s='ab') %}{% for i in range(64) %}{% set ns.s = ns.s + ns.s %}"
+        "{% endfor %}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{% set l = [] %}{% set x = l.append(l) %}{{ l }}",
+        "{{ range(10 ** 15) }}",
+        "{{ 'a' * 10 ** 12 }}",
+        "{{ 'a' | indent(200) | replace('', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa') "
+        "| replace('', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa') | replace('', 'aaaaaaaaaaaaaaaaaaaaaaa') "
+        "| replace('', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa') | replace('', 'aaaaaaaaaaaaaaaaaaaaaaa') "
+        "| replace('', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa') | length }}",
+        "{{ '%99999999d' % 1 }}",
+        "{% set l = [1] %}{% for i in range(40) %}{% set l = l + l %}{% endfor %}"
+        "{% for i in range(99999) %}{% for j in range(99999) %}{{ i == j }}{% endfor %}{% endfor "
+        "%}",
+    };
+    for (size_t i = 0; i < BASE_COUNT(hostile); i++) {
+        struct rendered out = render(hostile[i], strlen(hostile[i]), NULL, 0, 0, false);
+        if (out.status != TAKT_LIMIT)
+            fail_msg("%s: %s", hostile[i], out.status == TAKT_OK ? "renders" : out.error.message);
+        assert_null(strchr(out.error.message, '\n'));
+        free_rendered(&out);
+    }
+    struct base_text deep = {0};
+    static const char *const opens[] = {"{{ ((((((((((", "{{ [[[[[[[[[[", "{{ ----------",
+                                        "{{ not not not not "};
+    for (size_t i = 0; i < BASE_COUNT(opens); i++) {
+        deep.length = 0;
+        base_text_append(&deep, opens[i], 3);
+        for (size_t j = 0; j < 2000; j++)
+            base_text_append(&deep, opens[i] + 3, strlen(opens[i]) - 3);
+        struct rendered out = render(deep.data, deep.length, NULL, 0, 0, false);
+        assert_int_equal(out.status, TAKT_LIMIT);
+        free_rendered(&out);
+    }
+    base_text_free(&deep);
+}
+
+/* ---- whose bytes are whose ------------------------------------------------------------------- */
+
+static void expect_marks(const char *source, const char *text, const char *marks)
+{
+    json_t *data =
+        json_pack("{s:s,s:[s,s],s:{s:s}}", "x", "ab C", "l", "p", "q", "o", "role", "user");
+    const json_t *sets[] = {data};
+    struct rendered out = render(source, strlen(source), sets, 1, 0, true);
+    if (out.status != TAKT_OK)
+        fail_msg("%s: %s", source, out.error.message);
+    for (size_t i = 0; i < out.marks.length; i++)
+        out.marks.data[i] = out.marks.data[i] != 0 ? '1' : '.';
+    assert_string_equal(out.text.data, text);
+    assert_string_equal(out.marks.data, marks);
+    free_rendered(&out);
+    json_decref(data);
+}
+
+static void test_marks(void **state)
+{
+    (void)state;
+    expect_marks("<{{ x }}>", "<ab C>", ".1111.");
+    expect_marks("{{ '<' + x | upper + '>' }}", "<AB C>", ".1111.");
+    expect_marks("{{ x[1:] ~ 1 }}{{ x.split() | join('-') }}", "b C1ab-C", "111.11.1");
+    expect_marks("{{ l | tojson }}", "[\"p\", \"q\"]", "..1....1..");
+    expect_marks("{{ x.replace(' ', '_') | trim }}", "ab_C", "11.1");
+    expect_marks("{% set y %}({{ x }}){% endset %}{{ y | indent(2, true) }}", "  (ab C)",
+                 "...1111.");
+    expect_marks("{{ '%s|%s' % (x, 'z') }}", "ab C|z", "1111..");
+    expect_marks("{{ '<|' + o.role + '|>' }}", "<|user|>", "........");
+    expect_marks("{% macro m(t) %}[{{ t }}]{% endmacro %}{{ m(x) | replace('[', '{') }}", "{ab C]",
+                 ".1111.");
+}
+
+TEST_GROUP(jinja, cmocka_unit_test(test_templates), cmocka_unit_test(test_constructs),
+           cmocka_unit_test(test_errors), cmocka_unit_test(test_limits),
+           cmocka_unit_test(test_marks));

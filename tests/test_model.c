@@ -541,62 +541,10 @@ static void test_flipped(void **state)
     assert_true(opened > 0 && opened < tried);
 }
 
-/* ---- chat -------------------------------------------------------------------------------- */
-
-static void expect_chat(const char *template, const struct model_message *messages, size_t count,
-                        bool generate, const char *wanted)
-{
-    char copy[512];
-    snprintf(copy, sizeof(copy), "%s", template);
-    struct model model = {.path = "m.gguf", .chat_template = copy};
-    struct base_text out = {0};
-    struct takt_error error = {TAKT_OK, ""};
-    enum takt_status status = model_chat_render(&model, messages, count, generate, &out, &error);
-    if (wanted == NULL) {
-        assert_int_equal(status, TAKT_UNSUPPORTED);
-        assert_one_line(&error, "m.gguf");
-    } else {
-        assert_int_equal(status, TAKT_OK);
-        assert_string_equal(out.data, wanted);
-    }
-    base_text_free(&out);
-}
-
-static void test_chat(void **state)
-{
-    (void)state;
-    static const char plain[] = "{% for message in messages %}{{ '<|im_start|>' + message['role'] "
-                                "+ '\\n' + message['content'] + "
-                                "'<|im_end|>' + '\\n' }}{% endfor %}";
-    static const char with_default[] =
-        "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nBe kind<|im_end|>\n' }}"
-        "{% endif %}{{ '<|im_start|>' }}";
-    static const char escaped[] = "{{ '<|im_start|>system\\nBe kind<|im_end|>\\n' }}";
-    static const char composed[] = "{{ '<|im_start|>system\\n' + s + '<|im_end|>\\n' }}";
-    const struct model_message user[] = {{"user", "Hi"}, {"assistant", "Hey\n"}, {"user", ""}};
-    const struct model_message system[] = {{"system", "S"}, {"user", "Hi"}};
-    expect_chat(plain, user, 1, true, "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
-    expect_chat(plain, user, 3, false,
-                "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHey\n<|im_end|>\n"
-                "<|im_start|>user\n<|im_end|>\n");
-    expect_chat(with_default, user, 1, false,
-                "<|im_start|>system\nBe kind<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n");
-    expect_chat(escaped, user, 1, false,
-                "<|im_start|>system\nBe kind<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n");
-    expect_chat(composed, user, 1, false, "<|im_start|>user\nHi<|im_end|>\n");
-    expect_chat(with_default, system, 2, true,
-                "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
-                "<|im_start|>assistant\n");
-    expect_chat("[INST] {{ x }} [/INST]", user, 1, true, NULL);
-    struct model none = {.path = "m.gguf"};
-    struct base_text out = {0};
-    assert_int_equal(model_chat_render(&none, user, 1, true, &out, NULL), TAKT_UNSUPPORTED);
-}
-
 TEST_GROUP(model, cmocka_unit_test(test_random_models), cmocka_unit_test(test_bundled),
            cmocka_unit_test(test_fable_f16), cmocka_unit_test(test_stories260k),
            cmocka_unit_test(test_babyllama), cmocka_unit_test(test_rows),
            cmocka_unit_test(test_not_a_model), cmocka_unit_test(test_missing),
            cmocka_unit_test(test_wrong_values), cmocka_unit_test(test_duplicates),
            cmocka_unit_test(test_variants), cmocka_unit_test(test_truncated),
-           cmocka_unit_test(test_flipped), cmocka_unit_test(test_chat));
+           cmocka_unit_test(test_flipped));

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 struct settings {
@@ -12,6 +13,7 @@ struct settings {
     uint32_t max_tokens, context, chunk, top_k;
     float temperature, top_p;
     uint64_t seed;
+    uint64_t now;
     bool chat, all_logits, json, steps;
 };
 
@@ -146,6 +148,7 @@ static int generate(const struct cli_command *command, struct takt_engine *engin
     const struct takt_request request = {
         .prompt = settings->prompt,
         .chat = settings->chat,
+        .now = settings->now > 0 ? (int64_t)settings->now : (int64_t)time(NULL),
         .max_tokens = settings->max_tokens,
         .sampling = {.temperature = settings->temperature,
                      .top_k = settings->top_k,
@@ -223,6 +226,8 @@ static const struct cli_option options[] = {
     {"-n", "--tokens", "N", CLI_U32, AT(max_tokens), 0, 1048576, "most tokens to generate (256)"},
     {"--chat", NULL, NULL, CLI_FLAG, AT(chat), 0, 0,
      "wrap the prompt in the model's chat template; it is not echoed then"},
+    {"--now", NULL, "SECONDS", CLI_U64, AT(now), 0, 253402300799.0,
+     "the time for templates that print it, since 1970 in UTC (the clock's)"},
     {"--temp", NULL, "T", CLI_F32, AT(temperature), 0, 100,
      "temperature (0: always the likeliest token)"},
     {"--top-k", NULL, "K", CLI_U32, AT(top_k), 0, 4294967295.0,

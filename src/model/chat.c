@@ -46,7 +46,8 @@ static void turn_arguments(json_t *message, bool to_objects)
         const json_t *arguments = json_object_get(function, "arguments");
         json_t *turned = NULL;
         if (to_objects && json_is_string(arguments)) {
-            turned = json_loadb(json_string_value(arguments), json_string_length(arguments), 0, NULL);
+            turned =
+                json_loadb(json_string_value(arguments), json_string_length(arguments), 0, NULL);
             if (!json_is_object(turned)) {
                 json_decref(turned);
                 turned = NULL;
@@ -86,10 +87,14 @@ static enum takt_status check_messages(const char *path, const struct chat_reque
     json_t *message;
     if (!json_is_array(request->messages))
         return base_fail(error, TAKT_USAGE, "%s: messages are not a JSON array", path);
-    json_array_foreach(request->messages, index, message)
-        if (!json_is_object(message) || !json_is_string(json_object_get(message, "role")))
-            return base_fail(error, TAKT_USAGE,
-                             "%s: message %zu is not an object with a string \"role\"", path, index);
+    json_array_foreach(
+        request->messages, index,
+        message) if (!json_is_object(message) ||
+                     !json_is_string(json_object_get(
+                         message, "role"))) return base_fail(error, TAKT_USAGE,
+                                                             "%s: message %zu is not an object "
+                                                             "with a string \"role\"",
+                                                             path, index);
     if (request->tools != NULL && !json_is_array(request->tools))
         wrong = "tools are not a JSON array";
     if (request->documents != NULL && !json_is_array(request->documents))
@@ -121,11 +126,12 @@ static enum takt_status compile(const struct tokenizer *tokenizer, const char *p
     if (found == NULL && request->template_name == NULL)
         found = tokenizer_template(tokenizer, "default");
     if (found == NULL)
-        return base_fail(error, TAKT_UNSUPPORTED,
-                         "%s: it has no chat template%s%.60s: not a chat model; give a plain prompt, "
-                         "or a template",
-                         path, request->template_name == NULL ? "" : " named ",
-                         request->template_name == NULL ? "" : request->template_name);
+        return base_fail(
+            error, TAKT_UNSUPPORTED,
+            "%s: it has no chat template%s%.60s: not a chat model; give a plain prompt, "
+            "or a template",
+            path, request->template_name == NULL ? "" : " named ",
+            request->template_name == NULL ? "" : request->template_name);
     snprintf(name, sizeof(name), "%.512s: chat template%s%.60s", path,
              found->name[0] == '\0' ? "" : " ", found->name);
     return jinja_compile(template, name, found->text, found->length, error);
@@ -183,8 +189,8 @@ static enum takt_status render(const struct jinja *template, const struct tokeni
         request->add_generation_prompt ? json_true() : json_false(), false);
     json_object_foreach((json_t *)(uintptr_t)request->variables, name, value)
         set(&variables, name, value, true);
-    enum takt_status status = jinja_render(template, variables.items, variables.count, request->now,
-                                           out, marks, error);
+    enum takt_status status =
+        jinja_render(template, variables.items, variables.count, request->now, out, marks, error);
     free(variables.items);
     json_decref(bos);
     json_decref(eos);

@@ -115,8 +115,8 @@ void jinja_fail(struct jinja_context *context, enum takt_status status, uint32_t
     va_end(list);
     message[base_utf8_whole_prefix(message, strlen(message))] = '\0';
     base_fail(context->error, status, "%s: line %zu, column %zu: %s%s%s%s", context->name, line,
-              column, source[0] == '\0' ? "" : "\"", source, source[0] == '\0' ? "" : "\": ",
-              message);
+              column, source[0] == '\0' ? "" : "\"", source,
+              source[0] == '\0' ? "" : "\": ", message);
     longjmp(*context->jump, (int)status);
 }
 

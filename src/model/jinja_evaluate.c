@@ -64,9 +64,8 @@ struct jinja_value jinja_member(struct jinja_context *context, struct jinja_valu
                             object.macro->node->name.length);
     } else if (jinja_is(&name, "length") &&
                (object.kind == JINJA_LIST || object.kind == JINJA_STRING)) {
-        return jinja_integer(object.kind == JINJA_LIST
-                                 ? (int64_t)object.list->count
-                                 : (int64_t)jinja_characters(object.string));
+        return jinja_integer(object.kind == JINJA_LIST ? (int64_t)object.list->count
+                                                       : (int64_t)jinja_characters(object.string));
     }
     if (!found && jinja_has_method(object, &name))
         return bound_method(context, object, &name);
@@ -220,13 +219,11 @@ static struct jinja_value call_value(struct jinja_context *context, struct jinja
                                      const struct jinja_arguments *arguments)
 {
     switch (called.kind) {
-    case JINJA_MACRO:
-        return jinja_call_macro(context, called.macro, arguments, jinja_undefined());
+    case JINJA_MACRO: return jinja_call_macro(context, called.macro, arguments, jinja_undefined());
     case JINJA_FUNCTION: return jinja_call_function(context, called.function, arguments);
     case JINJA_METHOD:
         return jinja_call_method(context, called.method->self, &called.method->name, arguments);
-    default:
-        JINJA_FAIL(context, TAKT_FORMAT, "%s cannot be called", jinja_kind_name(called.kind));
+    default: JINJA_FAIL(context, TAKT_FORMAT, "%s cannot be called", jinja_kind_name(called.kind));
     }
 }
 
@@ -245,8 +242,8 @@ static struct jinja_value evaluate_call(struct jinja_context *context, struct ji
             called = jinja_member(context, object, callee->name.bytes, callee->name.length);
         if (!method && called.kind == JINJA_UNDEFINED)
             JINJA_FAIL(context, TAKT_UNSUPPORTED, "%s has no method %.*s",
-                       jinja_kind_name(object.kind),
-                       (int)BASE_MIN(callee->name.length, (size_t)60), callee->name.bytes);
+                       jinja_kind_name(object.kind), (int)BASE_MIN(callee->name.length, (size_t)60),
+                       callee->name.bytes);
     } else {
         called = jinja_evaluate(context, frame, callee);
         context->position = node->position;
@@ -285,11 +282,11 @@ static struct jinja_value whole_arithmetic(struct jinja_context *context,
         if (b == 0)
             JINJA_FAIL(context, TAKT_FORMAT, "division by 0");
         if (b == -1) { /* the least number has no negative */
-            overflow = operator == JINJA_FLOOR_DIVIDE && __builtin_sub_overflow(0, a, &result);
+            overflow = operator== JINJA_FLOOR_DIVIDE && __builtin_sub_overflow(0, a, &result);
             break;
         }
         int64_t rest = a % b, less = rest != 0 && (rest < 0) != (b < 0) ? 1 : 0;
-        result = operator == JINJA_FLOOR_DIVIDE ? a / b - less : rest + less * b;
+        result = operator== JINJA_FLOOR_DIVIDE ? a / b - less : rest + less * b;
     }
     if (overflow)
         JINJA_FAIL(context, TAKT_LIMIT, "the result does not fit 64 bits");
@@ -317,8 +314,8 @@ static struct jinja_value power(struct jinja_context *context, struct jinja_valu
 static struct jinja_value real_arithmetic(struct jinja_context *context,
                                           enum jinja_operator operator, double a, double b)
 {
-    bool divides =
-        operator == JINJA_DIVIDE || operator == JINJA_FLOOR_DIVIDE || operator == JINJA_MODULO;
+    bool divides = operator== JINJA_DIVIDE || operator== JINJA_FLOOR_DIVIDE || operator==
+        JINJA_MODULO;
     if (divides && b == 0.0)
         JINJA_FAIL(context, TAKT_FORMAT, "division by 0");
     switch (operator) {
@@ -364,20 +361,21 @@ static struct jinja_value join_two(struct jinja_context *context, struct jinja_v
 static struct jinja_value arithmetic(struct jinja_context *context, enum jinja_operator operator,
                                      struct jinja_value a, struct jinja_value b)
 {
-    if (operator == JINJA_CONCAT)
+    if (operator== JINJA_CONCAT)
         return join_two(context, a, b);
     if (jinja_is_number(a) && jinja_is_number(b)) {
-        if (operator == JINJA_POWER)
+        if (operator== JINJA_POWER)
             return power(context, a, b);
-        if (a.kind == JINJA_FLOAT || b.kind == JINJA_FLOAT || operator == JINJA_DIVIDE)
+        if (a.kind == JINJA_FLOAT || b.kind == JINJA_FLOAT || operator== JINJA_DIVIDE)
             return real_arithmetic(context, operator, jinja_number(a), jinja_number(b));
         return whole_arithmetic(context, operator, a.kind == JINJA_BOOL ? a.boolean : a.integer,
                                 b.kind == JINJA_BOOL ? b.boolean : b.integer);
     }
     bool text = a.kind == JINJA_STRING || b.kind == JINJA_STRING;
-    if (operator == JINJA_ADD && text && prints(a) && prints(b)) /* as @huggingface/jinja: one string is enough */
+    if (operator== JINJA_ADD && text && prints(a) &&
+        prints(b)) /* as @huggingface/jinja: one string is enough */
         return join_two(context, a, b);
-    if (operator == JINJA_ADD && a.kind == JINJA_LIST && b.kind == JINJA_LIST) {
+    if (operator== JINJA_ADD && a.kind == JINJA_LIST && b.kind == JINJA_LIST) {
         struct jinja_value list = repeat(context, a, 1);
         for (size_t i = 0; i < b.list->count; i++)
             jinja_append(context, list.list, b.list->items[i]);
@@ -385,11 +383,11 @@ static struct jinja_value arithmetic(struct jinja_context *context, enum jinja_o
     }
     bool a_repeats = a.kind == JINJA_STRING || a.kind == JINJA_LIST;
     bool b_repeats = b.kind == JINJA_STRING || b.kind == JINJA_LIST;
-    if (operator == JINJA_MULTIPLY && a_repeats && b.kind == JINJA_INT)
+    if (operator== JINJA_MULTIPLY && a_repeats && b.kind == JINJA_INT)
         return repeat(context, a, b.integer);
-    if (operator == JINJA_MULTIPLY && b_repeats && a.kind == JINJA_INT)
+    if (operator== JINJA_MULTIPLY && b_repeats && a.kind == JINJA_INT)
         return repeat(context, b, a.integer);
-    if (operator == JINJA_MODULO && a.kind == JINJA_STRING) {
+    if (operator== JINJA_MODULO && a.kind == JINJA_STRING) {
         bool list = b.kind == JINJA_LIST;
         return jinja_format(context, a.string, list ? b.list->items : &b, list ? b.list->count : 1);
     }
@@ -413,9 +411,8 @@ bool jinja_contains(struct jinja_context *context, struct jinja_value container,
         if (item.kind != JINJA_STRING)
             wrong_operands(context, JINJA_IN, item, container);
         jinja_charge(context, container.string->length / 16);
-        return item.string->length == 0 ||
-               memmem(container.string->bytes, container.string->length, item.string->bytes,
-                      item.string->length) != NULL;
+        return item.string->length == 0 || memmem(container.string->bytes, container.string->length,
+                                                  item.string->bytes, item.string->length) != NULL;
     case JINJA_UNDEFINED: return false;
     default: wrong_operands(context, JINJA_IN, item, container);
     }

@@ -54,8 +54,8 @@ bool jinja_take(struct jinja_lexer *lexer, const char *mark)
     if (strncmp(at, mark, length) != 0)
         return false;
     /* Longer marks that begin alike, and the ends of tags, are not this one. */
-    static const char *const longer[] = {"==", "**", "//", "<=", ">=", "!=", "-%}", "-}}",
-                                         "+%}", "+}}", "%}"};
+    static const char *const longer[] = {
+        "==", "**", "//", "<=", ">=", "!=", "-%}", "-}}", "+%}", "+}}", "%}"};
     for (size_t i = 0; i < BASE_COUNT(longer); i++)
         if (strlen(longer[i]) > length && strncmp(at, longer[i], strlen(longer[i])) == 0)
             return false;
@@ -110,7 +110,7 @@ static uint32_t take_hex(struct jinja_lexer *lexer, size_t digits)
     uint32_t value = 0;
     for (size_t i = 0; i < digits; i++) {
         char c = lexer->context->source[lexer->at];
-        uint32_t digit = is_digit(c)              ? (uint32_t)(c - '0')
+        uint32_t digit = is_digit(c)            ? (uint32_t)(c - '0')
                          : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a') + 10
                          : c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A') + 10
                                                 : 16;
@@ -478,10 +478,7 @@ struct operator_mark {
 /* Levels from the strongest; each is left to right, as Jinja's ** is too. */
 static const struct operator_mark levels[4][5] = {
     {{"**", JINJA_POWER}},
-    {{"*", JINJA_MULTIPLY},
-     {"//", JINJA_FLOOR_DIVIDE},
-     {"/", JINJA_DIVIDE},
-     {"%", JINJA_MODULO}},
+    {{"*", JINJA_MULTIPLY}, {"//", JINJA_FLOOR_DIVIDE}, {"/", JINJA_DIVIDE}, {"%", JINJA_MODULO}},
     {{"~", JINJA_CONCAT}},
     {{"+", JINJA_ADD}, {"-", JINJA_SUBTRACT}}};
 
@@ -491,7 +488,7 @@ static struct jinja_node *binary(struct jinja_lexer *lexer, struct jinja_node *l
     struct jinja_node *node = jinja_node(lexer, JINJA_BINARY, left->position);
     node->a = left;
     node->b = right;
-    node->operator = operator;
+    node->operator= operator;
     return node;
 }
 
@@ -521,16 +518,16 @@ static bool take_comparison(struct jinja_lexer *lexer, enum jinja_operator *oper
         {">=", JINJA_GREATER_EQUAL}, {"<", JINJA_LESS},       {">", JINJA_GREATER}};
     for (size_t i = 0; i < BASE_COUNT(marks); i++)
         if (jinja_take(lexer, marks[i].mark)) {
-            *operator = marks[i].operator;
+            *operator= marks[i].operator;
             return true;
         }
     struct jinja_lexer ahead = *lexer;
-    *operator = JINJA_NOT_IN;
+    *operator= JINJA_NOT_IN;
     if (jinja_take_word(&ahead, "not") && jinja_take_word(&ahead, "in")) {
         *lexer = ahead;
         return true;
     }
-    *operator = JINJA_IN;
+    *operator= JINJA_IN;
     return jinja_take_word(lexer, "in");
 }
 

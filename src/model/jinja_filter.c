@@ -199,8 +199,8 @@ FILTER(dictsort)
 
 FILTER(escape)
 {
-    static const char *const entities[] = {"&", "&amp;", "<", "&lt;", ">", "&gt;",
-                                           "\"", "&#34;", "'", "&#39;"};
+    static const char *const entities[] = {"&",    "&amp;", "<",     "&lt;", ">",
+                                           "&gt;", "\"",    "&#34;", "'",    "&#39;"};
     (void)arguments;
     const struct jinja_string *text = text_of(context, value);
     for (size_t i = 0; i < BASE_COUNT(entities); i += 2) {
@@ -273,7 +273,8 @@ FILTER(int)
     if (value.kind == JINJA_STRING) {
         int64_t whole;
         char text[32];
-        const struct jinja_string *plain = jinja_strip(context, value.string, NULL, true, true).string;
+        const struct jinja_string *plain =
+            jinja_strip(context, value.string, NULL, true, true).string;
         if (plain->length < sizeof(text)) {
             memcpy(text, plain->bytes, plain->length);
             text[plain->length] = '\0';
@@ -412,8 +413,8 @@ FILTER(map)
 {
     const struct jinja_list *items = jinja_iterate(context, value);
     struct jinja_list *out = jinja_list(context).list;
-    const struct jinja_string *path = jinja_argument_string(context, arguments, SIZE_MAX,
-                                                            "attribute");
+    const struct jinja_string *path =
+        jinja_argument_string(context, arguments, SIZE_MAX, "attribute");
     const struct jinja_string *name = jinja_argument_string(context, arguments, 0, "");
     struct jinja_arguments rest = rest_of(arguments, 1);
     if (path == NULL && name == NULL)
@@ -762,8 +763,7 @@ static bool is_whole(struct jinja_context *context, struct jinja_value value,
     return true;
 }
 
-static bool same_case(struct jinja_context *context, struct jinja_value value,
-                      enum jinja_cased how)
+static bool same_case(struct jinja_context *context, struct jinja_value value, enum jinja_cased how)
 {
     return value.kind == JINJA_STRING &&
            jinja_equal(context, value, jinja_cased(context, value.string, how));
@@ -823,7 +823,7 @@ bool jinja_test(struct jinja_context *context, const struct jinja_string *name,
     static const struct {
         const char *name;
         int low, high; /* of the comparison's sign */
-    } orders[] = {{"lt", -1, -1}, {"lessthan", -1, -1}, {"<", -1, -1},   {"le", -1, 0},
+    } orders[] = {{"lt", -1, -1}, {"lessthan", -1, -1},  {"<", -1, -1}, {"le", -1, 0},
                   {"gt", 1, 1},   {"greaterthan", 1, 1}, {"ge", 0, 1}};
     bool known;
     bool result = test_alone(context, name, value, &known);

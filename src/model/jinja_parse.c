@@ -14,17 +14,17 @@ static bool is_space(char c)
 }
 
 /*
- * The text from the lexer's place up to the next tag, as Jinja cuts it: white space before {%- goes,
- * and the indentation before a {% or {# that begins its line (lstrip_blocks).
+ * The text from the lexer's place up to the next tag, as Jinja cuts it: white space before {%-
+ * goes, and the indentation before a {% or {# that begins its line (lstrip_blocks).
  */
 static struct jinja_node *parse_text(struct jinja_lexer *lexer)
 {
     struct jinja_context *context = lexer->context;
     const char *source = context->source;
     size_t start = lexer->at, end = start;
-    while (end < context->source_length &&
-           !(source[end] == '{' && strchr("{%#", source[end + 1]) != NULL &&
-             source[end + 1] != '\0'))
+    while (
+        end < context->source_length &&
+        !(source[end] == '{' && strchr("{%#", source[end + 1]) != NULL && source[end + 1] != '\0'))
         end++;
     lexer->at = end;
     size_t stop = end;
@@ -357,10 +357,10 @@ static struct jinja_node *parse_statement(struct jinja_lexer *lexer)
     static const struct {
         const char *word;
         struct jinja_node *(*parse)(struct jinja_lexer *lexer, uint32_t position);
-    } statements[] = {{"if", parse_if},         {"for", parse_for},
-                      {"set", parse_set},       {"macro", parse_macro},
-                      {"call", parse_call},     {"filter", parse_filter},
-                      {"with", parse_with},     {"generation", parse_generation},
+    } statements[] = {{"if", parse_if},     {"for", parse_for},
+                      {"set", parse_set},   {"macro", parse_macro},
+                      {"call", parse_call}, {"filter", parse_filter},
+                      {"with", parse_with}, {"generation", parse_generation},
                       {"raw", parse_raw}};
     uint32_t position = (uint32_t)lexer->at;
     open_tag(lexer);

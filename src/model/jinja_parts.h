@@ -35,8 +35,7 @@ _Noreturn void jinja_fail(struct jinja_context *context, enum takt_status status
     jinja_fail(context, status, (context)->position, __VA_ARGS__)
 /* Zeroed, 16-byte aligned; fails rather than return NULL. */
 void *jinja_allocate(struct jinja_context *context, size_t count, size_t size_bytes);
-#define JINJA_NEW(context, type, count)                                                            \
-    ((type *)jinja_allocate((context), (count), sizeof(type)))
+#define JINJA_NEW(context, type, count) ((type *)jinja_allocate((context), (count), sizeof(type)))
 void jinja_release(struct jinja_context *context); /* all of it */
 void jinja_charge(struct jinja_context *context, uint64_t steps);
 void jinja_enter(struct jinja_context *context);
@@ -218,27 +217,27 @@ enum jinja_node_kind {
     JINJA_DO,         /* a */
     JINJA_BREAK,
     JINJA_CONTINUE,
-    JINJA_BODY,    /* items */
-    JINJA_LITERAL, /* value */
-    JINJA_NAME,    /* name */
-    JINJA_TUPLE,   /* items */
-    JINJA_ARRAY,   /* items */
-    JINJA_OBJECT,  /* items: key, value, key, value */
-    JINJA_MEMBER,  /* a.name */
-    JINJA_INDEX,   /* a[b] */
-    JINJA_SLICE,   /* a[b:c:d] */
-    JINJA_CALL,    /* a; items: arguments */
-    JINJA_FILTER,  /* a (NULL in FILTERED); name; items: arguments */
-    JINJA_TEST,    /* a; name; items: arguments; negated */
-    JINJA_NOT,     /* a */
-    JINJA_MINUS,   /* a */
-    JINJA_PLUS,    /* a */
-    JINJA_BINARY,  /* a, b; operator */
-    JINJA_AND,     /* a, b */
-    JINJA_OR,      /* a, b */
-    JINJA_CHOICE,  /* b if a else c (c NULL: undefined) */
-    JINJA_KEYWORD, /* name; a */
-    JINJA_SPREAD,  /* *a */
+    JINJA_BODY,          /* items */
+    JINJA_LITERAL,       /* value */
+    JINJA_NAME,          /* name */
+    JINJA_TUPLE,         /* items */
+    JINJA_ARRAY,         /* items */
+    JINJA_OBJECT,        /* items: key, value, key, value */
+    JINJA_MEMBER,        /* a.name */
+    JINJA_INDEX,         /* a[b] */
+    JINJA_SLICE,         /* a[b:c:d] */
+    JINJA_CALL,          /* a; items: arguments */
+    JINJA_FILTER,        /* a (NULL in FILTERED); name; items: arguments */
+    JINJA_TEST,          /* a; name; items: arguments; negated */
+    JINJA_NOT,           /* a */
+    JINJA_MINUS,         /* a */
+    JINJA_PLUS,          /* a */
+    JINJA_BINARY,        /* a, b; operator */
+    JINJA_AND,           /* a, b */
+    JINJA_OR,            /* a, b */
+    JINJA_CHOICE,        /* b if a else c (c NULL: undefined) */
+    JINJA_KEYWORD,       /* name; a */
+    JINJA_SPREAD,        /* *a */
     JINJA_KEYWORD_SPREAD /* **a */
 };
 

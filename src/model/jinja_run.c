@@ -189,9 +189,9 @@ static void bind_rest(struct jinja_context *context, struct jinja_frame *scope,
         const struct jinja_entry *entry = &arguments->keywords->entries[i];
         bool known = false;
         for (uint32_t j = 0; j < node->count; j++)
-            known = known || (node->items[j]->name.length == entry->key.length &&
-                              memcmp(node->items[j]->name.bytes, entry->key.bytes,
-                                     entry->key.length) == 0);
+            known = known ||
+                    (node->items[j]->name.length == entry->key.length &&
+                     memcmp(node->items[j]->name.bytes, entry->key.bytes, entry->key.length) == 0);
         if (!known)
             jinja_put(context, dict.dict, &entry->key, entry->value);
     }

@@ -178,10 +178,10 @@ static void write_conversion(struct jinja_context *context, struct jinja_builder
         used = snprintf(text, sizeof(text), format, jinja_number(value));
     } else {
         snprintf(format, sizeof(format), "%%%sll%c", flags, letter);
-        long long whole = value.kind == JINJA_INT     ? (long long)value.integer
-                          : value.kind == JINJA_BOOL ? value.boolean
-                                                     : (long long)BASE_MIN(
-                                                           BASE_MAX(value.real, -9e18), 9e18);
+        long long whole = value.kind == JINJA_INT ? (long long)value.integer
+                          : value.kind == JINJA_BOOL
+                              ? value.boolean
+                              : (long long)BASE_MIN(BASE_MAX(value.real, -9e18), 9e18);
         used = snprintf(text, sizeof(text), format, whole);
     }
     if (used < 0 || (size_t)used >= sizeof(text))
@@ -260,16 +260,16 @@ static struct jinja_value format_braces(struct jinja_context *context,
         if (name_length == 0)
             found = next < arguments->count ? &arguments->values[next++] : NULL;
         else if (*name >= '0' && *name <= '9' && name_length == 1)
-            found = (size_t)(*name - '0') < arguments->count ? &arguments->values[*name - '0'] : NULL;
+            found =
+                (size_t)(*name - '0') < arguments->count ? &arguments->values[*name - '0'] : NULL;
         else if (arguments->keywords != NULL)
             found = jinja_find(arguments->keywords, name, name_length);
         if (found == NULL)
             JINJA_FAIL(context, TAKT_FORMAT, "the format wants a value that is not given");
         value = *found;
         char flags[12] = "";
-        size_t used = colon == NULL ? 0
-                                    : take_flags(context, colon + 1, (size_t)(end - colon - 1),
-                                                 flags);
+        size_t used =
+            colon == NULL ? 0 : take_flags(context, colon + 1, (size_t)(end - colon - 1), flags);
         const char *letter = colon == NULL ? end : colon + 1 + used;
         if (end - letter > 1)
             JINJA_FAIL(context, TAKT_UNSUPPORTED, "the conversion {%.*s}",
@@ -322,13 +322,13 @@ static struct jinja_value split(struct jinja_context *context, const struct jinj
         if (found == SIZE_MAX)
             break;
         jinja_append(context, list.list,
-                     from_right ? jinja_slice_string(context, string, found + separator->length, end)
-                                : jinja_slice_string(context, string, at, found));
+                     from_right
+                         ? jinja_slice_string(context, string, found + separator->length, end)
+                         : jinja_slice_string(context, string, at, found));
         at = found + separator->length;
         end = from_right ? found : end;
     }
-    jinja_append(context, list.list,
-                 jinja_slice_string(context, string, from_right ? 0 : at, end));
+    jinja_append(context, list.list, jinja_slice_string(context, string, from_right ? 0 : at, end));
     for (size_t i = 0; from_right && i < list.list->count / 2; i++) {
         struct jinja_value *items = list.list->items, swap = items[i];
         items[i] = items[list.list->count - 1 - i];
@@ -368,9 +368,8 @@ static bool has_affix(struct jinja_context *context, const struct jinja_string *
         JINJA_FAIL(context, TAKT_FORMAT, "%s is no text to begin or end with",
                    jinja_kind_name(affix.kind));
     size_t length = affix.string->length;
-    return length <= string->length &&
-           memcmp(string->bytes + (front ? 0 : string->length - length), affix.string->bytes,
-                  length) == 0;
+    return length <= string->length && memcmp(string->bytes + (front ? 0 : string->length - length),
+                                              affix.string->bytes, length) == 0;
 }
 
 static struct jinja_value partition(struct jinja_context *context,
@@ -409,8 +408,8 @@ static bool all_are(const struct jinja_string *string, const char *what)
             good = !(unicode_upper(code, to) != 1 || to[0] != code);
         else
             good = !(unicode_lower(code, to) != 1 || to[0] != code);
-        bool has_case = (unicode_upper(code, to), to[0] != code) ||
-                        (unicode_lower(code, to), to[0] != code);
+        bool has_case =
+            (unicode_upper(code, to), to[0] != code) || (unicode_lower(code, to), to[0] != code);
         cased = cased || has_case;
         if (!good)
             return false;
@@ -429,7 +428,7 @@ static struct jinja_value pad(struct jinja_context *context, const struct jinja_
     if (fill == NULL || zeros)
         fill = zeros ? &zero : &space;
     int64_t missing = width - (int64_t)jinja_characters(string);
-    int64_t before = strcmp(how, "ljust") == 0   ? 0
+    int64_t before = strcmp(how, "ljust") == 0    ? 0
                      : strcmp(how, "center") == 0 ? missing / 2
                                                   : missing;
     struct jinja_builder builder = {NULL, NULL, 0, 0};
@@ -484,13 +483,12 @@ static struct jinja_value join(struct jinja_context *context, const struct jinja
 }
 
 static const char *const string_methods[] = {
-    "capitalize", "center",    "count",        "endswith",     "find",   "format",
-    "index",      "isalnum",   "isalpha",      "isdigit",      "islower", "isnumeric",
-    "isspace",    "isupper",   "join",         "ljust",        "lower",  "lstrip",
-    "partition",  "removeprefix", "removesuffix", "replace",   "rfind",  "rjust",
-    "rpartition", "rsplit",    "rstrip",       "split",        "splitlines", "startswith",
-    "strip",      "title",        "upper",        "zfill",  "casefold",
-    "isdecimal"};
+    "capitalize", "center",       "count",        "endswith", "find",       "format",
+    "index",      "isalnum",      "isalpha",      "isdigit",  "islower",    "isnumeric",
+    "isspace",    "isupper",      "join",         "ljust",    "lower",      "lstrip",
+    "partition",  "removeprefix", "removesuffix", "replace",  "rfind",      "rjust",
+    "rpartition", "rsplit",       "rstrip",       "split",    "splitlines", "startswith",
+    "strip",      "title",        "upper",        "zfill",    "casefold",   "isdecimal"};
 
 static struct jinja_value string_method(struct jinja_context *context,
                                         const struct jinja_string *self,
@@ -523,7 +521,8 @@ static struct jinja_value string_method(struct jinja_context *context,
                              needed(context, arguments, 1),
                              jinja_argument_integer(context, arguments, 2, "count", -1));
     if (jinja_is(name, "join"))
-        return join(context, self, jinja_iterate(context, jinja_argument(arguments, 0, "iterable")));
+        return join(context, self,
+                    jinja_iterate(context, jinja_argument(arguments, 0, "iterable")));
     if (jinja_is(name, "format"))
         return format_braces(context, self, arguments);
     if (jinja_is(name, "partition") || jinja_is(name, "rpartition"))
@@ -568,9 +567,9 @@ static struct jinja_value string_method(struct jinja_context *context,
 
 /* ---- methods of mappings, lists, loops ------------------------------------------------------- */
 
-static const char *const dict_methods[] = {"items", "keys", "values", "get",
-                                           "update", "pop", "copy", "setdefault"};
-static const char *const list_methods[] = {"append", "extend", "index", "count",
+static const char *const dict_methods[] = {"items",  "keys", "values", "get",
+                                           "update", "pop",  "copy",   "setdefault"};
+static const char *const list_methods[] = {"append", "extend", "index",   "count",
                                            "insert", "pop",    "reverse", "copy"};
 static const char *const loop_methods[] = {"cycle", "changed"};
 
@@ -680,7 +679,8 @@ static struct jinja_value list_method(struct jinja_context *context, struct jinj
             return value;
         }
         jinja_append(context, self, jinja_none());
-        memmove(self->items + at + 1, self->items + at, (size_t)(count - at) * sizeof(*self->items));
+        memmove(self->items + at + 1, self->items + at,
+                (size_t)(count - at) * sizeof(*self->items));
         self->items[at] = jinja_argument(arguments, 1, "object");
     } else {
         int64_t count = 0, first = -1;

@@ -9,9 +9,9 @@
 
 const char *jinja_kind_name(enum jinja_kind kind)
 {
-    static const char *const names[] = {"undefined", "none", "boolean", "integer",
-                                        "float",     "string", "list",  "mapping",
-                                        "loop",      "macro", "function", "method"};
+    static const char *const names[] = {"undefined", "none",   "boolean",  "integer",
+                                        "float",     "string", "list",     "mapping",
+                                        "loop",      "macro",  "function", "method"};
     return names[kind];
 }
 
@@ -32,12 +32,14 @@ struct jinja_value jinja_copy(struct jinja_context *context, const char *bytes, 
 
 struct jinja_value jinja_list(struct jinja_context *context)
 {
-    return (struct jinja_value){.kind = JINJA_LIST, .list = JINJA_NEW(context, struct jinja_list, 1)};
+    return (struct jinja_value){.kind = JINJA_LIST,
+                                .list = JINJA_NEW(context, struct jinja_list, 1)};
 }
 
 struct jinja_value jinja_dict(struct jinja_context *context)
 {
-    return (struct jinja_value){.kind = JINJA_DICT, .dict = JINJA_NEW(context, struct jinja_dict, 1)};
+    return (struct jinja_value){.kind = JINJA_DICT,
+                                .dict = JINJA_NEW(context, struct jinja_dict, 1)};
 }
 
 void jinja_append(struct jinja_context *context, struct jinja_list *list, struct jinja_value value)
@@ -127,8 +129,8 @@ void jinja_put(struct jinja_context *context, struct jinja_dict *dict,
  * them. Any other role is as foreign as the rest. */
 static bool is_role(const char *key, const json_t *json)
 {
-    static const char *const roles[] = {"system",    "developer", "user",        "assistant",
-                                        "tool",      "function",  "model",       "ipython",
+    static const char *const roles[] = {"system",      "developer", "user",          "assistant",
+                                        "tool",        "function",  "model",         "ipython",
                                         "observation", "documents", "tool_response", "critic"};
     if (key == NULL || strcmp(key, "role") != 0)
         return false;
@@ -185,8 +187,7 @@ struct jinja_value jinja_from_json(struct jinja_context *context, const json_t *
         json_object_foreach((json_t *)(uintptr_t)json, name, item)
         {
             struct jinja_string string = string_of(context, name, strlen(name), foreign);
-            jinja_put(context, value.dict, &string,
-                      jinja_from_json(context, item, foreign, name));
+            jinja_put(context, value.dict, &string, jinja_from_json(context, item, foreign, name));
         }
         break;
     }
@@ -340,7 +341,8 @@ struct jinja_list *jinja_iterate(struct jinja_context *context, struct jinja_val
         jinja_charge(context, value.string->length);
         for (size_t i = 0; i < value.string->length; i += size) {
             (void)unicode_decode(value.string->bytes + i, value.string->length - i, &size);
-            jinja_append(context, list.list, jinja_slice_string(context, value.string, i, i + size));
+            jinja_append(context, list.list,
+                         jinja_slice_string(context, value.string, i, i + size));
         }
     } else if (value.kind == JINJA_DICT) {
         for (size_t i = 0; i < value.dict->count; i++) {
@@ -411,7 +413,10 @@ static void print_real(struct jinja_context *context, struct jinja_builder *buil
 {
     char text[40];
     if (isnan(real) || isinf(real)) {
-        snprintf(text, sizeof(text), "%s", isnan(real) ? "NaN" : real < 0 ? "-Infinity" : "Infinity");
+        snprintf(text, sizeof(text), "%s",
+                 isnan(real) ? "NaN"
+                 : real < 0  ? "-Infinity"
+                             : "Infinity");
     } else {
         /* The fewest digits that read back as the same number. */
         for (int digits = 15; digits <= 17; digits++) {
@@ -511,7 +516,9 @@ static void write_separator(struct json_writer *writer, bool key)
         jinja_write_string(writer->context, writer->builder, separator);
     else
         write_plain(writer->context, writer->builder,
-                    key ? ": " : writer->style->indent > 0 ? "," : ", ");
+                    key                         ? ": "
+                    : writer->style->indent > 0 ? ","
+                                                : ", ");
 }
 
 static void write_line(struct json_writer *writer, size_t level)
@@ -524,7 +531,6 @@ static void write_line(struct json_writer *writer, size_t level)
 }
 
 static void write_value(struct json_writer *writer, struct jinja_value value, size_t level);
-
 
 static void write_dict(struct json_writer *writer, const struct jinja_dict *dict, size_t level)
 {

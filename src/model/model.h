@@ -116,14 +116,4 @@ void model_set_context(struct model *model, uint32_t context);
 /* Row r of a tensor, dequantised exactly to binary32: out[columns]. */
 void model_row(const struct model_tensor *tensor, uint32_t row, float *out);
 
-struct model_message {
-    const char *role;
-    const char *content;
-};
-/* Renders messages with the model's chat template; in this version templates that are ChatML (their
- * text contains <|im_start|> and <|im_end|>); others are UNSUPPORTED and the message says so. */
-enum takt_status model_chat_render(const struct model *model, const struct model_message *messages,
-                                   size_t count, bool add_generation_prompt, struct base_text *out,
-                                   struct takt_error *error);
-
 #endif

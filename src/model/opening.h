@@ -75,10 +75,6 @@ enum takt_status model_make_layers(struct opening *opening, size_t more_bytes);
 enum takt_status model_finish_parameters(struct opening *opening, double epsilon, double base,
                                          uint32_t rotary, uint32_t window, double query_scalar);
 
-/* See model/tokenizer.h. */
-enum takt_status tokenizer_open_folder(struct tokenizer **tokenizer, const char *folder,
-                                       struct takt_error *error);
-
 /* ---- bind.c ---------------------------------------------------------------------------------- */
 
 enum takt_status model_bind_tensors(struct opening *opening);

@@ -34,6 +34,7 @@ void tokenizer_close(struct tokenizer *tokenizer)
     if (tokenizer == NULL)
         return;
     tokenizer_split_destroy(tokenizer->split);
+    tokenizer_free_templates(tokenizer);
     base_arena_destroy(&tokenizer->arena);
     base_file_unmap(&tokenizer->file);
     free(tokenizer);
@@ -69,9 +70,10 @@ void tokenizer_ids_append(struct tokenizer_ids *list, uint32_t id)
 }
 
 /* The longest special token that the text begins with, or TOKENIZER_NONE. User-defined tokens
- * always count; control and unknown ones only when asked for. */
-static uint32_t special_in_front(const struct tokenizer *tokenizer, const char *text, size_t length,
-                                 bool parse_special)
+ * always count; control and unknown ones only when asked for, and only of bytes that are not
+ * foreign. */
+static uint32_t special_in_front(const struct tokenizer *tokenizer, const char *text,
+                                 const unsigned char *foreign, size_t length, bool parse_special)
 {
     unsigned char first = (unsigned char)text[0];
     for (uint32_t i = tokenizer->special_start[first]; i < tokenizer->special_start[first + 1];
@@ -80,8 +82,12 @@ static uint32_t special_in_front(const struct tokenizer *tokenizer, const char *
         const struct token *token = &tokenizer->tokens[id];
         if (token->type != TOKEN_USER && !parse_special)
             continue;
-        if (token->length <= length && memcmp(token->text, text, token->length) == 0)
-            return id;
+        if (token->length > length || memcmp(token->text, text, token->length) != 0)
+            continue;
+        if (token->type != TOKEN_USER && foreign != NULL &&
+            memchr(foreign, 1, token->length) != NULL)
+            continue;
+        return id;
     }
     return TOKENIZER_NONE;
 }
@@ -108,12 +114,15 @@ static enum takt_status encode_plain(struct encoder *encoder, const char *text, 
     return tokenizer_bpe_encode(tokenizer, &encoder->work, text, length, &encoder->ids, error);
 }
 
-static enum takt_status encode_all(struct encoder *encoder, const char *text, size_t length,
-                                   bool parse_special, struct takt_error *error)
+static enum takt_status encode_all(struct encoder *encoder, const char *text,
+                                   const unsigned char *foreign, size_t length, bool parse_special,
+                                   struct takt_error *error)
 {
     size_t start = 0, at = 0;
     while (at < length) {
-        uint32_t id = special_in_front(encoder->tokenizer, text + at, length - at, parse_special);
+        uint32_t id =
+            special_in_front(encoder->tokenizer, text + at, foreign == NULL ? NULL : foreign + at,
+                             length - at, parse_special);
         if (id == TOKENIZER_NONE) {
             at++;
             continue;
@@ -129,9 +138,10 @@ static enum takt_status encode_all(struct encoder *encoder, const char *text, si
     return encode_plain(encoder, text + start, length - start, error);
 }
 
-enum takt_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,
-                                  size_t length, bool add_bos, bool parse_special, uint32_t **ids,
-                                  size_t *count, struct takt_error *error)
+static enum takt_status encode(const struct tokenizer *tokenizer, const char *text,
+                               const unsigned char *foreign, size_t length, bool add_bos,
+                               bool parse_special, uint32_t **ids, size_t *count,
+                               struct takt_error *error)
 {
     *ids = NULL;
     *count = 0;
@@ -142,7 +152,7 @@ enum takt_status tokenizer_encode(const struct tokenizer *tokenizer, const char 
     struct encoder encoder = {.tokenizer = tokenizer, .after_special = true};
     if (add_bos && tokenizer->special.add_bos)
         tokenizer_ids_append(&encoder.ids, tokenizer->special.bos);
-    enum takt_status status = encode_all(&encoder, text, length, parse_special, error);
+    enum takt_status status = encode_all(&encoder, text, foreign, length, parse_special, error);
     tokenizer_work_free(&encoder.work);
     if (status == TAKT_OK && encoder.ids.ids == NULL && !encoder.ids.failed) {
         encoder.ids.ids = malloc(sizeof(*encoder.ids.ids)); /* no ids, but never NULL */
@@ -158,6 +168,27 @@ enum takt_status tokenizer_encode(const struct tokenizer *tokenizer, const char 
     *ids = encoder.ids.ids;
     *count = encoder.ids.count;
     return TAKT_OK;
+}
+
+enum takt_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,
+                                  size_t length, bool add_bos, bool parse_special, uint32_t **ids,
+                                  size_t *count, struct takt_error *error)
+{
+    return encode(tokenizer, text, NULL, length, add_bos, parse_special, ids, count, error);
+}
+
+enum takt_status tokenizer_encode_chat(const struct tokenizer *tokenizer, const char *text,
+                                       const unsigned char *foreign, size_t length, uint32_t **ids,
+                                       size_t *count, struct takt_error *error)
+{
+    bool has_bos = false;
+    if (tokenizer->special.bos != TOKENIZER_NONE) {
+        const struct token *bos = &tokenizer->tokens[tokenizer->special.bos];
+        has_bos = bos->length != 0 && bos->length <= length &&
+                  memcmp(bos->text, text, bos->length) == 0 &&
+                  (foreign == NULL || memchr(foreign, 1, bos->length) == NULL);
+    }
+    return encode(tokenizer, text, foreign, length, !has_bos, true, ids, count, error);
 }
 
 /* ---- decoding -------------------------------------------------------------------------------- */

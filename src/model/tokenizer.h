@@ -19,6 +19,18 @@ struct tokenizer_special {
     uint32_t ends[TOKENIZER_ENDS_MAX]; /* every token that ends generation: eos, eot, eom ... */
     uint32_t end_count;
 };
+
+/* A chat template of the file; name "" is the one without a name. */
+struct tokenizer_template {
+    const char *name, *text; /* NUL-terminated */
+    size_t length;
+};
+/* NULL when the file has none of that name. */
+const struct tokenizer_template *tokenizer_template(const struct tokenizer *tokenizer,
+                                                    const char *name);
+/* In the file's order; NULL beyond the last. */
+const struct tokenizer_template *tokenizer_template_at(const struct tokenizer *tokenizer,
+                                                       size_t index);
 const struct tokenizer_special *tokenizer_special(const struct tokenizer *tokenizer);
 uint32_t tokenizer_vocab(const struct tokenizer *tokenizer);
 
@@ -32,7 +44,8 @@ enum takt_status tokenizer_open_file(struct tokenizer **tokenizer, const char *p
  */
 enum takt_status tokenizer_open_folder(struct tokenizer **tokenizer, const char *folder,
                                        struct takt_error *error);
-/* Only for a tokenizer of tokenizer_open_file or tokenizer_open_folder; a model closes its own. NULL is fine. */
+/* Only for a tokenizer of tokenizer_open_file or tokenizer_open_folder; a model closes its own.
+ * NULL is fine. */
 void tokenizer_close(struct tokenizer *tokenizer);
 
 /*
@@ -45,8 +58,8 @@ void tokenizer_close(struct tokenizer *tokenizer);
 enum takt_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,
                                   size_t length, bool add_bos, bool parse_special, uint32_t **ids,
                                   size_t *count, struct takt_error *error);
-/* The same, but no byte i with foreign[i] != 0 becomes part of a control token (foreign == NULL: all
- * may). Control tokens are parsed. BOS is not added where the text begins with it. */
+/* The same, but no byte i with foreign[i] != 0 becomes part of a control token (foreign == NULL:
+ * all may). Control tokens are parsed. BOS is not added where the text begins with it. */
 enum takt_status tokenizer_encode_chat(const struct tokenizer *tokenizer, const char *text,
                                        const unsigned char *foreign, size_t length, uint32_t **ids,
                                        size_t *count, struct takt_error *error);

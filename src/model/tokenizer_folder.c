@@ -1,5 +1,5 @@
 /* tokenizer.json is not read yet; the tokenizer that reads it takes this file's place. */
-#include "model/opening.h"
+#include "model/tokenizer.h"
 
 enum takt_status tokenizer_open_folder(struct tokenizer **tokenizer, const char *folder,
                                        struct takt_error *error)

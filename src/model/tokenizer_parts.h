@@ -53,9 +53,20 @@ struct tokenizer {
     struct token_merge *merges; /* BPE: by pair, open addressing */
     uint32_t merge_mask;
     struct tokenizer_split *split; /* BPE */
-    struct base_file file;         /* only of tokenizer_open_file */
+    struct tokenizer_template *templates;
+    size_t template_count;
+    struct base_file file; /* only of tokenizer_open_file */
     struct base_arena arena;
 };
+
+/* ---- templates.c ----------------------------------------------------------------------------- */
+
+enum takt_status tokenizer_load_templates(struct tokenizer *tokenizer, const struct gguf *gguf,
+                                          struct takt_error *error);
+/* Copies both; false when memory is short. */
+bool tokenizer_add_template(struct tokenizer *tokenizer, const char *name, size_t name_length,
+                            const char *text, size_t length);
+void tokenizer_free_templates(struct tokenizer *tokenizer);
 
 /* ---- vocabulary.c ---------------------------------------------------------------------------- */
 

@@ -19,8 +19,8 @@ enum unicode_category unicode_run(uint32_t code, uint32_t *last)
         else
             high = middle;
     }
-    *last = high == unicode_category_run_count ? UNICODE_MAX
-                                               : (unicode_category_runs[high] >> 5) - 1;
+    *last =
+        high == unicode_category_run_count ? UNICODE_MAX : (unicode_category_runs[high] >> 5) - 1;
     return (enum unicode_category)(unicode_category_runs[low] & 31);
 }
 

@@ -79,7 +79,8 @@ static void decompose(struct buffer *buffer, uint32_t code, bool compatible)
         push(buffer, code);
         return;
     }
-    for (uint32_t i = 0; i < found->count; i++) /* the tables nest a few levels, never in a circle */
+    for (uint32_t i = 0; i < found->count;
+         i++) /* the tables nest a few levels, never in a circle */
         decompose(buffer, unicode_sequences[found->start + i], compatible);
 }
 

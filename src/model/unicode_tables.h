@@ -23,7 +23,7 @@ struct unicode_script {
 };
 
 extern const uint32_t *const unicode_category_runs, *const unicode_combining,
-    *const unicode_sequences;
+                                                        *const unicode_sequences;
 extern const struct unicode_case *const unicode_lower_cases, *const unicode_upper_cases;
 extern const struct unicode_decomposition *const unicode_decompositions;
 extern const struct unicode_composition *const unicode_compositions;

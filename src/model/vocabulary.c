@@ -366,6 +366,8 @@ static enum takt_status load(struct tokenizer *tokenizer, const struct gguf *ggu
     }
     if (status == TAKT_OK)
         status = read_special(tokenizer, gguf, arrays.types != NULL, error);
+    if (status == TAKT_OK)
+        status = tokenizer_load_templates(tokenizer, gguf, error);
     if (status != TAKT_OK)
         return status;
     index_bytes(tokenizer, arrays.types != NULL);

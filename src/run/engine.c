@@ -60,6 +60,8 @@ static enum takt_status open_parts(struct takt_engine *engine,
     if (status != TAKT_OK) {
         return status;
     }
+    engine->vocabulary.tokenizer = engine->model->tokenizer;
+    snprintf(engine->vocabulary.path, sizeof engine->vocabulary.path, "%s", engine->model->path);
     status = choose_sizes(engine, options, error);
     if (status != TAKT_OK) {
         return status;

@@ -27,19 +27,20 @@ static enum takt_status encode_prompt(struct generation *generation, struct takt
     const struct takt_request *request = generation->request;
     struct takt_result *result = generation->result;
     const struct model *model = generation->engine->model;
-    char *rendered = NULL;
+    enum takt_status status;
     if (request->chat) {
-        const enum takt_status status =
-            takt_chat_prompt(generation->engine, request->prompt, &rendered, error);
-        if (status != TAKT_OK) {
-            return status;
+        struct takt_chat_text chat;
+        const struct takt_vocabulary *vocabulary = &generation->engine->vocabulary;
+        status = takt_chat_message(vocabulary, request->prompt, request->now, &chat, error);
+        if (status == TAKT_OK) {
+            status = takt_chat_encode(vocabulary, &chat, &result->prompt_tokens,
+                                      &result->prompt_count, error);
         }
+        takt_chat_text_free(&chat);
+    } else {
+        status = tokenizer_encode(model->tokenizer, request->prompt, strlen(request->prompt), true,
+                                  true, &result->prompt_tokens, &result->prompt_count, error);
     }
-    const char *text = rendered ? rendered : request->prompt;
-    const enum takt_status status =
-        tokenizer_encode(model->tokenizer, text, strlen(text), true, true, &result->prompt_tokens,
-                         &result->prompt_count, error);
-    free(rendered);
     if (status != TAKT_OK || result->prompt_count > 0) {
         return status;
     }

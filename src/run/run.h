@@ -51,8 +51,15 @@ struct run_programs {
     size_t count, capacity;
 };
 
+/* A tokenizer with the chat templates that came with it. */
+struct takt_vocabulary {
+    struct tokenizer *tokenizer;
+    char path[512];
+};
+
 struct takt_engine {
     struct model *model;
+    struct takt_vocabulary vocabulary; /* the model's */
     struct machine machine;
     struct base_arena arena; /* graph */
     struct graph graph;

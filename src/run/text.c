@@ -1,8 +1,9 @@
-/* Text to ids and back, for engines and for vocabularies alone; chat prompts. */
+/* Text to ids and back, for engines and for vocabularies alone. */
 #include "run/run.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Does the token show nothing of its own, as BOS does? The next one is still the first of the text.
  */
@@ -66,27 +67,6 @@ size_t takt_token_bytes(const struct takt_engine *engine, uint32_t token, bool s
     return length;
 }
 
-enum takt_status takt_chat_prompt(const struct takt_engine *engine, const char *message,
-                                  char **text, struct takt_error *error)
-{
-    *text = NULL;
-    const struct model_message user = {"user", message};
-    struct base_text out = {0};
-    base_text_append(&out, "", 0);
-    const enum takt_status status = model_chat_render(engine->model, &user, 1, true, &out, error);
-    if (status != TAKT_OK) {
-        base_text_free(&out);
-        return status;
-    }
-    *text = out.data;
-    return TAKT_OK;
-}
-
-/* A vocabulary alone is a tokenizer. */
-struct takt_vocabulary {
-    struct tokenizer *tokenizer;
-};
-
 enum takt_status takt_vocabulary_open(struct takt_vocabulary **vocabulary, const char *model_path,
                                       struct takt_error *error)
 {
@@ -95,7 +75,12 @@ enum takt_status takt_vocabulary_open(struct takt_vocabulary **vocabulary, const
     if (!opened) {
         return base_fail(error, TAKT_MEMORY, "%s: no memory for a vocabulary", model_path);
     }
-    const enum takt_status status = tokenizer_open_file(&opened->tokenizer, model_path, error);
+    struct stat file;
+    const bool folder = stat(model_path, &file) == 0 && S_ISDIR(file.st_mode);
+    const enum takt_status status =
+        folder ? tokenizer_open_folder(&opened->tokenizer, model_path, error)
+               : tokenizer_open_file(&opened->tokenizer, model_path, error);
+    snprintf(opened->path, sizeof opened->path, "%s", model_path);
     if (status != TAKT_OK) {
         free(opened);
         return status;
