@@ -177,6 +177,33 @@ enum takt_status takt_generate(struct takt_engine *engine, const struct takt_req
                                struct takt_result *result, struct takt_error *error);
 void takt_result_free(struct takt_result *result); /* safe on a zeroed struct and twice */
 
+/* ---- accuracy -------------------------------------------------------------------------------- */
+
+struct takt_measure_options {
+    const char *text; /* documents between lines <|endoftext|>, or one */
+    size_t length;
+    uint32_t context;          /* tokens of a window, each begun afresh; 0 = the engine's */
+    uint64_t tokens_max;       /* 0 = all */
+    bool profile;              /* run the engine */
+    bool binary32;             /* run plain binary32; with both, they are compared */
+    const char *baseline_path; /* the model that runs in binary32; NULL = the engine's own */
+    /* Tokens done and in all; false stops, with INTERRUPTED. May be NULL. */
+    bool (*on_progress)(void *user, uint64_t done, uint64_t total);
+    void *user;
+};
+
+struct takt_measure {
+    uint64_t windows, tokens;
+    uint64_t predicted; /* tokens whose probability was asked for: not the first of a window */
+    double loss, loss_binary32; /* mean -ln probability, nats a token */
+    /* KL divergence of the profile from binary32, nats: mean, 99th percentile, largest */
+    double divergence, divergence_p99, divergence_max;
+    double same_top; /* share of positions with the same likeliest token */
+};
+enum takt_status takt_measure_text(struct takt_engine *engine,
+                                   const struct takt_measure_options *options,
+                                   struct takt_measure *result, struct takt_error *error);
+
 /* ---- many requests at once ------------------------------------------------------------------- */
 
 /*

@@ -16,6 +16,7 @@
 
 #include "architectures.h"
 #include "float_forward.h"
+#include "graph/binary32.h"
 #include "graph/reference.h"
 
 enum { COUNT = 96, VOCAB = 320, STEP = 5, POSITIONS = 128 };
@@ -69,6 +70,30 @@ static void run_float(struct run *run)
     for (uint32_t i = 0; i < COUNT; i++)
         float_forward_step(forward, token_at(i), i, run->exact + (size_t)i * VOCAB);
     float_forward_destroy(forward);
+}
+
+/* The pass that accuracy is measured against, in chunks, beside this one of the tests. */
+static double binary32_difference(const struct run *run)
+{
+    struct binary32_weights *weights;
+    struct takt_error error;
+    require(binary32_weights_create(&weights, run->model, &error), &error);
+    struct binary32 *state = binary32_create(weights, POSITIONS, 23);
+    float *logits = calloc(COUNT * VOCAB, sizeof(float));
+    assert_true(state != NULL && logits != NULL);
+    uint32_t tokens[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++)
+        tokens[i] = token_at(i);
+    for (uint32_t at = 0; at < COUNT; at += 23)
+        binary32_step(state, tokens + at, BASE_MIN(23u, COUNT - at), at,
+                      logits + (size_t)at * VOCAB);
+    double worst = 0.0;
+    for (size_t i = 0; i < COUNT * VOCAB; i++)
+        worst = fmax(worst, fabs((double)logits[i] - (double)run->exact[i]));
+    free(logits);
+    binary32_destroy(state);
+    binary32_weights_destroy(weights);
+    return worst;
 }
 
 static void open_run(struct run *run, const struct architecture_shape *shape)
@@ -135,6 +160,7 @@ static void check_architecture(const char *name)
                   "binary32 %.4f, profile %.3f\n",
                   name, divergence / COUNT, exact, profile);
     assert_int_equal(found, 4);
+    assert_true(binary32_difference(&run) < 1e-3);
     assert_true(exact < 0.02);
     assert_true(divergence / COUNT < 0.01);
     float *again = calloc(COUNT * VOCAB, sizeof(float)); /* another division into steps */
