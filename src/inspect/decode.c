@@ -93,7 +93,7 @@ static void run_queue(struct decoder *d, uint32_t queue)
             }
             r->now++;
         } else if (isa_op_info((enum isa_op)in.op)->unit == ISA_UNIT_ICU) {
-            r->now++;
+            r->now += in.op == ISA_IFETCH ? 2 : 1; /* two vectors */
         } else {
             put_word(d, queue, &in);
         }

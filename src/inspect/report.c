@@ -208,8 +208,10 @@ static void put_queues(const struct inspect *inspect, const struct inspect_facts
         }
         char name[32];
         machine_queue_name(inspect->machine, q, name);
-        base_text_format(out, "%s{\"queue\":\"%s\",\"words\":%u,\"issues\":%u", comma ? "," : "",
-                         name, inspect->program->queue_words[q], inspect->code.queue_issues[q]);
+        base_text_format(out, "%s{\"queue\":\"%s\",\"words\":%u,\"bytes\":%u,\"issues\":%u",
+                         comma ? "," : "", name, inspect->program->queue_words[q],
+                         program_text_pack(inspect->program, q, NULL),
+                         inspect->code.queue_issues[q]);
         if (facts->issued != NULL) {
             base_text_format(out, ",\"issues_executed\":%llu",
                              (unsigned long long)facts->issued[q]);
