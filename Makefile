@@ -80,6 +80,18 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -c -o $@ $<
 
+# Kernels: each instruction set's file with its own flags, chosen among at run time.
+VECTORISE := -fno-math-errno -fno-trapping-math
+ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
+$(BUILD)/src/native/avx2.o: TAKT_CFLAGS += $(VECTORISE) -mavx2 -mfma -mf16c
+$(BUILD)/src/native/avx_vnni.o: TAKT_CFLAGS += $(VECTORISE) -mavx2 -mfma -mf16c -mavxvnni
+$(BUILD)/src/native/avx512.o: TAKT_CFLAGS += $(VECTORISE) -mavx512f -mavx512bw -mavx512vl \
+    -mavx512dq -mavx512vnni -mfma -mf16c -mprefer-vector-width=512
+endif
+ifneq ($(filter aarch64%,$(shell $(CC) -dumpmachine)),)
+$(BUILD)/src/native/neon.o: TAKT_CFLAGS += $(VECTORISE) -march=armv8.2-a+dotprod
+endif
+
 # Objects are made again when the compiler or its flags change.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)

@@ -492,6 +492,29 @@ struct takt_bench_options {
 enum takt_status takt_bench_chip(const struct takt_bench_options *options,
                                  struct takt_error *error);
 
+/* ---- the native target, measured ------------------------------------------------------------- */
+
+/* Zero and NULL on other targets. */
+struct takt_native_info {
+    const char *cpu; /* level of kernels in use */
+    uint32_t threads, sessions, batch;
+    /* Memory laid out at open, bytes; pages are taken when first touched. */
+    uint64_t weight_bytes, cache_bytes, cache_bytes_a_session, rope_bytes, work_bytes;
+    uint64_t step_weight_bytes; /* read by a decode step */
+    uint64_t token_operations;  /* byte multiplications and additions of a token's products, without
+                                   those with the output matrix and the cache */
+    uint64_t output_operations; /* of the output matrix */
+};
+void takt_native_info(const struct takt_engine *engine, struct takt_native_info *info);
+
+/* What this machine does at best with the engine's threads, measured now. */
+struct takt_limits {
+    double read_bytes_per_second;      /* all weights, plainly read */
+    double int8_operations_per_second; /* multiplications and additions of bytes in registers */
+};
+enum takt_status takt_measure_limits(struct takt_engine *engine, struct takt_limits *limits,
+                                     struct takt_error *error);
+
 /* ---- models of random weights, in published shapes ------------------------------------------- */
 
 #define TAKT_SYNTH_TYPES 4

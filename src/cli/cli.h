@@ -64,6 +64,8 @@ extern const struct cli_command cli_run, cli_tokenize, cli_detokenize, cli_asm, 
     cli_exec, cli_compile, cli_isa, cli_machine, cli_synth, cli_serve, cli_inspect, cli_diff,
     cli_bench, cli_template, cli_accuracy, cli_perplexity;
 
+extern const struct cli_command cli_bench_chip; /* takt bench chip */
+
 /* Fills settings and arguments from argv[0..argc), the words after the command. CLI_GO, or the exit
  * code when help was shown or the words are wrong (the message is out then). */
 int cli_parse(const struct cli_command *command, int argc, char **argv, void *settings,
@@ -87,6 +89,7 @@ void cli_print_steps(const struct takt_engine *engine, const struct takt_result 
 void cli_print_account(const struct takt_model_info *info, const struct takt_result *result);
 
 /* output.c */
+bool cli_terminal(void); /* standard error is one: progress may be shown */
 /* A JSON string of bytes that need not be UTF-8: each wrong byte becomes U+FFFD. */
 json_t *cli_json_text(const char *bytes, size_t length);
 json_t *cli_json_ids(const uint32_t *ids, size_t count);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Length of the character at bytes, or 0 when it is not valid UTF-8. */
 static size_t character_length(const char *bytes, size_t left)
@@ -40,6 +41,11 @@ json_t *cli_json_ids(const uint32_t *ids, size_t count)
         json_array_append_new(array, json_integer((json_int_t)ids[i]));
     }
     return array;
+}
+
+bool cli_terminal(void)
+{
+    return isatty(STDERR_FILENO) != 0;
 }
 
 void cli_print_json(json_t *object)

@@ -88,6 +88,7 @@ struct native_worker {
     float *out;         /* [NATIVE_TILE][32] */
     float *factors;     /* [NATIVE_ALONE_ROWS] */
     uint8_t *exponents; /* [NATIVE_ALONE_ROWS]: of the activations of the last product */
+    uint64_t probe;
     uint32_t alone_row; /* whose q is in here; NATIVE_NONE: none of this stage's */
 };
 

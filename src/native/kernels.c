@@ -5,6 +5,9 @@
 
 static const struct native_kernels *const levels[] = {
     &native_kernels_scalar,
+#ifdef __x86_64__
+    &native_kernels_avx512,
+#endif
 };
 
 const struct native_kernels *native_kernels_at(size_t index)

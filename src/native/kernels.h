@@ -66,6 +66,12 @@ struct native_kernels {
     float (*softmax)(float *score, const float *v_scales, uint32_t first, uint32_t n,
                      uint8_t exponent, uint32_t quads, uint8_t *out, size_t stride);
 
+    /* For measuring what the machine can do. Reads bytes (a multiple of 256), returns a sum of
+     * them; runs `rounds` times peak_ops multiplications and additions of bytes. */
+    uint64_t (*read)(const void *data, size_t bytes);
+    uint64_t (*peak)(uint32_t rounds);
+    uint32_t peak_ops; /* of a round */
+
     /* One channel of weights to bytes (num_quantise_channel). */
     void (*channel)(const float *weights, uint32_t n, int8_t *out, float *scale);
 };

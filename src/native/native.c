@@ -121,6 +121,16 @@ const float *native_tensor(const struct native *native, uint32_t tensor)
 void native_memory(const struct native *native, struct native_memory *memory)
 {
     *memory = native->memory;
+    for (uint32_t i = 0; i < native->stage_count; i++) {
+        const struct native_stage *stage = &native->stages[i];
+        for (uint32_t j = 0; j < stage->matrix_count; j++) {
+            const struct native_matrix *matrix = stage->matrices[j];
+            const uint64_t bytes =
+                (uint64_t)matrix->panels * matrix->quads * NATIVE_PANEL_QUAD_BYTES;
+            memory->matrix_bytes += bytes;
+            *(stage->logits ? &memory->output_operations : &memory->token_operations) += 4 * bytes;
+        }
+    }
 }
 
 const char *native_level_name(const struct native *native)

@@ -58,8 +58,18 @@ const float *native_tensor(const struct native *native, uint32_t tensor);
 /* What the memory is spent on, in bytes. */
 struct native_memory {
     uint64_t weights, cache, cache_a_session, rope, work;
+    /* Multiplications and additions of bytes: of a token, and of a row of logits. */
+    uint64_t token_operations, output_operations;
+    uint64_t matrix_bytes; /* of weights alone: what a decode step reads */
 };
 void native_memory(const struct native *native, struct native_memory *memory);
+
+/* Probes of the machine, on the executor's threads: each reads its part of the weights once,
+ * plainly (returns their bytes); each multiplies bytes in registers for a while (returns the number
+ * of multiplications and additions). The caller has the clock. */
+uint64_t native_probe_read(struct native *native);
+uint64_t native_probe_peak(struct native *native);
+
 const char *native_level_name(const struct native *native);
 uint32_t native_threads(const struct native *native);
 

@@ -188,6 +188,28 @@ static float softmax(float *score, const float *v_scales, uint32_t first, uint32
     return t * 0x1p-23f;
 }
 
+/* ---- measuring ------------------------------------------------------------------------------- */
+
+static uint64_t read_all(const void *data, size_t bytes)
+{
+    uint64_t sum = 0, word;
+    for (size_t i = 0; i < bytes; i += sizeof word) {
+        memcpy(&word, (const unsigned char *)data + i, sizeof word);
+        sum += word;
+    }
+    return sum;
+}
+
+static uint64_t peak(uint32_t rounds)
+{
+    static const int8_t panel[NATIVE_PANEL_QUAD_BYTES];
+    static const uint8_t tile[NATIVE_TOKEN_QUAD_BYTES];
+    float acc[NATIVE_PANEL];
+    for (uint32_t i = 0; i < rounds; i++)
+        product(panel, NULL, 1, tile, 1, acc);
+    return (uint64_t)acc[0];
+}
+
 const struct native_kernels native_kernels_scalar = {
     .name = "scalar",
     .supported = supported,
@@ -206,5 +228,8 @@ const struct native_kernels native_kernels_scalar = {
     .code_quantise = code_quantise,
     .scores = scores,
     .softmax = softmax,
+    .read = read_all,
+    .peak = peak,
+    .peak_ops = 2 * 2 * NATIVE_PANEL_QUAD_BYTES,
     .channel = num_quantise_channel,
 };

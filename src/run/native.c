@@ -122,3 +122,56 @@ void run_native_extend_all(struct takt_session *session, const uint32_t *tokens,
         done += item.count;
     }
 }
+
+/* ---- measured -------------------------------------------------------------------------------- */
+
+void takt_native_info(const struct takt_engine *engine, struct takt_native_info *info)
+{
+    *info = (struct takt_native_info){0};
+    if (!engine->native) {
+        return;
+    }
+    struct native_memory memory;
+    native_memory(engine->native, &memory);
+    *info = (struct takt_native_info){
+        .cpu = native_level_name(engine->native),
+        .threads = native_threads(engine->native),
+        .sessions = engine->sessions,
+        .batch = engine->batch,
+        .weight_bytes = memory.weights,
+        .cache_bytes = memory.cache,
+        .cache_bytes_a_session = memory.cache_a_session,
+        .rope_bytes = memory.rope,
+        .work_bytes = memory.work,
+        .step_weight_bytes = memory.matrix_bytes,
+        .token_operations = memory.token_operations,
+        .output_operations = memory.output_operations,
+    };
+}
+
+/* The best of several: what the machine can do, not what it does on average. */
+static double best_rate(struct native *native, uint64_t (*probe)(struct native *native))
+{
+    enum { TIMES = 5 };
+    double best = 0;
+    for (int i = 0; i < TIMES; i++) {
+        const double begin = base_seconds();
+        const double count = (double)probe(native);
+        const double rate = count / (base_seconds() - begin);
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+enum takt_status takt_measure_limits(struct takt_engine *engine, struct takt_limits *limits,
+                                     struct takt_error *error)
+{
+    *limits = (struct takt_limits){0};
+    if (!engine->native) {
+        return base_fail(error, TAKT_USAGE, "%s: limits are those of the native target",
+                         engine->model->path);
+    }
+    limits->read_bytes_per_second = best_rate(engine->native, native_probe_read);
+    limits->int8_operations_per_second = best_rate(engine->native, native_probe_peak);
+    return TAKT_OK;
+}

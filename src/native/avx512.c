@@ -1,0 +1,405 @@
+/*
+ * AVX-512 with VNNI. A panel's quad is two registers of 16 outputs; vpdpbusd multiplies unsigned
+ * activations, one quad of a token in every lane, by signed weights. Both byte planes use a weight
+ * that is loaded once.
+ */
+#include "native/kernels.h"
+
+#ifdef __x86_64__
+#include <immintrin.h>
+
+#include "native/elementwise.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+static bool supported(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vnni");
+}
+
+/* ---- products -------------------------------------------------------------------------------- */
+
+/* The two instructions of the inner loop, written out: from the intrinsics gcc 12 makes copies of
+ * all sums in every round and loads what it broadcasts through general registers, which halves the
+ * rate. */
+INLINE void multiply(__m512i *sum, __m512i unsigned_bytes, __m512i signed_bytes)
+{
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(unsigned_bytes), "v"(signed_bytes));
+}
+
+INLINE __m512i broadcast(const uint8_t *four_bytes)
+{
+    __m512i all;
+    __asm__("vpbroadcastd %1, %0" : "=v"(all) : "m"(*(const uint8_t(*)[4])four_bytes));
+    return all;
+}
+
+/* One quad of all tokens; sums[token][register]. */
+INLINE void quad(const int8_t *weights, const uint8_t *tile, const uint32_t tokens,
+                 __m512i (*high)[2], __m512i (*low)[2])
+{
+    const __m512i w0 = _mm512_loadu_si512(weights), w1 = _mm512_loadu_si512(weights + 64);
+#pragma GCC unroll 6
+    for (uint32_t m = 0; m < tokens; m++) {
+        const __m512i h = broadcast(tile + m * NATIVE_TOKEN_QUAD_BYTES);
+        const __m512i l = broadcast(tile + m * NATIVE_TOKEN_QUAD_BYTES + 4);
+        multiply(&high[m][0], h, w0);
+        multiply(&high[m][1], h, w1);
+        multiply(&low[m][0], l, w0);
+        multiply(&low[m][1], l, w1);
+    }
+}
+
+/* `unroll` quads go into sums of their own, so that there are enough of them to fill the latency
+ * of the instruction. */
+INLINE void tile_of(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
+                    const uint32_t tokens, const uint32_t unroll, float *acc)
+{
+    __m512i high[4][6][2], low[4][6][2];
+#pragma GCC unroll 4
+    for (uint32_t u = 0; u < unroll; u++)
+#pragma GCC unroll 6
+        for (uint32_t m = 0; m < tokens; m++)
+#pragma GCC unroll 2
+            for (uint32_t i = 0; i < 2; i++) {
+                high[u][m][i] = u == 0 && start != NULL ? _mm512_loadu_si512(start + 16 * i)
+                                                        : _mm512_setzero_si512();
+                low[u][m][i] = _mm512_setzero_si512();
+            }
+    const size_t stride = tokens * NATIVE_TOKEN_QUAD_BYTES;
+    uint32_t q = 0;
+    for (; q + unroll <= quads; q += unroll) {
+#pragma GCC unroll 4
+        for (uint32_t u = 0; u < unroll; u++)
+            quad(panel + u * NATIVE_PANEL_QUAD_BYTES, tile + u * stride, tokens, high[u], low[u]);
+        panel += unroll * NATIVE_PANEL_QUAD_BYTES;
+        tile += unroll * stride;
+    }
+    for (; q < quads; q++) {
+        quad(panel, tile, tokens, high[0], low[0]);
+        panel += NATIVE_PANEL_QUAD_BYTES;
+        tile += stride;
+    }
+#pragma GCC unroll 6
+    for (uint32_t m = 0; m < tokens; m++)
+#pragma GCC unroll 2
+        for (uint32_t i = 0; i < 2; i++) {
+#pragma GCC unroll 4
+            for (uint32_t u = 1; u < unroll; u++) {
+                high[0][m][i] = _mm512_add_epi32(high[0][m][i], high[u][m][i]);
+                low[0][m][i] = _mm512_add_epi32(low[0][m][i], low[u][m][i]);
+            }
+            _mm512_storeu_ps(acc + m * NATIVE_PANEL + 16 * i,
+                             _mm512_fmadd_ps(_mm512_set1_ps(256.0f),
+                                             _mm512_cvtepi32_ps(high[0][m][i]),
+                                             _mm512_cvtepi32_ps(low[0][m][i])));
+        }
+}
+
+static void product(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
+                    uint32_t tokens, float *acc)
+{
+    switch (tokens) {
+    case 1: tile_of(panel, start, quads, tile, 1, 4, acc); break;
+    case 2: tile_of(panel, start, quads, tile, 2, 2, acc); break;
+    case 3: tile_of(panel, start, quads, tile, 3, 2, acc); break;
+    case 4: tile_of(panel, start, quads, tile, 4, 1, acc); break;
+    case 5: tile_of(panel, start, quads, tile, 5, 1, acc); break;
+    default: tile_of(panel, start, quads, tile, 6, 1, acc); break;
+    }
+}
+
+INLINE __mmask16 mask_of(uint32_t left)
+{
+    return left >= 16 ? (__mmask16)0xFFFF : (__mmask16)((1u << left) - 1u);
+}
+
+static void scale(const float *acc, const float *scales, float factor, const float *bias,
+                  const float *add, uint32_t n, float *out)
+{
+    for (uint32_t i = 0; i < n; i += 16) {
+        const __mmask16 mask = mask_of(n - i);
+        __m512 y = _mm512_mul_ps(_mm512_loadu_ps(acc + i), _mm512_maskz_loadu_ps(mask, scales + i));
+        y = _mm512_mul_ps(y, _mm512_set1_ps(factor));
+        if (bias != NULL)
+            y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(mask, bias + i));
+        if (add != NULL)
+            y = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, add + i), y);
+        _mm512_mask_storeu_ps(out + i, mask, y);
+    }
+}
+
+/* ---- quantising ------------------------------------------------------------------------------ */
+
+INLINE __m512 load_gained(const float *x, const float *gain, uint32_t i, __mmask16 mask)
+{
+    const __m512 y = _mm512_maskz_loadu_ps(mask, x + i);
+    return gain != NULL ? _mm512_mul_ps(y, _mm512_maskz_loadu_ps(mask, gain + i)) : y;
+}
+
+static uint8_t exponent(const float *x, const float *gain, uint32_t n)
+{
+    const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+    __m512i largest = _mm512_set1_epi32((int32_t)(NUM_EXPONENT_MIN << 23));
+    for (uint32_t i = 0; i < n; i += 16) {
+        const __m512i y = _mm512_castps_si512(load_gained(x, gain, i, mask_of(n - i)));
+        largest = _mm512_max_epu32(largest, _mm512_and_si512(y, magnitude));
+    }
+    return (uint8_t)(_mm512_reduce_max_epu32(largest) >> 23);
+}
+
+/* Nearest even by the conversion itself, after clamping to integers; NaN to 0. */
+INLINE __m512i nearest16(__m512 x, float minimum, float maximum)
+{
+    const __mmask16 number = _mm512_cmp_ps_mask(x, x, _CMP_ORD_Q);
+    x = _mm512_max_ps(x, _mm512_set1_ps(minimum));
+    x = _mm512_min_ps(x, _mm512_set1_ps(maximum));
+    return _mm512_maskz_cvtps_epi32(number, x);
+}
+
+/* 16 numbers 0..65535 into four quads. */
+INLINE void put16(__m512i values, uint32_t left, uint8_t *out, size_t stride)
+{
+    const __m128i high = _mm512_cvtepi32_epi8(_mm512_srli_epi32(values, 8));
+    const __m128i low = _mm512_cvtepi32_epi8(values);
+    const __m128i first = _mm_unpacklo_epi32(high, low), second = _mm_unpackhi_epi32(high, low);
+    _mm_storel_epi64((__m128i *)(void *)out, first);
+    if (left > 4)
+        _mm_storeh_pd((double *)(void *)(out + stride), _mm_castsi128_pd(first));
+    if (left > 8)
+        _mm_storel_epi64((__m128i *)(void *)(out + 2 * stride), second);
+    if (left > 12)
+        _mm_storeh_pd((double *)(void *)(out + 3 * stride), _mm_castsi128_pd(second));
+}
+
+static void quantise(const float *x, const float *gain, uint32_t n, uint8_t e, uint8_t *out,
+                     size_t stride)
+{
+    const __m512 up = _mm512_set1_ps(num_scale_up(e));
+    for (uint32_t i = 0; i < n; i += 16) {
+        const __m512 y = _mm512_mul_ps(load_gained(x, gain, i, mask_of(n - i)), up);
+        const __m512i a = nearest16(y, -32768.0f, 32767.0f);
+        put16(_mm512_add_epi32(a, _mm512_set1_epi32(32768)), n - i, out + i / 4 * stride, stride);
+    }
+}
+
+static void squares(const float *x, uint32_t n, uint8_t e, int32_t sums[4])
+{
+    const __m512 up = _mm512_set1_ps(num_scale_up(e));
+    __m512i s[4];
+    for (uint32_t b = 0; b < 4; b++)
+        s[b] = _mm512_setzero_si512();
+    for (uint32_t i = 0; i < n; i += 16) {
+        const __m512 y = _mm512_maskz_loadu_ps(mask_of(n - i), x + i);
+        const __m512i a = nearest16(_mm512_mul_ps(y, up), -32768.0f, 32767.0f);
+        const __m512i square = _mm512_mullo_epi32(a, a);
+        for (uint32_t b = 0; b < 4; b++) /* a one beside the byte that is summed */
+            s[b] = _mm512_dpbusd_epi32(s[b], square, _mm512_set1_epi32(1 << 8 * b));
+    }
+    for (uint32_t b = 0; b < 4; b++)
+        sums[b] = _mm512_reduce_add_epi32(s[b]);
+}
+
+/* ---- exponentials ---------------------------------------------------------------------------- */
+
+INLINE __m256 exp8(__m256 narrow)
+{
+    static const double factors[] = {1.0 / 479001600.0,
+                                     1.0 / 39916800.0,
+                                     1.0 / 3628800.0,
+                                     1.0 / 362880.0,
+                                     1.0 / 40320.0,
+                                     1.0 / 5040.0,
+                                     1.0 / 720.0,
+                                     1.0 / 120.0,
+                                     1.0 / 24.0,
+                                     1.0 / 6.0,
+                                     0.5,
+                                     1.0,
+                                     1.0};
+    const __m512d magic = _mm512_set1_pd(0x1.8p52);
+    const __m512d x = _mm512_cvtps_pd(narrow);
+    const __m512d t = _mm512_add_pd(_mm512_mul_pd(x, _mm512_set1_pd(0x1.71547652b82fep+0)), magic);
+    const __m512d n = _mm512_sub_pd(t, magic);
+    __m512d r = _mm512_sub_pd(x, _mm512_mul_pd(n, _mm512_set1_pd(0x1.62e42feep-1)));
+    r = _mm512_sub_pd(r, _mm512_mul_pd(n, _mm512_set1_pd(0x1.a39ef35793c76p-33)));
+    __m512d p = _mm512_set1_pd(1.0 / 6227020800.0);
+#pragma GCC unroll 13
+    for (uint32_t i = 0; i < 13; i++)
+        p = _mm512_add_pd(_mm512_mul_pd(p, r), _mm512_set1_pd(factors[i]));
+    /* The low bits of t hold n; the pattern of 2^n. */
+    const __m512i power = _mm512_slli_epi64(
+        _mm512_add_epi64(_mm512_castpd_si512(t), _mm512_set1_epi64(1023 - 0x4338000000000000)), 52);
+    return _mm512_cvtpd_ps(_mm512_mul_pd(p, _mm512_castsi512_pd(power)));
+}
+
+INLINE __m512 exp16(__m512 x)
+{
+    __m512 y = _mm512_castps256_ps512(exp8(_mm512_castps512_ps256(x)));
+    y = _mm512_insertf32x8(y, exp8(_mm512_extractf32x8_ps(x, 1)), 1);
+    const __mmask16 small = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.33654f), _CMP_LT_OQ);
+    const __mmask16 large = _mm512_cmp_ps_mask(x, _mm512_set1_ps(88.72283f), _CMP_GT_OQ);
+    const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    y = _mm512_maskz_mov_ps((__mmask16)~small, y);
+    y = _mm512_mask_mov_ps(y, large, _mm512_set1_ps(INFINITY));
+    return _mm512_mask_mov_ps(y, nan, _mm512_castsi512_ps(_mm512_set1_epi32(0x7FC00000)));
+}
+
+static void swiglu(const float *gate, const float *up, uint32_t n, float *out)
+{
+    const __m512 one = _mm512_set1_ps(1.0f);
+    for (uint32_t i = 0; i < n; i += 16) {
+        const __mmask16 mask = mask_of(n - i);
+        const __m512 g = _mm512_maskz_loadu_ps(mask, gate + i);
+        __m512 t = exp16(_mm512_mul_ps(g, _mm512_set1_ps(-1.0f)));
+        t = _mm512_div_ps(g, _mm512_add_ps(t, one));
+        _mm512_mask_storeu_ps(out + i, mask, _mm512_mul_ps(t, _mm512_maskz_loadu_ps(mask, up + i)));
+    }
+}
+
+/* ---- attention ------------------------------------------------------------------------------- */
+
+static void rope(const float *x, const float *cosines, const float *sines, uint32_t n, float *out)
+{
+    for (uint32_t i = 0; i < n; i += 16) {
+        const __mmask16 mask = mask_of(n - i);
+        const __m512 y = _mm512_maskz_loadu_ps(mask, x + i);
+        const __m512 swapped = _mm512_permute_ps(y, 0xB1);
+        const __m512 t1 = _mm512_mul_ps(y, _mm512_maskz_loadu_ps(mask, cosines + i));
+        const __m512 t2 = _mm512_mul_ps(swapped, _mm512_maskz_loadu_ps(mask, sines + i));
+        _mm512_mask_storeu_ps(out + i, mask, _mm512_add_ps(t1, t2));
+    }
+}
+
+static uint8_t code(const float *x, uint32_t n)
+{
+    __m512i largest = _mm512_setzero_si512();
+    for (uint32_t i = 0; i < n; i += 16) {
+        const __m512i y = _mm512_castps_si512(_mm512_maskz_loadu_ps(mask_of(n - i), x + i));
+        largest = _mm512_max_epu32(largest, _mm512_and_si512(y, _mm512_set1_epi32(0x7FFFFFFF)));
+    }
+    return num_code(float_of(_mm512_reduce_max_epu32(largest)));
+}
+
+static void code_quantise(const float *x, uint32_t n, uint8_t of_group, int8_t *out)
+{
+    const __m512 factor = _mm512_set1_ps(127.0f / num_code_bound(of_group));
+    for (uint32_t i = 0; i < n; i += 16) {
+        const __mmask16 mask = mask_of(n - i);
+        const __m512 y = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + i), factor);
+        _mm512_mask_cvtepi32_storeu_epi8(out + i, mask, nearest16(y, -128.0f, 127.0f));
+    }
+}
+
+static void scores(const float *acc, float down, const float *scales, uint32_t n, float *out)
+{
+    for (uint32_t i = 0; i < n; i += 16) {
+        const __mmask16 mask = mask_of(n - i);
+        const __m512 t = _mm512_mul_ps(_mm512_loadu_ps(acc + i), _mm512_set1_ps(down));
+        _mm512_mask_storeu_ps(out + i, mask,
+                              _mm512_mul_ps(t, _mm512_maskz_loadu_ps(mask, scales + i)));
+    }
+}
+
+/* The positions of i .. i + 15 that lie in first .. n - 1. */
+INLINE __mmask16 seen(uint32_t i, uint32_t first, uint32_t n)
+{
+    const uint32_t below_n = n <= i ? 0 : mask_of(n - i);
+    const uint32_t below_first = first <= i ? 0 : mask_of(first - i);
+    return (__mmask16)(below_n & ~below_first);
+}
+
+/* As the scalar text takes it: the earlier of the two where they are not ordered. */
+static float largest_of(const float *score, uint32_t first, uint32_t n)
+{
+    __m512 largest = _mm512_set1_ps(score[first]);
+    for (uint32_t i = first / 16 * 16; i < n; i += 16)
+        largest =
+            _mm512_mask_max_ps(largest, seen(i, first, n), _mm512_loadu_ps(score + i), largest);
+    return _mm512_reduce_max_ps(largest);
+}
+
+static float softmax(float *score, const float *v_scales, uint32_t first, uint32_t n, uint8_t e,
+                     uint32_t quads, uint8_t *out, size_t stride)
+{
+    const __m512 up = _mm512_set1_ps(num_scale_up(e));
+    const __m512 largest = _mm512_set1_ps(largest_of(score, first, n));
+    __m512i s[3];
+    for (uint32_t b = 0; b < 3; b++)
+        s[b] = _mm512_setzero_si512();
+    for (uint32_t i = 0; i < 4 * quads; i += 16) {
+        const __mmask16 mask = seen(i, first, n);
+        __m512 y = exp16(_mm512_sub_ps(_mm512_loadu_ps(score + i), largest));
+        y = _mm512_maskz_mov_ps(mask, y);
+        const __m512i fixed = _mm512_cvtps_epi32(_mm512_mul_ps(y, _mm512_set1_ps(8388608.0f)));
+        for (uint32_t b = 0; b < 3; b++)
+            s[b] = _mm512_dpbusd_epi32(s[b], fixed, _mm512_set1_epi32(1 << 8 * b));
+        const __m512 u = _mm512_mul_ps(y, _mm512_maskz_loadu_ps(mask, v_scales + i));
+        put16(nearest16(_mm512_mul_ps(u, up), -32768.0f, 32767.0f), 4 * quads - i,
+              out + i / 4 * stride, stride);
+    }
+    uint32_t sums[3];
+    for (uint32_t b = 0; b < 3; b++)
+        sums[b] = (uint32_t)_mm512_reduce_add_epi32(s[b]);
+    return denominator_(sums);
+}
+
+static uint64_t read_all(const void *data, size_t bytes)
+{
+    const unsigned char *from = data;
+    __m512i s[4];
+#pragma GCC unroll 4
+    for (uint32_t j = 0; j < 4; j++)
+        s[j] = _mm512_setzero_si512();
+    for (size_t i = 0; i < bytes; i += sizeof s)
+#pragma GCC unroll 4
+        for (uint32_t j = 0; j < 4; j++)
+            s[j] = _mm512_add_epi64(s[j], _mm512_loadu_si512(from + i + 64 * j));
+    s[0] = _mm512_add_epi64(_mm512_add_epi64(s[0], s[1]), _mm512_add_epi64(s[2], s[3]));
+    return (uint64_t)_mm512_reduce_add_epi64(s[0]);
+}
+
+/* Nothing but the instruction: twelve sums of its own. */
+static uint64_t peak(uint32_t rounds)
+{
+    __m512i s[12];
+    const __m512i a = _mm512_set1_epi32((int)rounds), b = _mm512_set1_epi32(3);
+#pragma GCC unroll 12
+    for (uint32_t i = 0; i < 12; i++)
+        s[i] = _mm512_set1_epi32((int)i);
+    for (uint32_t r = 0; r < rounds; r++)
+#pragma GCC unroll 12
+        for (uint32_t i = 0; i < 12; i++)
+            multiply(&s[i], a, b);
+#pragma GCC unroll 12
+    for (uint32_t i = 1; i < 12; i++)
+        s[0] = _mm512_add_epi32(s[0], s[i]);
+    return (uint64_t)_mm512_reduce_add_epi32(s[0]);
+}
+
+const struct native_kernels native_kernels_avx512 = {
+    .name = "avx512",
+    .supported = supported,
+    .product = product,
+    .scale = scale,
+    .exponent = exponent,
+    .quantise = quantise,
+    .squares = squares,
+    .add = add_,
+    .swiglu = swiglu,
+    .geglu = geglu_,
+    .softcap = softcap_,
+    .norm = norm_,
+    .rope = rope,
+    .code = code,
+    .code_quantise = code_quantise,
+    .scores = scores,
+    .softmax = softmax,
+    .read = read_all,
+    .peak = peak,
+    .peak_ops = 12 * 128,
+    .channel = channel_,
+};
+#endif
