@@ -32,6 +32,9 @@ void serve_answer_begin(struct serve_answer *answer, const struct serve_request 
     for (size_t i = 0; i < BASE_COUNT(answer->logprobs); i++) {
         base_text_append(&answer->logprobs[i], "", 0);
     }
+    if (request->tool_choice != SERVE_TOOLS_NONE) {
+        answer->tool_parser = serve_tool_parser_create();
+    }
     base_text_append(&answer->head, "data: ", 6);
     append_names(answer, request->chat ? "chat.completion.chunk" : "text_completion",
                  &answer->head);
@@ -41,6 +44,12 @@ void serve_answer_free(struct serve_answer *answer)
 {
     base_text_free(&answer->content);
     base_text_free(&answer->head);
+    for (size_t i = 0; i < answer->call_count; i++) {
+        base_text_free(&answer->calls[i].name);
+        base_text_free(&answer->calls[i].arguments);
+    }
+    free(answer->calls);
+    free(answer->tool_parser);
     for (size_t i = 0; i < BASE_COUNT(answer->logprobs); i++) {
         base_text_free(&answer->logprobs[i]);
     }
@@ -253,6 +262,36 @@ static void text_chunk(struct serve_answer *answer, const char *text, size_t len
     base_text_format(out, ",\"finish_reason\":null}]}\n\n");
 }
 
+/* What is new of the calls of tools. */
+static void call_chunks(struct serve_answer *answer, struct base_text *out)
+{
+    for (size_t i = 0; i < answer->call_count; i++) {
+        struct serve_tool_call *call = &answer->calls[i];
+        if (!call->announced && serve_tool_named(answer, i)) {
+            call->announced = true;
+            chunk_head(answer, out);
+            base_text_format(out,
+                             "\"delta\":{\"tool_calls\":[{\"index\":%zu,\"id\":\"%s\",\"type\":"
+                             "\"function\",\"function\":{\"name\":",
+                             i, call->id);
+            serve_json_string(out, call->name.data, call->name.length);
+            base_text_format(out, ",\"arguments\":\"\"}}]},\"logprobs\":null,"
+                                  "\"finish_reason\":null}]}\n\n");
+        }
+        if (call->announced && call->sent < call->arguments.length) {
+            chunk_head(answer, out);
+            base_text_format(out,
+                             "\"delta\":{\"tool_calls\":[{\"index\":%zu,\"function\":"
+                             "{\"arguments\":",
+                             i);
+            serve_json_string(out, call->arguments.data + call->sent,
+                              call->arguments.length - call->sent);
+            base_text_format(out, "}}]},\"logprobs\":null,\"finish_reason\":null}]}\n\n");
+            call->sent = call->arguments.length;
+        }
+    }
+}
+
 static void last_chunks(struct serve_answer *answer, struct base_text *out)
 {
     chunk_head(answer, out);
@@ -276,11 +315,43 @@ static void last_chunks(struct serve_answer *answer, struct base_text *out)
 static void take_text(struct serve_answer *answer, const struct takt_event *event,
                       struct base_text *out)
 {
+    const char *text = event->text;
+    size_t length = event->length;
+    struct base_text content = {0};
     note_logprobs(answer, event);
+    if (answer->tool_parser) {
+        base_text_append(&content, "", 0);
+        serve_tool_text(answer, text, length, &content);
+        text = content.data;
+        length = content.length;
+    }
     if (!answer->request->stream) {
-        base_text_append(&answer->content, event->text, event->length);
-    } else if (event->length > 0 || event->logprob_count > 0) {
-        text_chunk(answer, event->text, event->length, out);
+        base_text_append(&answer->content, text, length);
+    } else if (length > 0 || event->logprob_count > 0) {
+        text_chunk(answer, text, length, out);
+    }
+    if (answer->request->stream) {
+        call_chunks(answer, out);
+    }
+    base_text_free(&content);
+}
+
+/* What the parser of calls still held back; how the answer ended. */
+static void end_calls(struct serve_answer *answer, struct base_text *out)
+{
+    struct base_text content = {0};
+    if (!answer->tool_parser) {
+        return;
+    }
+    serve_tool_end(answer, &content);
+    if (answer->request->stream && content.length > 0) {
+        text_chunk(answer, content.data, content.length, out);
+    } else {
+        base_text_append(&answer->content, content.length > 0 ? content.data : "", content.length);
+    }
+    base_text_free(&content);
+    if (answer->call_count > 0 && strcmp(answer->finish, "stop") == 0) {
+        snprintf(answer->finish, sizeof answer->finish, "tool_calls");
     }
 }
 
@@ -310,6 +381,7 @@ static void take_finish(struct serve_answer *answer, const struct takt_event *ev
         serve_answer_fail(answer, &failure, out);
         return;
     }
+    end_calls(answer, out);
     struct serve_model *model = answer->request->model;
     if (model->cycles_known &&
         takt_request_cycles(model->engine, event->prompt_tokens, event->answer_tokens,
@@ -342,6 +414,19 @@ void serve_answer_event(struct serve_answer *answer, const struct takt_event *ev
     }
 }
 
+static void append_calls(const struct serve_answer *answer, struct base_text *out)
+{
+    for (size_t i = 0; i < answer->call_count; i++) {
+        const struct serve_tool_call *call = &answer->calls[i];
+        base_text_format(out, "%s{\"id\":\"%s\",\"type\":\"function\",\"function\":{\"name\":",
+                         i == 0 ? ",\"tool_calls\":[" : ",", call->id);
+        serve_json_string(out, call->name.data, call->name.length);
+        base_text_format(out, ",\"arguments\":");
+        serve_json_string(out, call->arguments.data, call->arguments.length);
+        base_text_format(out, "}}%s", i + 1 == answer->call_count ? "]" : "");
+    }
+}
+
 void serve_answer_json(struct serve_answer *answer, struct base_text *out)
 {
     const bool chat = answer->request->chat;
@@ -349,8 +434,14 @@ void serve_answer_json(struct serve_answer *answer, struct base_text *out)
     base_text_format(out, ",\"choices\":[{\"index\":0,");
     if (chat) {
         base_text_format(out, "\"message\":{\"role\":\"assistant\",\"content\":");
-        serve_json_string(out, answer->content.data, answer->content.length);
-        base_text_format(out, ",\"refusal\":null}");
+        if (answer->content.length == 0 && answer->call_count > 0) {
+            base_text_format(out, "null");
+        } else {
+            serve_json_string(out, answer->content.data, answer->content.length);
+        }
+        base_text_format(out, ",\"refusal\":null");
+        append_calls(answer, out);
+        base_text_append(out, "}", 1);
     } else {
         base_text_format(out, "\"text\":");
         serve_json_string(out, answer->content.data, answer->content.length);

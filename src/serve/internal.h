@@ -107,7 +107,18 @@ void serve_request_free(struct serve_request *request); /* safe on a zeroed stru
 /* prompt.c: the messages or the prompt as tokens. */
 bool serve_prompt(struct serve_request *request, struct serve_failure *failure);
 
+/* tools.c: response_format, tools and tool_choice; then, with the prompt known, their grammar. */
+bool serve_read_forms(struct serve_request *request, struct serve_failure *failure);
+bool serve_make_grammar(struct serve_request *request, struct serve_failure *failure);
+
 /* ---- answers (answer.c) ---------------------------------------------------------------------- */
+
+struct serve_tool_call {
+    char id[SERVE_ID_BYTES];
+    struct base_text name, arguments;
+    bool announced; /* in a stream: id and name are out */
+    size_t sent;    /* bytes of the arguments that are out */
+};
 
 struct serve_answer {
     const struct serve_request *request;
@@ -125,7 +136,9 @@ struct serve_answer {
     struct takt_request_cycles cycles;
     bool failed;
     struct serve_failure failure;
-    struct serve_tool_parser *tool_parser; /* tools.c; NULL without tools */
+    struct serve_tool_parser *tool_parser; /* NULL without tools */
+    struct serve_tool_call *calls;
+    size_t call_count;
     bool role_sent;
 };
 
@@ -137,6 +150,13 @@ void serve_answer_event(struct serve_answer *answer, const struct takt_event *ev
                         struct base_text *out);
 void serve_answer_fail(struct serve_answer *answer, const struct serve_failure *failure,
                        struct base_text *out);
+/* tools.c: takes calls out of the text; what is no call is appended to content. */
+struct serve_tool_parser *serve_tool_parser_create(void);
+void serve_tool_text(struct serve_answer *answer, const char *bytes, size_t length,
+                     struct base_text *content);
+void serve_tool_end(struct serve_answer *answer, struct base_text *content);
+bool serve_tool_named(const struct serve_answer *answer, size_t index);
+
 /* The whole answer of a request without stream. */
 void serve_answer_json(struct serve_answer *answer, struct base_text *out);
 

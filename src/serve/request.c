@@ -340,6 +340,27 @@ static bool parse(struct serve_request *request, const char *body, size_t length
     return true;
 }
 
+/* Without a seed, one is made of the request: the same request gives the same answer. */
+static bool choose_seed(struct serve_request *request)
+{
+    if (request->seeded) {
+        return true;
+    }
+    char hex[65], text[128];
+    const struct takt_sampling *sampling = &request->sampling;
+    struct base_digest *digest = base_digest_create();
+    BASE_ASSERT(digest);
+    base_digest_update(digest, request->prompt, request->prompt_count * sizeof *request->prompt);
+    const int length = snprintf(text, sizeof text, "%a %u %a %a", (double)sampling->temperature,
+                                sampling->top_k, (double)sampling->top_p, (double)sampling->min_p);
+    base_digest_update(digest, text, (size_t)length);
+    base_digest_hex(digest, hex);
+    base_digest_destroy(digest);
+    hex[7] = '\0'; /* 28 bits: a whole number in every client */
+    request->sampling.seed = strtoull(hex, NULL, 16);
+    return true;
+}
+
 bool serve_request_read(struct serve_request *request, bool chat, const char *body, size_t length,
                         struct serve_model *const *models, size_t model_count,
                         struct serve_failure *failure)
@@ -350,11 +371,14 @@ bool serve_request_read(struct serve_request *request, bool chat, const char *bo
            check_carried(request, failure) && read_stream(request, failure) &&
            read_sampling(request, failure) && read_bias(request, failure) &&
            read_lengths(request, failure) && read_stops(request, failure) &&
-           read_logprobs(request, failure) && serve_prompt(request, failure);
+           read_logprobs(request, failure) && serve_read_forms(request, failure) &&
+           serve_prompt(request, failure) && serve_make_grammar(request, failure) &&
+           choose_seed(request);
 }
 
 void serve_request_free(struct serve_request *request)
 {
+    takt_grammar_close(request->grammar);
     json_decref(request->root);
     free(request->prompt);
     free(request->biases);
