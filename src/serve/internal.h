@@ -349,6 +349,19 @@ bool serve_metrics_reply(struct serve_call *call, const char *id);
 struct serve_model *serve_find_model(struct serve_model *const *models, size_t count,
                                      const char *name);
 
+/* store.c, batches.c */
+enum takt_status serve_store_open(struct serve_server *server, struct takt_error *error);
+void serve_store_close(struct serve_store *store);
+bool serve_store_there(struct serve_call *call);
+bool serve_file_upload(struct serve_call *call, const char *id);
+bool serve_file_list(struct serve_call *call, const char *id);
+bool serve_file_one(struct serve_call *call, const char *id);
+bool serve_file_delete(struct serve_call *call, const char *id);
+bool serve_batch_create(struct serve_call *call, const char *id);
+bool serve_batch_list(struct serve_call *call, const char *id);
+bool serve_batch_one(struct serve_call *call, const char *id);
+bool serve_batch_cancel(struct serve_call *call, const char *id);
+
 /* page.c */
 bool serve_page(struct serve_call *call, const char *id);
 

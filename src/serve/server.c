@@ -110,6 +110,9 @@ static enum takt_status open_parts(struct serve_server *server, struct takt_erro
         status = open_models(server, error);
     }
     if (status == TAKT_OK) {
+        status = serve_store_open(server, error);
+    }
+    if (status == TAKT_OK) {
         status = serve_guard_start(&server->guard, error);
     }
     if (status == TAKT_OK) {
@@ -196,6 +199,7 @@ void serve_stop(struct serve_server *server)
         close(server->listen_socket);
     }
     serve_guard_stop(&server->guard);
+    serve_store_close(server->store); /* its lines are with the workers: they go after it */
     for (size_t i = 0; i < server->model_count; i++) {
         serve_model_close(server->models[i]);
         free(server->models[i]);

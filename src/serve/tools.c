@@ -86,8 +86,7 @@ static bool check_tools(const struct serve_request *request, struct serve_failur
 static const json_t *find_tool(const struct serve_request *request, const char *name)
 {
     for (size_t i = 0; i < json_array_size(request->tools); i++) {
-        const json_t *function =
-            json_object_get(json_array_get(request->tools, i), "function");
+        const json_t *function = json_object_get(json_array_get(request->tools, i), "function");
         if (strcmp(json_string_value(json_object_get(function, "name")), name) == 0) {
             return function;
         }
@@ -159,8 +158,7 @@ static char *tools_text(const struct serve_request *request)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < json_array_size(request->tools); i++) {
-        const json_t *function =
-            json_object_get(json_array_get(request->tools, i), "function");
+        const json_t *function = json_object_get(json_array_get(request->tools, i), "function");
         json_t *name = json_object_get(function, "name");
         json_t *parameters = json_object_get(function, "parameters");
         if (request->tool_name && strcmp(request->tool_name, json_string_value(name)) != 0) {
@@ -248,8 +246,7 @@ static struct serve_tool_call *current(struct serve_answer *answer)
 
 static void begin_call(struct serve_answer *answer)
 {
-    answer->calls =
-        realloc(answer->calls, (answer->call_count + 1) * sizeof *answer->calls);
+    answer->calls = realloc(answer->calls, (answer->call_count + 1) * sizeof *answer->calls);
     BASE_ASSERT(answer->calls);
     struct serve_tool_call *call = &answer->calls[answer->call_count++];
     *call = (struct serve_tool_call){0};
