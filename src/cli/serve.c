@@ -55,7 +55,8 @@ static const struct cli_option options[] = {
     {"--host", NULL, "ADDRESS", CLI_TEXT, AT(host), 0, 0, "the address to listen on (127.0.0.1)"},
     {"--port", "-p", "PORT", CLI_U32, AT(port), 0, 65535, "the port; 0: any free one (8080)"},
     {"--target", NULL, "NAME", CLI_TARGET, AT(engine.target), 0, 0,
-     "what computes: chip, the cycle-exact machine, or reference; the bytes are the same"},
+     "what computes: native, this CPU (default), chip, the cycle-exact machine, or reference; the "
+     "bytes are the same"},
     {"--slots", NULL, "N", CLI_U32, AT(slots), 1, 1024, "answers made at once, per model (16)"},
     {"--ctx", NULL, "C", CLI_U32, AT(engine.context), 1, 1048576,
      "tokens a slot holds (the model's own, at most 4096)"},

@@ -26,7 +26,7 @@ void serve_answer_begin(struct serve_answer *answer, const struct serve_request 
     *answer = (struct serve_answer){.request = request};
     serve_make_id(request->chat ? "chatcmpl-" : "cmpl-", 24, answer->id);
     snprintf(answer->request_id, sizeof answer->request_id, "%s", request_id);
-    answer->created = serve_unix_seconds();
+    answer->created = request->now;
     answer->submitted = base_seconds();
     base_text_append(&answer->content, "", 0);
     for (size_t i = 0; i < BASE_COUNT(answer->logprobs); i++) {

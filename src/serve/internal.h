@@ -97,6 +97,7 @@ struct serve_request {
     enum serve_tool_choice tool_choice;
     const char *tool_name; /* of root: the one tool that must be called, or NULL */
     struct takt_grammar *grammar;
+    int64_t now; /* seconds since 1970: when it came, or what its x_takt.now says */
 };
 
 /* Reads a body: everything that can be wrong with it is found here. */

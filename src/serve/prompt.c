@@ -63,6 +63,8 @@ static bool check_role(const json_t *message, size_t index, const char **role,
                       param, *role ? "'" : "", *role ? *role : "missing", *role ? "'" : "");
 }
 
+static void open_arguments(json_t *message);
+
 /* The chat template's view of a message: the same, content as one string, developer as system. */
 static bool plain_message(const json_t *message, size_t index, json_t *list,
                           struct serve_failure *failure)
@@ -92,6 +94,7 @@ static bool plain_message(const json_t *message, size_t index, json_t *list,
         json_object_set_new(copy, "role", json_string("system"));
     }
     json_object_set_new(copy, "content", json_stringn(text.data, text.length));
+    open_arguments(copy);
     json_array_append_new(list, copy);
     base_text_free(&text);
     return true;
@@ -126,14 +129,101 @@ static json_t *plain_messages(const struct serve_request *request, struct serve_
     return list;
 }
 
-static bool render(struct serve_request *request, json_t *messages, char **text,
-                   struct serve_failure *failure)
+/* ---- tools ----------------------------------------------------------------------------------- */
+
+/* Arguments of earlier calls are text for clients; templates want the object. */
+static void open_arguments(json_t *message)
 {
+    const json_t *calls = json_object_get(message, "tool_calls");
+    if (!json_is_array(calls)) {
+        return;
+    }
+    json_t *copy = json_deep_copy(calls);
+    for (size_t i = 0; i < json_array_size(copy); i++) {
+        json_t *function = json_object_get(json_array_get(copy, i), "function");
+        const char *text = json_string_value(json_object_get(function, "arguments"));
+        json_t *object = text ? json_loads(text, 0, NULL) : NULL;
+        if (object) {
+            json_object_set_new(function, "arguments", object);
+        }
+    }
+    json_object_set_new(message, "tool_calls", copy);
+}
+
+/* Does a template of the file speak of tools itself? */
+static bool template_knows_tools(const struct serve_model *model)
+{
+    const char *name;
+    const struct takt_vocabulary *vocabulary = takt_engine_vocabulary(model->engine);
+    const char *source;
+    for (size_t i = 0; (source = takt_chat_template(vocabulary, i, &name)) != NULL; i++) {
+        if (strstr(source, "tools")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* For templates that do not: what the tools are, in a system message of its own or the first one.
+ */
+static void describe_tools(const struct serve_request *request, json_t *messages)
+{
+    struct base_text text = {0};
+    json_t *first = json_array_get(messages, 0);
+    const char *role = json_string_value(json_object_get(first, "role"));
+    const bool system = role && strcmp(role, "system") == 0;
+    if (system) {
+        base_text_format(&text, "%s\n\n", json_string_value(json_object_get(first, "content")));
+    }
+    base_text_format(&text, "You can call functions. To call one, write\n" TAKT_TOOL_BEGIN
+                            "NAME" TAKT_TOOL_MIDDLE "ARGUMENTS" TAKT_TOOL_END "\nThe functions:");
+    for (size_t i = 0; i < json_array_size(request->tools); i++) {
+        const json_t *function = json_object_get(json_array_get(request->tools, i), "function");
+        char *line = json_dumps(function, JSON_COMPACT);
+        base_text_format(&text, "\n%s", line ? line : "");
+        free(line);
+    }
+    json_t *content = json_stringn(text.data, text.length);
+    if (system) {
+        json_object_set_new(first, "content", content);
+    } else {
+        json_array_insert_new(messages, 0,
+                              json_pack("{s:s, s:o}", "role", "system", "content", content));
+    }
+    base_text_free(&text);
+}
+
+/* ---- rendering ------------------------------------------------------------------------------- */
+
+/* Messages to tokens, by the model's chat template. */
+static bool render(struct serve_request *request, json_t *messages, struct serve_failure *failure)
+{
+    const struct takt_vocabulary *vocabulary = takt_engine_vocabulary(request->model->engine);
+    char *tools = NULL;
+    if (request->tool_choice != SERVE_TOOLS_NONE) {
+        if (template_knows_tools(request->model)) {
+            tools = json_dumps(request->tools, JSON_COMPACT);
+        } else {
+            describe_tools(request, messages);
+        }
+    }
+    const struct takt_chat_options options = {
+        .tools = tools, .add_generation_prompt = true, .now = request->now};
+    struct takt_chat_text chat = {0};
     struct takt_error error;
-    const json_t *only = json_array_get(messages, 0);
-    const char *content = json_string_value(json_object_get(only, "content"));
-    if (takt_chat_prompt(request->model->engine, content, text, &error) != TAKT_OK) {
-        return serve_fail(failure, 400, "unsupported_model", "messages", "%s", error.message);
+    char *text = json_dumps(messages, JSON_COMPACT);
+    enum takt_status status =
+        takt_chat_render(vocabulary, text ? text : "", &options, &chat, &error);
+    if (status == TAKT_OK) {
+        status =
+            takt_chat_encode(vocabulary, &chat, &request->prompt, &request->prompt_count, &error);
+    }
+    takt_chat_text_free(&chat);
+    free(text);
+    free(tools);
+    if (status != TAKT_OK) {
+        return serve_fail(failure, status == TAKT_MEMORY ? 500 : 400, "invalid_messages",
+                          "messages", "%s", error.message);
     }
     return true;
 }
@@ -202,10 +292,7 @@ static bool read_prompt(struct serve_request *request, struct serve_failure *fai
 static bool read_messages(struct serve_request *request, struct serve_failure *failure)
 {
     json_t *messages = plain_messages(request, failure);
-    char *text = NULL;
-    bool good = messages && render(request, messages, &text, failure);
-    good = good && tokenize(request, text, strlen(text), failure);
-    free(text);
+    const bool good = messages && render(request, messages, failure);
     json_decref(messages);
     return good;
 }

@@ -340,6 +340,16 @@ static bool parse(struct serve_request *request, const char *body, size_t length
     return true;
 }
 
+/* Templates may print the date. A request that says {"x_takt": {"now": N}} is answered as of then.
+ */
+static bool read_now(struct serve_request *request, struct serve_failure *failure)
+{
+    bool given = false;
+    request->now = serve_unix_seconds();
+    return read_integer(json_object_get(request->root, "x_takt"), "now", 0, INT64_C(253402300799),
+                        &request->now, &given, failure);
+}
+
 /* Without a seed, one is made of the request: the same request gives the same answer. */
 static bool choose_seed(struct serve_request *request)
 {
@@ -372,8 +382,8 @@ bool serve_request_read(struct serve_request *request, bool chat, const char *bo
            read_sampling(request, failure) && read_bias(request, failure) &&
            read_lengths(request, failure) && read_stops(request, failure) &&
            read_logprobs(request, failure) && serve_read_forms(request, failure) &&
-           serve_prompt(request, failure) && serve_make_grammar(request, failure) &&
-           choose_seed(request);
+           read_now(request, failure) && serve_prompt(request, failure) &&
+           serve_make_grammar(request, failure) && choose_seed(request);
 }
 
 void serve_request_free(struct serve_request *request)

@@ -12,6 +12,7 @@
 void serve_defaults(struct serve_options *options)
 {
     *options = (struct serve_options){
+        .engine = {.target = TAKT_TARGET_NATIVE},
         .host = "127.0.0.1",
         .port = 8080,
         .slots = 16,
