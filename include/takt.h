@@ -171,7 +171,11 @@ struct takt_result {
     char program_hash[65];
     struct takt_step *steps;
     size_t step_count;
-    double host_seconds;
+    double host_seconds;   /* until the last token was drawn */
+    double prompt_seconds; /* of these, the prompt's */
+    /* Native, opened with `cycles`: the steps and hash are those the chip would have, or this says
+     * why it would not run the model. "" otherwise. */
+    char no_cycles[1000];
 };
 enum takt_status takt_generate(struct takt_engine *engine, const struct takt_request *request,
                                struct takt_result *result, struct takt_error *error);

@@ -378,12 +378,20 @@ static void text_streams(void **state)
 /* What one kernel cannot join is refused before anything runs. */
 static void beyond_one_kernel(void **state)
 {
-    assert_refused(TAKT("", "run", *state, "-p", "a", "--ctx", "65536"), 1, "--ctx");
-    assert_refused(TAKT("", "run", *state, "-p", "a", "--ctx", "7681"), 1, "7680");
+    assert_refused(TAKT("", "run", *state, "-p", "a", "--target", "chip", "--ctx", "65536"), 1,
+                   "--ctx");
+    assert_refused(TAKT("", "run", *state, "-p", "a", "--target", "chip", "--ctx", "7681"), 1,
+                   "7680");
     struct gguf_random wide = shape;
     wide.ffn = 24 * 320 + 1;
     assert_true(gguf_write_random(*state, &wide));
-    assert_refused(TAKT("", "run", *state, "-p", "a"), 1, "feed-forward");
+    assert_refused(TAKT("", "run", *state, "-p", "a", "--target", "chip"), 1, "feed-forward");
+    /* This CPU runs it all the same, and says why there are no cycles. */
+    struct outcome native = TAKT("", "run", *state, "-p", "a", "-n", "3");
+    assert_accepted(&native);
+    assert_non_null(strstr(native.err, "no cycles: "));
+    assert_non_null(strstr(native.err, "feed-forward"));
+    outcome_free(&native);
 }
 
 static size_t count_lines(const char *text, const char *part)
@@ -398,9 +406,10 @@ static size_t count_lines(const char *text, const char *part)
 /* The account: a line for each program, one for each step when asked for, the total at the end. */
 static void account(void **state)
 {
-    struct outcome plain = TAKT("", "run", *state, "-p", "hello", "-n", "4", "--chunk", "3");
-    struct outcome steps =
-        TAKT("", "run", *state, "-p", "hello", "-n", "4", "--chunk", "3", "--steps");
+    struct outcome plain =
+        TAKT("", "run", *state, "-p", "hello", "-n", "4", "--chunk", "3", "--target", "chip");
+    struct outcome steps = TAKT("", "run", *state, "-p", "hello", "-n", "4", "--chunk", "3",
+                                "--target", "chip", "--steps");
     assert_accepted(&plain);
     assert_accepted(&steps);
     assert_string_equal(plain.out, steps.out);
@@ -412,6 +421,54 @@ static void account(void **state)
     assert_int_equal(count_lines(steps.err, "  decode "), 3 + 1); /* three steps, one program */
     outcome_free(&plain);
     outcome_free(&steps);
+}
+
+static char *without(char *text, const char *from)
+{
+    char *at = strstr(text, from);
+    assert_non_null(at);
+    *at = '\0';
+    return text;
+}
+
+/* Native prints the chip's lines of cycles, from compilation alone; both executes and compares. */
+static void account_of_targets(void **state)
+{
+    static const char *const targets[] = {"chip", "native", "both"};
+    struct outcome outcomes[3];
+    for (size_t i = 0; i < 3; i++) {
+        outcomes[i] = TAKT("", "run", *state, "-p", "hello there", "-n", "5", "--chunk", "3",
+                           "--target", targets[i], "--threads", "2");
+        assert_accepted(&outcomes[i]);
+        assert_string_equal(outcomes[i].out, outcomes[0].out);
+    }
+    assert_non_null(strstr(outcomes[1].err, "as compiled for the chip"));
+    assert_non_null(strstr(outcomes[1].err, ", as compiled: prompt "));
+    without(outcomes[0].err, "  executed = compiled");
+    assert_string_equal(outcomes[0].err, without(outcomes[1].err, "  as compiled"));
+    assert_string_equal(outcomes[0].err, without(outcomes[2].err, "  executed = compiled"));
+    for (size_t i = 0; i < 3; i++) {
+        outcome_free(&outcomes[i]);
+    }
+}
+
+static void memory_plan(void **state)
+{
+    struct outcome outcome = TAKT("", "run", *state, "--plan", "--ctx", "100", "--json");
+    json_t *object = json_of(&outcome);
+    json_int_t total = 0;
+    static const char *const parts[] = {"weights", "cache", "rope", "work"};
+    for (size_t i = 0; i < BASE_COUNT(parts); i++) {
+        total += json_integer_value(json_object_get(object, parts[i]));
+    }
+    assert_int_equal(total, json_integer_value(json_object_get(object, "total")));
+    /* Bytes of int8 weights, each once, are the least that the weights take. */
+    const json_int_t weights = 2 * (48 * 48 * 2 + 16 * 48 * 2 + 3 * 48 * 80) + 300 * 48;
+    assert_true(json_integer_value(json_object_get(object, "weights")) > weights);
+    json_decref(object);
+    outcome_free(&outcome);
+    outcome = TAKT("", "run", *state, "--plan", "--target", "chip");
+    assert_refused(outcome, 2, "native");
 }
 
 static void same_seed_same_text(void **state)
@@ -533,6 +590,7 @@ TEST_GROUP(cli, cmocka_unit_test(help_everywhere), cmocka_unit_test(version),
            cmocka_unit_test(usage_errors), cmocka_unit_test(completion), WITH_MODEL(inspecting),
            cmocka_unit_test(manuals), WITH_MODEL(wrong_files), WITH_MODEL(unknown_architecture),
            WITH_MODEL(prompt_too_long), WITH_MODEL(json_reference), WITH_MODEL(json_chip),
-           WITH_MODEL(text_streams), WITH_MODEL(account), WITH_MODEL(beyond_one_kernel),
-           WITH_MODEL(same_seed_same_text), WITH_MODEL(tokens_round_trip), WITH_MODEL(interrupt),
-           WITH_MODEL(broken_pipe), WITH_MODEL(compile_prints_assembly));
+           WITH_MODEL(text_streams), WITH_MODEL(account), WITH_MODEL(account_of_targets),
+           WITH_MODEL(memory_plan), WITH_MODEL(beyond_one_kernel), WITH_MODEL(same_seed_same_text),
+           WITH_MODEL(tokens_round_trip), WITH_MODEL(interrupt), WITH_MODEL(broken_pipe),
+           WITH_MODEL(compile_prints_assembly));

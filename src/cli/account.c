@@ -5,9 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Executed by the chip, or at least known. */
 static bool on_chip(const struct takt_result *result)
 {
     return result->step_count > 0 && result->steps[0].cycles_executed > 0;
+}
+
+static bool cycles_known(const struct takt_result *result)
+{
+    return result->step_count > 0 && result->steps[0].cycles_compiled > 0;
 }
 
 /* ---- a line a step --------------------------------------------------------------------------- */
@@ -61,6 +67,8 @@ void cli_print_steps(const struct takt_engine *engine, const struct takt_result 
         }
         if (on_chip(result)) {
             cli_grouped(step->cycles_executed, executed);
+        }
+        if (cycles_known(result)) {
             cli_grouped(step->cycles_compiled, compiled);
         }
         fprintf(stderr, "%6zu  %-7s %9s %8u %12s %12s  ", i + 1,
@@ -95,7 +103,7 @@ static void print_programs(const struct takt_result *result)
         const size_t count = next - i;
         fprintf(stderr, "  %-7s %5zu token%s, %zu step%s over %u positions: %s cycles%s\n",
                 step->prefill ? "prefill" : "decode", tokens, tokens == 1 ? "" : "s", count,
-                count == 1 ? "" : "s", step->context, cli_grouped(step->cycles_executed, digits),
+                count == 1 ? "" : "s", step->context, cli_grouped(step->cycles_compiled, digits),
                 count == 1 ? "" : " each");
     }
 }
@@ -123,12 +131,12 @@ static struct cycles count_cycles(const struct takt_result *result)
         const struct takt_step *step = &result->steps[i];
         sum.as_compiled = sum.as_compiled && step->cycles_executed == step->cycles_compiled;
         if (step->prefill) {
-            sum.prefill += step->cycles_executed;
+            sum.prefill += step->cycles_compiled;
             sum.prefills++;
         } else {
-            sum.decode += step->cycles_executed;
+            sum.decode += step->cycles_compiled;
             if (sorted) {
-                sorted[sum.decodes] = step->cycles_executed;
+                sorted[sum.decodes] = step->cycles_compiled;
             }
             sum.decodes++;
         }
@@ -143,21 +151,40 @@ static struct cycles count_cycles(const struct takt_result *result)
     return sum;
 }
 
+/* "23 prompt + 302 new tokens (stop) in 0.10 s: prompt 12,345 tokens/s, then 3,456 tokens/s here"
+ */
+static void print_host(const struct takt_result *result)
+{
+    char prompt[32], decode[32];
+    const size_t tokens = result->prompt_count + result->token_count;
+    const double prompt_seconds = result->prompt_seconds;
+    const double decode_seconds = result->host_seconds - prompt_seconds;
+    fprintf(stderr, "takt: %zu prompt + %zu new tokens (%s) in %.2f s", result->prompt_count,
+            result->token_count, result->finish, result->host_seconds);
+    if (result->token_count > 1 && prompt_seconds > 0 && decode_seconds > 0) {
+        const double prompt_rate = (double)result->prompt_count / prompt_seconds;
+        /* The first token is drawn from the prompt's logits. */
+        const double rate = (double)(result->token_count - 1) / decode_seconds;
+        fprintf(stderr, ": prompt %s tokens/s, then %s tokens/s here",
+                cli_grouped((uint64_t)prompt_rate, prompt), cli_grouped((uint64_t)rate, decode));
+    } else if (result->host_seconds > 0) {
+        fprintf(stderr, ", %s tokens/s here",
+                cli_grouped((uint64_t)((double)tokens / result->host_seconds), decode));
+    }
+}
+
 /* Tokens, wall time, the machine's own time: the last line. */
 static void print_total(const struct takt_model_info *info, const struct takt_result *result,
                         const struct cycles *cycles)
 {
-    const size_t tokens = result->prompt_count + result->token_count;
     char digits[32];
-    fprintf(stderr, "takt: %zu prompt + %zu new tokens (%s) in %.2f s, %.1f tokens/s here",
-            result->prompt_count, result->token_count, result->finish, result->host_seconds,
-            result->host_seconds > 0 ? (double)tokens / result->host_seconds : 0.0);
-    if (!on_chip(result)) {
-        fprintf(stderr, "; the reference has no cycles\n");
+    print_host(result);
+    if (!cycles_known(result)) {
+        fprintf(stderr, "%s%s\n", result->no_cycles[0] ? "; no cycles: " : "", result->no_cycles);
         return;
     }
-    fprintf(stderr, "; %s at %.0f MHz: prompt %s cycles", info->machine, info->clock_hz / 1e6,
-            cli_grouped(cycles->prefill, digits));
+    fprintf(stderr, "; %s at %.0f MHz%s: prompt %s cycles", info->machine, info->clock_hz / 1e6,
+            on_chip(result) ? "" : ", as compiled", cli_grouped(cycles->prefill, digits));
     if (cycles->decodes > 0) {
         const double mean = (double)cycles->decode / (double)cycles->decodes;
         fprintf(stderr, ", then %s cycles a token = ", cli_grouped((uint64_t)mean, digits));
@@ -166,24 +193,34 @@ static void print_total(const struct takt_model_info *info, const struct takt_re
     fputc('\n', stderr);
 }
 
+static void print_machine(const struct takt_result *result, const struct cycles *cycles)
+{
+    char least[32], median[32], most[32];
+    print_programs(result);
+    if (on_chip(result)) {
+        fprintf(stderr, "  executed %s compiled in every step",
+                cycles->as_compiled ? "=" : "is not what was");
+    } else {
+        fprintf(stderr,
+                "  as compiled for the chip; --target chip executes it, with the same bits");
+    }
+    if (cycles->decodes > 0) {
+        fprintf(stderr, "; a new token: least %s, median %s, most %s",
+                cli_grouped(cycles->least, least), cli_grouped(cycles->median, median),
+                cli_grouped(cycles->most, most));
+    }
+    if (on_chip(result) && result->host_seconds > 0) {
+        fprintf(stderr, "; simulated at %.1f million cycles/s",
+                (double)(cycles->prefill + cycles->decode) / result->host_seconds / 1e6);
+    }
+    fputc('\n', stderr);
+}
+
 void cli_print_account(const struct takt_model_info *info, const struct takt_result *result)
 {
     const struct cycles cycles = count_cycles(result);
-    char least[32], median[32], most[32];
-    if (on_chip(result)) {
-        print_programs(result);
-        fprintf(stderr, "  executed %s compiled in every step",
-                cycles.as_compiled ? "=" : "is not what was");
-        if (cycles.decodes > 0) {
-            fprintf(stderr, "; a new token: least %s, median %s, most %s",
-                    cli_grouped(cycles.least, least), cli_grouped(cycles.median, median),
-                    cli_grouped(cycles.most, most));
-        }
-        if (result->host_seconds > 0) {
-            fprintf(stderr, "; simulated at %.1f million cycles/s",
-                    (double)(cycles.prefill + cycles.decode) / result->host_seconds / 1e6);
-        }
-        fputc('\n', stderr);
+    if (cycles_known(result)) {
+        print_machine(result, &cycles);
     }
     print_total(info, result, &cycles);
 }

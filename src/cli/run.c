@@ -10,11 +10,12 @@
 struct settings {
     const char *prompt, *machine;
     enum takt_target target;
-    uint32_t max_tokens, context, chunk, top_k;
+    uint32_t max_tokens, context, chunk, top_k, threads;
+    const char *cpu;
     float temperature, top_p;
     uint64_t seed;
     uint64_t now;
-    bool chat, all_logits, json, steps;
+    bool chat, all_logits, json, steps, plan;
 };
 
 struct stream {
@@ -60,6 +61,30 @@ static void on_progress(void *user, size_t done, size_t total)
         write_text(stream, stream->settings->prompt, strlen(stream->settings->prompt));
     }
     stream->echoed = stream->echoed || show_now;
+}
+
+struct loading {
+    double begin;
+    bool shown;
+};
+
+/* A bar once a second has passed. */
+static void on_load(void *user, uint64_t done, uint64_t total)
+{
+    struct loading *loading = user;
+    if (!cli_terminal() || total == 0) {
+        return;
+    }
+    if (done < total && base_seconds() - loading->begin > 1.0) {
+        const int filled = (int)(40 * done / total);
+        fprintf(stderr, "\rloading [%.*s%*s] %3d %%", filled,
+                "########################################", 40 - filled, "",
+                (int)(100 * done / total));
+        loading->shown = true;
+    } else if (done == total && loading->shown) {
+        fprintf(stderr, "\r\033[K");
+        loading->shown = false;
+    }
 }
 
 /* ---- --json ---------------------------------------------------------------------------------- */
@@ -135,6 +160,10 @@ static void print_json(const struct settings *settings, const struct takt_model_
     json_object_set_new(object, "clock_hz", json_real(info->clock_hz));
     json_object_set_new(object, "sampling", json_sampling(settings));
     json_object_set_new(object, "host_seconds", json_real(result->host_seconds));
+    json_object_set_new(object, "prompt_seconds", json_real(result->prompt_seconds));
+    if (result->no_cycles[0] != '\0') {
+        json_object_set_new(object, "no_cycles", json_string(result->no_cycles));
+    }
     cli_print_json(object);
 }
 
@@ -185,28 +214,85 @@ static int generate(const struct cli_command *command, struct takt_engine *engin
     return cli_interrupted() ? CLI_EXIT_INTERRUPTED : CLI_EXIT_OK;
 }
 
+static int print_plan(const struct takt_engine *engine, bool json)
+{
+    struct takt_native_info info;
+    struct takt_model_info model;
+    takt_native_info(engine, &info);
+    takt_engine_info(engine, &model);
+    const uint64_t total = info.weight_bytes + info.cache_bytes + info.rope_bytes + info.work_bytes;
+    const struct {
+        const char *name, *text;
+        uint64_t bytes;
+    } rows[] = {{"weights", "weights, packed", info.weight_bytes},
+                {"cache", "keys and values of all sessions", info.cache_bytes},
+                {"cache_a_session", "  of which a session", info.cache_bytes_a_session},
+                {"rope", "rotary angles", info.rope_bytes},
+                {"work", "work space of a pass", info.work_bytes},
+                {"total", "all", total}};
+    json_t *object = json_object();
+    if (!json) {
+        printf("%s: %s kernels, %u thread%s, %u session%s of %u tokens, passes of %u tokens\n",
+               model.path, info.cpu, info.threads, info.threads == 1 ? "" : "s", info.sessions,
+               info.sessions == 1 ? "" : "s", model.context, info.batch);
+    }
+    for (size_t i = 0; i < BASE_COUNT(rows); i++) {
+        char digits[32];
+        json_object_set_new(object, rows[i].name, json_u64(rows[i].bytes));
+        if (!json) {
+            printf("  %-34s %16s bytes\n", rows[i].text, cli_grouped(rows[i].bytes, digits));
+        }
+    }
+    if (json) {
+        json_object_set_new(object, "cpu", json_string(info.cpu));
+        json_object_set_new(object, "threads", json_u64(info.threads));
+        json_object_set_new(object, "sessions", json_u64(info.sessions));
+        json_object_set_new(object, "batch", json_u64(info.batch));
+        json_object_set_new(object, "context", json_u64(model.context));
+        cli_print_json(object);
+    } else {
+        json_decref(object);
+    }
+    return CLI_EXIT_OK;
+}
+
 static int run_run(const struct cli_command *command, int argc, char **argv)
 {
-    struct settings settings = {.target = TAKT_TARGET_CHIP, .max_tokens = 256, .top_p = 1.0f};
+    struct settings settings = {.target = TAKT_TARGET_NATIVE, .max_tokens = 256, .top_p = 1.0f};
     struct cli_arguments arguments;
     struct takt_error error;
     const int parsed = cli_parse(command, argc, argv, &settings, &arguments);
     if (parsed != CLI_GO) {
         return parsed;
     }
-    if (!settings.prompt) {
+    if (!settings.prompt && !settings.plan) {
         return cli_usage(command, "-p TEXT is missing: the prompt");
     }
+    if (settings.plan && settings.target != TAKT_TARGET_NATIVE) {
+        return cli_usage(command, "--plan is of the native target");
+    }
+    struct loading loading = {.begin = base_seconds()};
     const struct takt_engine_options options = {
         .model_path = arguments.value[0],
         .machine_path = settings.machine,
         .target = settings.target,
         .context = settings.context,
         .chunk = settings.chunk,
+        .threads = settings.threads,
+        .sessions = 1,
+        .cpu = settings.cpu,
+        .cycles = true,
+        .on_load = on_load,
+        .user = &loading,
     };
     struct takt_engine *engine;
     if (takt_engine_open(&engine, &options, &error) != TAKT_OK) {
         return cli_fail(command, &error);
+    }
+    if (settings.plan) {
+        const int printed = print_plan(engine, settings.json);
+        takt_engine_close(engine);
+        return printed;
     }
     struct base_text input = {0};
     if (strcmp(settings.prompt, "-") == 0) {
@@ -238,10 +324,17 @@ static const struct cli_option options[] = {
      "the draws are a function of the seed and the position (0)"},
     {"--ctx", NULL, "C", CLI_U32, AT(context), 1, 1048576,
      "tokens the context holds (the model's own, at most 4096)"},
-    {"--chunk", NULL, "M", CLI_U32, AT(chunk), 1, 256, "tokens of a prefill step (16)"},
+    {"--chunk", NULL, "M", CLI_U32, AT(chunk), 1, 4096,
+     "tokens of a prefill step (16, native 512)"},
     {"--target", NULL, "NAME", CLI_TARGET, AT(target), 0, 0,
-     "chip, the cycle-exact machine (default); native, this CPU; both, compared bit for bit; or\n"
+     "native, this CPU (default); chip, the cycle-exact machine; both, compared bit for bit; or\n"
      "                      reference, the plain interpreter"},
+    {"--threads", NULL, "T", CLI_U32, AT(threads), 1, 256,
+     "threads of the native target (one a physical core); no bit depends on it"},
+    {"--cpu", NULL, "LEVEL", CLI_TEXT, AT(cpu), 0, 0,
+     "its kernels: scalar, avx2, avx_vnni, avx512, neon (the best there is)"},
+    {"--plan", NULL, NULL, CLI_FLAG, AT(plan), 0, 0,
+     "print what the native target's memory is laid out for, and no text"},
     {"--machine", NULL, "FILE", CLI_TEXT, AT(machine), 0, 0, "a machine file; tsp1 otherwise"},
     {"--all-logits", NULL, NULL, CLI_FLAG, AT(all_logits), 0, 0,
      "logits_digest covers every prompt position too"},
@@ -254,7 +347,7 @@ static const struct cli_option options[] = {
 const struct cli_command cli_run = {
     .name = "run",
     .arguments = "MODEL -p TEXT [OPTION]...",
-    .summary = "Generate text from a GGUF model, on the chip or the reference",
+    .summary = "Generate text from a GGUF model, on this CPU or on the chip",
     .details =
         "The text goes to standard output as it is made; the account of tokens, wall time and the\n"
         "machine's own time goes to standard error. Numbers in brackets are defaults. Control\n"

@@ -41,6 +41,13 @@ static enum takt_status choose_sizes(struct takt_engine *engine,
             check_size(options, "a number of sessions", engine->sessions, RUN_SESSIONS_MAX, error);
     }
     engine->chunk = BASE_MIN(engine->chunk, engine->context);
+    engine->chip_chunk =
+        options->chunk > 0 ? BASE_MIN(options->chunk, RUN_CHUNK_MAX) : RUN_CHUNK_DEFAULT;
+    engine->chip_chunk = BASE_MIN(engine->chip_chunk, engine->context);
+    engine->cycles = options->cycles;
+    if (engine->target == TAKT_TARGET_BOTH) {
+        engine->batch = engine->chunk;
+    }
     return status;
 }
 
@@ -79,10 +86,14 @@ static enum takt_status open_parts(struct takt_engine *engine,
     if (status != TAKT_OK) {
         return status;
     }
-    if (engine->target == TAKT_TARGET_NATIVE) {
-        return run_native_open(engine, options, error);
+    if (engine->target == TAKT_TARGET_CHIP || engine->target == TAKT_TARGET_BOTH) {
+        status = run_engine_plan(engine, error);
     }
-    return engine->target == TAKT_TARGET_CHIP ? run_engine_plan(engine, error) : TAKT_OK;
+    if (status == TAKT_OK &&
+        (engine->target == TAKT_TARGET_NATIVE || engine->target == TAKT_TARGET_BOTH)) {
+        status = run_native_open(engine, options, error);
+    }
+    return status;
 }
 
 enum takt_status takt_engine_open(struct takt_engine **engine,
@@ -92,10 +103,6 @@ enum takt_status takt_engine_open(struct takt_engine **engine,
     *engine = NULL;
     if (!options->model_path) {
         return base_fail(error, TAKT_USAGE, "no model file was named");
-    }
-    if (options->target == TAKT_TARGET_BOTH) {
-        return base_fail(error, TAKT_UNSUPPORTED, "%s: target both is not there yet; use one",
-                         options->model_path);
     }
     struct takt_engine *opened = calloc(1, sizeof *opened);
     if (!opened) {
@@ -136,7 +143,7 @@ enum takt_status run_engine_plan(struct takt_engine *engine, struct takt_error *
         return TAKT_OK;
     }
     return compile_plan_create(&engine->plan, &engine->graph, &engine->machine, engine->context,
-                               engine->chunk, error);
+                               engine->chip_chunk, error);
 }
 
 void takt_engine_info(const struct takt_engine *engine, struct takt_model_info *info)

@@ -1,5 +1,5 @@
 /* takt_generate: a prompt in, streamed text and a full account of the run out. */
-#include "run/run.h"
+#include "run/cycles.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +14,7 @@ struct generation {
     const float *next;     /* [vocab]: what the next token is drawn from */
     struct base_text text; /* everything generated */
     size_t streamed;       /* bytes of it that on_text has seen */
+    struct run_cycles cycles;
 };
 
 static uint32_t vocab_of(const struct generation *generation)
@@ -217,10 +218,13 @@ static enum takt_status run_all(struct generation *generation, struct takt_error
     if (status != TAKT_OK) {
         return status;
     }
+    run_cycles_begin(&generation->cycles, generation->engine, result->prompt_count,
+                     generation->request->all_logits);
     status = run_prompt(generation, error);
     if (status != TAKT_OK) {
         return status;
     }
+    result->prompt_seconds = base_seconds() - begin;
     status = decode_tokens(generation, &result->finish, error);
     if (status != TAKT_OK) {
         return status;
@@ -232,6 +236,10 @@ static enum takt_status run_all(struct generation *generation, struct takt_error
     takt_session_program_hash(generation->session, result->program_hash);
     status = keep_steps(generation, error);
     result->host_seconds = base_seconds() - begin;
+    if (status == TAKT_OK) {
+        const size_t held = takt_session_length(generation->session);
+        status = run_cycles_end(&generation->cycles, held - result->prompt_count, result, error);
+    }
     return status;
 }
 
@@ -245,6 +253,7 @@ enum takt_status takt_generate(struct takt_engine *engine, const struct takt_req
     struct generation generation = {.engine = engine, .request = request, .result = result};
     base_text_append(&generation.text, "", 0);
     const enum takt_status status = run_all(&generation, error);
+    run_cycles_cancel(&generation.cycles);
     if (generation.digest) {
         base_digest_destroy(generation.digest);
     }

@@ -47,6 +47,7 @@ enum takt_status run_native_open(struct takt_engine *engine,
         .batch = engine->batch,
         .threads = options->threads > 0 ? options->threads : physical_cores(),
         .level = level && *level ? level : NULL,
+        .keep_tensors = engine->target == TAKT_TARGET_BOTH,
         .on_load = options->on_load,
         .user = options->user,
     };

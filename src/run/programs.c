@@ -137,3 +137,17 @@ void run_programs_free(struct run_programs *programs)
     free(programs->entries);
     *programs = (struct run_programs){0};
 }
+
+/* Fed with the programs' own hashes as 64 hex characters each. */
+void run_hash_programs(const struct run_program *const *programs, size_t count, char hex[65])
+{
+    hex[0] = '\0';
+    struct base_digest *digest = count > 0 ? base_digest_create() : NULL;
+    for (size_t i = 0; digest && i < count; i++) {
+        base_digest_update(digest, programs[i]->hash, 64);
+    }
+    if (digest) {
+        base_digest_hex(digest, hex);
+        base_digest_destroy(digest);
+    }
+}

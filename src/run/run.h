@@ -65,10 +65,12 @@ struct takt_engine {
     struct graph graph;
     enum takt_target target;
     uint32_t context, chunk;
+    uint32_t chip_chunk;       /* prefill chunk of the chip's programs */
+    bool cycles;               /* native: takt_generate is to know the chip's cycles */
     struct run_trie *trie;     /* of the vocabulary, made when a scheduler opens */
     uint32_t sessions, batch;  /* most sessions open; most tokens in a native pass */
     bool *slots;               /* [sessions]: taken */
-    struct native *native;     /* native target */
+    struct native *native;     /* targets native and both */
     struct compile_plan *plan; /* NULL without a chip, until something is compiled */
     struct run_programs programs;
 };
@@ -84,7 +86,7 @@ struct run_staging {
 struct takt_session {
     struct takt_engine *engine;
     uint32_t slot;               /* of the engine's sessions; UINT32_MAX: none yet */
-    struct chip *chip;           /* chip target */
+    struct chip *chip;           /* targets chip and both */
     struct reference *reference; /* reference target */
     uint32_t length;             /* positions in the cache */
     uint32_t *tokens;            /* [context]: those held */
@@ -93,8 +95,9 @@ struct takt_session {
     const struct run_program **used; /* programs in order of first use */
     size_t used_count, used_capacity;
     struct run_staging staging;
-    float *reference_logits;  /* [chunk][vocab], reference target */
-    struct takt_error broken; /* status OK, or the fault that ended the session */
+    float *reference_logits;             /* [chunk][vocab], reference target */
+    float *first_logits, *second_logits; /* [chunk][vocab], target both: of the chip, of native */
+    struct takt_error broken;            /* status OK, or the fault that ended the session */
 };
 
 /* engine.c: the plan, made when first asked for (the reference target opens without one). */
@@ -141,6 +144,17 @@ void run_native_extend_all(struct takt_session *session, const uint32_t *tokens,
 enum takt_status run_native_open(struct takt_engine *engine,
                                  const struct takt_engine_options *options,
                                  struct takt_error *error);
+
+/* both.c */
+enum takt_status run_both_open(struct takt_session *session, struct takt_error *error);
+/* Runs natively the step that the chip has just run; logits: the chip's, of all rows or the last.
+ * FAULT when a bit differs. */
+enum takt_status run_both_compare(struct takt_session *session, const uint32_t *tokens,
+                                  uint32_t count, bool all, const float *logits,
+                                  struct takt_error *error);
+
+/* programs.c: SHA-256, hex, over the programs' own hashes. */
+void run_hash_programs(const struct run_program *const *programs, size_t count, char hex[65]);
 
 /* session.c: a step that was run: its tokens are held, its record kept. */
 void run_session_note(struct takt_session *session, const uint32_t *tokens,

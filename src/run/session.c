@@ -30,10 +30,11 @@ static enum takt_status open_target(struct takt_session *session, struct takt_er
         return no_memory(error, engine);
     }
     const enum takt_status status = chip_create(&session->chip, &engine->machine, error);
-    if (status == TAKT_OK) {
-        chip_load_image(session->chip, compile_plan_image(engine->plan));
+    if (status != TAKT_OK) {
+        return status;
     }
-    return status;
+    chip_load_image(session->chip, compile_plan_image(engine->plan));
+    return engine->target == TAKT_TARGET_BOTH ? run_both_open(session, error) : TAKT_OK;
 }
 
 /* A place among the engine's sessions. */
@@ -88,6 +89,8 @@ void takt_session_close(struct takt_session *session)
     }
     chip_destroy(session->chip);
     free(session->reference_logits);
+    free(session->first_logits);
+    free(session->second_logits);
     free(session->staging.row);
     free(session->staging.elements);
     free(session->used);
@@ -181,8 +184,13 @@ static enum takt_status one_step(struct takt_session *session, const uint32_t *t
         reference_target_step(session, tokens, count, all, logits, &record);
     } else {
         struct takt_error failure = {0};
-        const enum takt_status status =
-            chip_target_step(session, tokens, count, all, logits, &record, &failure);
+        const bool both = session->engine->target == TAKT_TARGET_BOTH;
+        float *out = both && !logits ? session->first_logits : logits;
+        enum takt_status status =
+            chip_target_step(session, tokens, count, all, out, &record, &failure);
+        if (status == TAKT_OK && both) {
+            status = run_both_compare(session, tokens, count, all, out, &failure);
+        }
         if (status != TAKT_OK) {
             session->broken = failure;
             return base_fail(error, status, "%s", failure.message);
@@ -232,7 +240,7 @@ enum takt_status run_session_extend(struct takt_session *session, const uint32_t
 {
     enum takt_status status = check_tokens(session, tokens, count, error);
     const size_t vocab = session->engine->graph.vocab;
-    const bool native = session->engine->native != NULL;
+    const bool native = session->engine->target == TAKT_TARGET_NATIVE;
     if (status == TAKT_OK && native && all_logits) {
         run_native_extend_all(session, tokens, count, prefill, all_logits);
     } else if (status == TAKT_OK && native) {
@@ -287,7 +295,7 @@ enum takt_status takt_extend_batch(struct takt_engine *engine, const struct takt
     for (size_t i = 0; i < count && status == TAKT_OK; i++) {
         status = check_item(engine, items, i, error);
     }
-    if (engine->native && status == TAKT_OK) {
+    if (engine->target == TAKT_TARGET_NATIVE && status == TAKT_OK) {
         run_native_extend(engine, items, count, false);
         return TAKT_OK;
     }
@@ -366,7 +374,7 @@ enum takt_status takt_session_copy_prefix(struct takt_session *to, const struct 
         return status == TAKT_OK ? takt_session_truncate(to, length, error) : status;
     }
     truncate_to(to, 0);
-    if (to->engine->native) {
+    if (to->engine->target == TAKT_TARGET_NATIVE) {
         native_copy(to->engine->native, to->slot, from->slot, (uint32_t)length);
         memcpy(to->tokens, from->tokens, length * sizeof *to->tokens);
         to->length = (uint32_t)length;
@@ -391,16 +399,7 @@ size_t takt_session_length(const struct takt_session *session)
     return session->length;
 }
 
-/* Fed with the programs' own hashes as 64 hex characters each. */
 void takt_session_program_hash(const struct takt_session *session, char hex[65])
 {
-    hex[0] = '\0';
-    struct base_digest *digest = session->chip ? base_digest_create() : NULL;
-    for (size_t i = 0; digest && i < session->used_count; i++) {
-        base_digest_update(digest, session->used[i]->hash, 64);
-    }
-    if (digest) {
-        base_digest_hex(digest, hex);
-        base_digest_destroy(digest);
-    }
+    run_hash_programs(session->used, session->chip ? session->used_count : 0, hex);
 }
