@@ -287,7 +287,7 @@ static float bell(uint64_t seed, uint64_t stream, uint64_t counter)
 static void build_matrix(struct gguf_writer *writer, const struct gguf_random *shape,
                          const char *name, uint32_t columns, uint32_t rows, float gain)
 {
-    static const uint32_t numbers[MODEL_TYPE_COUNT] = {0, 1, 30, 8};
+    static const uint32_t numbers[GGUF_RANDOM_TYPES] = {0, 1, 30, 8};
     struct base_text data = {0};
     uint64_t stream = writer->tensor_count, count = (uint64_t)columns * rows;
     enum model_type type = shape->type;

@@ -29,6 +29,8 @@ void gguf_writer_tensor(struct gguf_writer *writer, const char *name, uint32_t t
 void gguf_writer_finish(const struct gguf_writer *writer, struct base_text *out);
 void gguf_writer_free(struct gguf_writer *writer);
 
+#define GGUF_RANDOM_TYPES 4u /* F32, F16, BF16, Q8_0 */
+
 /*
  * A random model: every value a pure function of the seed. The tokenizer has control tokens
  * 0 <|endoftext|>, 1 <|im_start|>, 2 <|im_end|> (SPM: <unk>, <s>, </s>), then 256 byte tokens, then
@@ -45,7 +47,8 @@ struct gguf_random {
     bool tied;            /* no output.weight */
     bool spm;             /* SentencePiece-style; otherwise byte-level gpt2 */
     bool no_template;     /* otherwise fable's ChatML */
-    enum model_type type; /* of matrices; Q8_0 falls back to F32 where columns % 32 != 0 */
+    enum model_type type; /* of matrices, one of the first GGUF_RANDOM_TYPES; Q8_0 falls back to F32
+                             where columns % 32 != 0 */
     const char *skip;     /* as in struct gguf_writer */
     uint32_t window;      /* attention.sliding_window; 0 = not said */
     bool rope_factors;    /* llama: a tensor of factors on the rotary frequencies; phi3: longrope */

@@ -63,7 +63,7 @@ static struct gguf_random draw_shape(struct draw *d)
     shape.vocab = draw(d, VOCAB_MIN, one_in(d, 2) ? 100 : 700);
     shape.tied = one_in(d, 2);
     shape.spm = one_in(d, 3);
-    shape.type = (enum model_type)draw(d, 0, MODEL_TYPE_COUNT - 1);
+    shape.type = (enum model_type)draw(d, 0, GGUF_RANDOM_TYPES - 1);
     if (shape.type == MODEL_Q8_0 && !one_in(d, 4)) { /* blocks of 32 */
         shape.width = (shape.width + 31) / 32 * 32;
         shape.ffn = one_in(d, 2) ? (shape.ffn + 31) / 32 * 32 : shape.ffn;
@@ -112,6 +112,7 @@ static struct machine draw_machine(struct draw *d)
     } else if (which > 2) {
         machine = draw_random_machine(d);
     }
+    machine.icu_buffer_blocks = 0; /* compiled programs have their text in the queues */
     return machine;
 }
 
@@ -361,7 +362,7 @@ static struct outcome shrink(struct property *p, const struct files *files, stru
 
 static void print_case(const char *what, const struct property *p, const struct outcome *outcome)
 {
-    static const char *const types[MODEL_TYPE_COUNT] = {"F32", "F16", "BF16", "Q8_0"};
+    static const char *const types[GGUF_RANDOM_TYPES] = {"F32", "F16", "BF16", "Q8_0"};
     const struct gguf_random *s = &p->shape;
     print_error("%s, seed %llu: %s\n", what, (unsigned long long)p->seed, outcome->text);
     print_error("    layers %u, width %u, heads %u/%u of %u, ffn %u, vocab %u, %s, %s, %s; "
