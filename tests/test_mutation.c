@@ -24,7 +24,7 @@
 #define LOOKS 4u /* decode, prefill; then the same, long */
 /* Bounds on the default run: a compiler that changes moves them a little. */
 #define SURVIVED_MAX 60u
-#define ARITHMETIC_MAX 12u /* of them, those that only the values of these runs hide */
+#define ARITHMETIC_MAX 20u /* of them, those that only the values of these runs hide */
 
 static const char *const verdicts[] = {"refused at load", "other cycles", "other logits",
                                        "other KV cache or weights", "survived"};

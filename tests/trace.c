@@ -245,7 +245,10 @@ static uint32_t operation(enum isa_op op, uint32_t a, uint32_t b, uint32_t imm)
     case ISA_COPY_B8:
     case ISA_COPY_B32:
     case ISA_CVT_U8_I32: return a;
+    case ISA_SELECT_B8_IMM:
     case ISA_SELECT_F32_IMM: return a != 0 ? b : imm;
+    case ISA_CVT_I8_I32: return (uint32_t)(int32_t)(int8_t)a;
+    case ISA_CVT_I32_I16: return (uint32_t)BASE_MIN(BASE_MAX((int32_t)a, INT16_MIN), INT16_MAX);
     case ISA_CVT_I32_F32: return num_bits((float)(int32_t)a);
     case ISA_CVT_I32_U8: return num_i32_to_u8((int32_t)a);
     case ISA_MAX_U8: return BASE_MAX(a, b);
@@ -257,6 +260,7 @@ static uint32_t operation(enum isa_op op, uint32_t a, uint32_t b, uint32_t imm)
     case ISA_SHR_B32_IMM: return a >> imm;
     case ISA_AND_B32: return a & b;
     case ISA_AND_B32_IMM: return a & imm;
+    case ISA_OR_B8:
     case ISA_OR_B32: return a | b;
     case ISA_MUL_I16: return (uint32_t)((int32_t)(int16_t)a * (int32_t)(int16_t)b);
     default: return float_operation(op, num_float(a), num_float(b), num_float(imm));

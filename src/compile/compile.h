@@ -35,12 +35,13 @@ uint32_t compile_bucket(const struct compile_plan *plan, uint32_t length);
  *   x           in  f32  items chunk; elements width: the embedding row
  *   rope_cos    in  f32  items chunk; elements head_dim: cosine, both elements of a pair alike
  *   rope_sin    in  f32  items chunk; elements head_dim: -sine at even, +sine at odd elements
- *   mask        in  u8   items chunk; elements bucket: 1 where position <= the token's, else 0
- *   v_map, k_map, k_read_map, k_write_map   in, bytes, elements lanes: maps for Scatter and Gather,
- *               16-bit little-endian addresses in lanes 0 and 1 of each superlane:
- *     v_map       items chunk*16; item m*16+j: position/16 if position % 16 == j, else ISA_SKIP
- *     k_map       items chunk*16; item m*16+j: (position/16 % row_ring) * k_groups, or ISA_SKIP
- *     k_read_map  items blocks; item b, B = start/16 + b: (B % row_ring) * k_groups; ISA_SKIP
+ *   mask        in  u8   items chunk; elements bucket: 1 where the token sees a position, else 0;
+ * when chunk = 1 it does not see its own there own         in  u8   1 item, only when chunk = 1;
+ * elements bucket: 1 at the token's position, else 0 v_map, k_map, k_read_map, k_write_map   in,
+ * bytes, elements lanes: maps for Scatter and Gather, 16-bit little-endian addresses in lanes 0 and
+ * 1 of each superlane: v_map       items chunk*16; item m*16+j: position/16 if position % 16 == j,
+ * else ISA_SKIP k_map       items chunk*16; item m*16+j: (position/16 % row_ring) * k_groups, or
+ * ISA_SKIP k_read_map  items blocks; item b, B = start/16 + b: (B % row_ring) * k_groups; ISA_SKIP
  *                 when block B holds no token of the step
  *     k_write_map items blocks; superlane B % superlanes: (B / superlanes) * k_groups, the other
  *                 superlanes ISA_SKIP; all ISA_SKIP when block B holds no token of the step

@@ -98,6 +98,8 @@ static void put_constant_tiles(struct compile_plan *plan)
     const struct plan_constants *k = &plan->constants;
     uint32_t lanes = plan->lanes;
     for (uint32_t h = 0; h < 2; h++) {
+        /* Row 0 of a superlane to every lane; the other fifteen rows are zero. */
+        memset(add_segment(plan, plan->group_slice[h][0], k->pick[h], 1), 1, lanes);
         for (uint32_t j = 0; j < STRIPES; j++) {
             uint32_t slice = plan->group_slice[h][0] + j;
             memset(add_segment(plan, slice, k->ones[h], 1), 1, lanes);
@@ -137,7 +139,8 @@ static void put_maps(struct compile_plan *plan, uint32_t *scratch)
         uint32_t turn = i / lanes, s = i % lanes / STRIPES;
         scratch[i] = (s + turn) % superlanes * STRIPES + i % STRIPES;
     }
-    put_constant(plan, k->rotate_map, scratch);
+    put_constant(plan, k->rotate_map[0], scratch);
+    put_constant(plan, k->rotate_map[1], scratch);
     for (uint32_t i = 0; i < hs * lanes; i++) {
         uint32_t turn = i / lanes, s = i % lanes / STRIPES;
         uint32_t from = s < plan->heads_word * hs ? s / hs * hs + (s % hs + turn) % hs : s;
@@ -180,7 +183,7 @@ void plan_image(struct compile_plan *plan)
     }
     pieces = BASE_MAX(pieces, g->heads);
     uint32_t *scratch = BASE_NEW(&plan->arena, uint32_t, (size_t)(pieces + STRIPES) * plan->lanes);
-    plan->segment_capacity = 4 * STRIPES + 2 * (2 * STRIPES + 2) + plan->buffer_count * 4;
+    plan->segment_capacity = 4 * STRIPES + 2 * (2 * STRIPES + 3) + plan->buffer_count * 4;
     plan->image.segments = BASE_NEW(&plan->arena, struct program_segment, plan->segment_capacity);
     add_weight_segments(plan);
     put_constant_tiles(plan);

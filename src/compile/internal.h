@@ -19,6 +19,7 @@
 #define EXPONENT_SHIFT 23u   /* of binary32 */
 #define SHORT_BURST                                                                                \
     4u              /* vectors: a kernel that comes back to its columns is done with them by then */
+#define PLANES 4u   /* of MXM, both hemispheres' */
 #define STRIPES 16u /* a superlane's lanes, a transposer's streams, the rows of one LW */
 
 /* ---- layouts: which element of a tensor lies in which lane of which piece ----------------------
@@ -176,11 +177,11 @@ struct product {
 
 /* Constant tiles, one copy a hemisphere. */
 struct plan_constants {
-    uint32_t ones[2], replicate[2], select_k[2],
+    uint32_t ones[2], pick[2], replicate[2], select_k[2],
         select_v[2];        /* addresses in the hemisphere's group 0 */
     uint32_t swap_map;      /* u8: neighbours exchanged */
     uint32_t broadcast_map; /* u8 [16]: all lanes of a superlane take lane x */
-    uint32_t rotate_map;    /* i16 [superlanes]: rotation by k superlanes */
+    uint32_t rotate_map[2]; /* i16 [superlanes]: rotation by k superlanes; two copies */
     uint32_t segment_map;   /* i16 [head superlanes]: rotation by k within each head's superlanes */
     uint32_t head_bits;     /* b32 [kv heads a word]: all ones in the lanes of a head */
 };
@@ -216,9 +217,8 @@ struct compile_plan {
     uint32_t gain_output;
     struct product output;
     uint64_t bytes_weights, bytes_kv, bytes_constants;
-    uint32_t round[4], round_next; /* which plane the next column goes to */
-    uint32_t group_words[2][2];    /* weights of each plane's slices, at address 0 */
-    uint8_t **group_data[2][2];    /* [16] the words of each slice */
+    uint32_t group_words[2][2]; /* weights of each plane's slices, at address 0 */
+    uint8_t **group_data[2][2]; /* [16] the words of each slice */
 };
 
 /* ---- one compilation ------------------------------------------------------------------------- */
@@ -375,10 +375,19 @@ void lower_ones(struct compiler *c, const uint32_t *in, uint32_t pieces, uint32_
 /* What a product's last kernel does with y, column piece by column piece. */
 typedef void (*lower_epilogue)(struct compiler *c, uint16_t y, uint32_t column,
                                const void *context);
-/* y = [residual +] product of the activations; residual NONE for none. */
-void lower_product(struct compiler *c, const struct product *product, uint32_t q16, uint32_t tokens,
-                   uint32_t scale, uint32_t residual, lower_epilogue epilogue, const void *context,
-                   const char *name);
+/* One of the products that share their activations: y = [residual +] product; residual NONE for
+ * none. */
+struct product_use {
+    const struct product *product;
+    uint32_t residual;
+    lower_epilogue epilogue;
+    const void *context;
+    const char *name;
+    bool after_previous; /* a column's epilogue takes what the use before this makes of its own */
+};
+#define PRODUCTS_MAX 3u
+void lower_products(struct compiler *c, const struct product_use *uses, uint32_t count,
+                    uint32_t q16, uint32_t tokens, uint32_t scale);
 
 struct stored { /* just stored */
     uint32_t out, tokens;

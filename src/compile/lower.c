@@ -64,6 +64,10 @@ static void request_inputs(struct compiler *c)
     int32_t *all = identity(c, c->tiles * lanes);
     request(c, "mask", false, build_buffer(c, BUFFER_LINEAR, 1, c->tiles * chunk, "mask"), chunk,
             c->tiles, c->bucket, all, false);
+    if (chunk == 1) {
+        request(c, "own", false, build_buffer(c, BUFFER_LINEAR, 1, c->tiles, "own"), 1, c->tiles,
+                c->bucket, all, false);
+    }
     const char *striped[2] = {"v_map", "k_map"}, *blocks[2] = {"k_read_map", "k_write_map"};
     for (uint32_t i = 0; i < 2; i++) {
         uint32_t buffer = build_buffer(c, BUFFER_STRIPE, 1, chunk * STRIPES, "%s", striped[i]);
@@ -234,7 +238,6 @@ static void lower_ffn(struct lowering *w, const struct graph_op *op, const struc
     const struct product *gate = find_product(plan, op->matrices[0], op->layer);
     const struct product *up = find_product(plan, op->matrices[1], op->layer);
     struct stored stored = {make_tensor(w, op->outputs[0], gate->out, c->chunk), c->chunk};
-    lower_product(c, gate, q16, c->chunk, scale, NONE, epilogue_store, &stored, "gate");
     w->gated = (struct gated){
         .gate = stored.out,
         .out = make_tensor(w, swiglu->outputs[0], up->out, c->chunk),
@@ -243,7 +246,9 @@ static void lower_ffn(struct lowering *w, const struct graph_op *op, const struc
         .tokens = c->chunk,
         .name = "down",
     };
-    lower_product(c, up, q16, c->chunk, scale, NONE, epilogue_swiglu, &w->gated, "up");
+    struct product_use uses[2] = {{gate, NONE, epilogue_store, &stored, "gate", false},
+                                  {up, NONE, epilogue_swiglu, &w->gated, "up", true}};
+    lower_products(c, uses, 2, q16, c->chunk, scale);
 }
 
 /* Returns how many operations it did: a SWIGLU may be part of it. */
@@ -268,15 +273,19 @@ static uint32_t lower_norm_linear(struct lowering *w, uint32_t index)
         lower_ffn(w, op, swiglu, q16, scale);
         return 2;
     }
+    struct product_use uses[PRODUCTS_MAX];
+    struct stored stored[PRODUCTS_MAX];
     for (uint32_t i = 0; i < op->output_count; i++) {
         const struct product *product = find_product(c->plan, op->matrices[i], op->layer);
-        struct stored stored = {make_tensor(w, op->outputs[i], product->out, tokens), tokens};
-        lower_product(c, product, q16, tokens, scale, NONE, epilogue_store, &stored,
-                      norm_name(c, op));
-        if (op->layer == c->graph->layers) {
-            request(c, "logits", true, stored.out, tokens, product->out->pieces, c->graph->vocab,
-                    product->out->source, false);
-        }
+        stored[i] = (struct stored){make_tensor(w, op->outputs[i], product->out, tokens), tokens};
+        uses[i] = (struct product_use){product,          NONE, epilogue_store, &stored[i],
+                                       norm_name(c, op), false};
+    }
+    lower_products(c, uses, op->output_count, q16, tokens, scale);
+    if (op->layer == c->graph->layers) {
+        const struct layout *layout = uses[0].product->out;
+        request(c, "logits", true, stored[0].out, tokens, layout->pieces, c->graph->vocab,
+                layout->source, false);
     }
     return 1;
 }
@@ -301,8 +310,9 @@ static uint32_t lower_linear(struct lowering *w, uint32_t index)
     uint32_t residual = w->tensors[sum->inputs[sum->inputs[0] == result ? 1 : 0]];
     struct stored stored = {make_tensor(w, sum->outputs[0], product->out, c->chunk), c->chunk};
     const char *name = op->input_count == 2 ? "o" : "down";
+    struct product_use use = {product, residual, epilogue_store, &stored, name, false};
     if (norm->kind != GRAPH_NORM_LINEAR || norm->inputs[0] != sum->outputs[0]) {
-        lower_product(c, product, q16, c->chunk, scale, residual, epilogue_store, &stored, name);
+        lower_products(c, &use, 1, q16, c->chunk, scale);
         return 2;
     }
     struct normalised *n = &w->normalised;
@@ -311,10 +321,12 @@ static uint32_t lower_linear(struct lowering *w, uint32_t index)
         lower_bounds(c, n, residual, exponent, norm->growth);
     }
     if (norm->input_count == 3 && c->plan->quads >= FUSED_QUADS_MIN) {
-        lower_product(c, product, q16, c->chunk, scale, residual, epilogue_normalised, n, name);
+        use.epilogue = epilogue_normalised;
+        use.context = n;
+        lower_products(c, &use, 1, q16, c->chunk, scale);
         return 2;
     }
-    lower_product(c, product, q16, c->chunk, scale, residual, epilogue_store, &stored, name);
+    lower_products(c, &use, 1, q16, c->chunk, scale);
     if (norm->input_count != 3) {
         lower_exact(c, n);
     }

@@ -55,6 +55,7 @@ static void lower_scores(struct attention *a, uint32_t t, uint32_t scales, uint3
     uint32_t hi = attention_floats(a, a->items, "score_hi", t % 2),
              lo = attention_floats(a, a->items, "score_lo", t % 2);
     uint32_t score = attention_floats(a, a->items, "score", t), n = a->groups * a->chunk;
+    uint32_t cached = a->own ? attention_floats(a, a->items, "score_cached", t) : score;
     uint32_t mask = attention_map(c, "mask", false, a->tiles * a->chunk);
     for (uint32_t kv = 0; kv < c->graph->kv_heads; kv++) {
         lower_score_sums(a, kv, t, hi, lo);
@@ -69,8 +70,8 @@ static void lower_scores(struct attention *a, uint32_t t, uint32_t scales, uint3
         s = build_op(c, ISA_MUL_F32, s, build_input(c, scale, 4), 0);
         uint16_t allowed = build_input(c, attention_by_token(mask, t * a->chunk, a->chunk), 1);
         s = build_op(c, ISA_SELECT_F32_IMM, allowed, s, 0xFF800000u);
-        build_output(c, s, access_linear(score, kv * n));
-        if (a->tiles == 1) {
+        build_output(c, s, access_linear(cached, kv * n));
+        if (a->tiles == 1 && !a->own) {
             build_output(c, s, access_linear(spread, kv * n));
         }
     }
@@ -251,18 +252,30 @@ void lower_attention(struct compiler *c, uint32_t q, uint32_t k, uint32_t v,
                           .q = q,
                           .k = k,
                           .v = v,
-                          .result = result};
-    uint32_t scales[2], p16[KERNEL_INPUTS_MAX];
-    attention_append(&a);
-    attention_scales(&a, scales);
-    uint32_t spread = build_buffer(c, BUFFER_SKEW, 4, a.items, "attention.maxima");
+                          .result = result,
+                          .own = c->chunk == 1};
+    uint32_t p16[KERNEL_INPUTS_MAX],
+        spread = build_buffer(c, BUFFER_SKEW, 4, a.items, "attention.maxima");
+    attention_quantise(&a);
+    if (!a.own) {
+        attention_append_keys(&a);
+    }
+    uint32_t key_scales = attention_key_scales(&a);
     for (uint32_t t = 0; t < a.tiles; t++) {
-        lower_scores(&a, t, scales[0], spread);
+        lower_scores(&a, t, key_scales, spread);
+    }
+    attention_append_values(&a);
+    if (a.own) {
+        attention_own(&a, spread);
     }
     uint32_t maximum = lower_maxima(&a, spread);
     attention_bounds(&a);
+    uint32_t value_scales = attention_value_scales(&a);
+    if (a.own) {
+        attention_append_keys(&a);
+    }
     for (uint32_t t = 0; t < a.tiles; t++) {
-        p16[t] = lower_exponentials(&a, t, maximum, scales[1]);
+        p16[t] = lower_exponentials(&a, t, maximum, value_scales);
     }
     lower_weighted_sum(&a, p16, lower_ratios(&a));
 }

@@ -14,6 +14,16 @@ struct attention {
     /* What the values' codes bound, per KV head and token, and per token. */
     uint32_t weight_up, weight_down, output_up;
     const struct attention_result *result;
+    uint32_t codes, k8, v8; /* of the step's tokens: [2 * words * chunk], [words * chunk] */
+    /*
+     * A step of one token does not wait until its K has gone through the cache: `own` is true, the
+     * cache counts as one position shorter, and the score of the own position is made beside it.
+     */
+    bool own;
+    uint32_t k16;         /* [words] k8 as 16 bits */
+    uint32_t own_sums[3]; /* [heads] int32: dot products of q16 and k8, by bytes of the products */
+    uint32_t own_scale;   /* [kv_heads] binary32: of K */
+    uint32_t own_codes;   /* [2 * kv_heads] bytes in every lane: of K, of V */
 };
 
 /* KV heads in a word: the last word may hold fewer. */
@@ -28,11 +38,26 @@ struct access attention_by_token(uint32_t buffer, uint32_t base, uint32_t chunk)
 /* One value a query head, for the same. */
 struct access attention_by_head(uint32_t buffer, uint32_t base, uint32_t heads, uint32_t chunk);
 
-/* Appends k and v of the step's tokens to the cache. */
-void attention_append(struct attention *a);
-/* Scales of K (times 1/sqrt(head_dim)) and V, lanes = positions: vector tile * kv_heads + head. */
-void attention_scales(struct attention *a, uint32_t scales[2]);
+/* Codes and bytes of the step's k and v. */
+void attention_quantise(struct attention *a);
+/* These into the cache. */
+void attention_append_keys(struct attention *a);
+void attention_append_values(struct attention *a);
+/* U: the bound of a code, as ops. */
+uint16_t attention_bound(struct compiler *c, uint16_t code);
+/* Codes of a KV head that each token sees at the positions of tile t, else 0: [chunk]. */
+uint32_t attention_seen(struct attention *a, uint32_t t, uint32_t kv);
+/* Scales of K (times the graph's score_scale), and of V, lanes = positions: [tiles * kv_heads]. */
+uint32_t attention_key_scales(struct attention *a);
+uint32_t attention_value_scales(struct attention *a);
 /* Fills in weight_up, weight_down, output_up and the result's scale. */
 void attention_bounds(struct attention *a);
+
+/* ---- the token's own position (lower_own.c) ---------------------------------------------------
+ */
+
+/* Its codes and its score; the scores with it, and a copy of them to spread when there is but one
+ * tile. */
+void attention_own(struct attention *a, uint32_t spread);
 
 #endif

@@ -60,25 +60,30 @@ static uint32_t lower_codes(struct attention *a)
     return lower_max_bytes(c, bytes, 2 * n, true, "attention.code");
 }
 
-/* U: the bound of a code, as ops. */
-static uint16_t lower_bound(struct compiler *c, uint16_t code)
+uint16_t attention_bound(struct compiler *c, uint16_t code)
 {
     uint16_t u = build_op(c, ISA_CVT_U8_I32, code, REF_NONE, 0);
     u = build_op(c, ISA_ADD_I32_IMM, u, REF_NONE, NUM_CODE_BASE + 1);
     return build_op(c, ISA_SHL_B32_IMM, u, REF_NONE, 20);
 }
 
-static uint32_t lower_bytes(struct attention *a, uint32_t tensor, uint32_t codes, uint32_t first,
+/* wide: NONE, or a buffer for the same as 16 bits. */
+static uint32_t lower_bytes(struct attention *a, uint32_t tensor, uint32_t first, uint32_t wide,
                             const char *name)
 {
     struct compiler *c = a->c;
     uint32_t n = a->plan->kv_words * a->chunk;
     uint32_t bytes = build_buffer(c, BUFFER_LINEAR, 1, n, "attention.%s8", name);
     build_kernel(c, n, "quantise");
-    uint16_t u = lower_bound(c, build_input(c, access_linear(codes, first), 1));
+    uint16_t u = attention_bound(c, build_input(c, access_linear(a->codes, first), 1));
     u = build_op(c, ISA_RDIV_F32_IMM, u, REF_NONE, num_bits(127.0f));
     u = build_op(c, ISA_MUL_F32, build_input(c, access_linear(tensor, 0), 4), u, 0);
-    build_output(c, build_op(c, ISA_CVT_F32_I8, u, REF_NONE, 0), access_linear(bytes, 0));
+    u = build_op(c, ISA_CVT_F32_I8, u, REF_NONE, 0);
+    build_output(c, u, access_linear(bytes, 0));
+    if (wide != NONE) {
+        u = build_op(c, ISA_CVT_I8_I32, u, REF_NONE, 0);
+        build_output(c, build_op(c, ISA_CVT_I32_I16, u, REF_NONE, 0), access_linear(wide, 0));
+    }
     return bytes;
 }
 
@@ -125,7 +130,7 @@ static void lower_code_rows(struct attention *a, uint32_t word, uint32_t codes, 
     }
 }
 
-static void lower_key_rows(struct attention *a, uint32_t word, uint32_t k8, uint32_t codes)
+static void lower_key_rows(struct attention *a, uint32_t word)
 {
     struct compiler *c = a->c;
     const struct compile_plan *plan = a->plan;
@@ -143,12 +148,12 @@ static void lower_key_rows(struct attention *a, uint32_t word, uint32_t k8, uint
                             .buffer = NONE};
         build_load(c, &tile, "replicate");
         struct pass *pass = build_pass(c, &tile, a->chunk, true, true, "replicate");
-        build_segment(pass, true, 0, access_linear(k8, word * a->chunk),
+        build_segment(pass, true, 0, access_linear(a->k8, word * a->chunk),
                       access_linear(rows, s * a->chunk));
         lower_append(a, rows, s * a->chunk, "k_map", a->layer->key_rows[word], s);
     }
     uint32_t last = plan->key_groups - 1;
-    lower_code_rows(a, word, codes, rows, last * a->chunk);
+    lower_code_rows(a, word, a->codes, rows, last * a->chunk);
     lower_append(a, rows, last * a->chunk, "k_map", a->layer->key_rows[word], last);
 }
 
@@ -207,65 +212,102 @@ static void lower_key_tiles(struct attention *a, uint32_t word)
     }
 }
 
-void attention_scales(struct attention *a, uint32_t scales[2])
-{
-    struct compiler *c = a->c;
-    const struct compile_plan *plan = a->plan;
-    uint32_t kv_heads = c->graph->kv_heads;
-    for (uint32_t i = 0; i < 2; i++) {
-        scales[i] = attention_floats(a, a->tiles * kv_heads, "scales", i);
-        for (uint32_t kv = 0; kv < kv_heads; kv++) {
-            uint32_t row = kv % plan->heads_word * 2 + i;
-            struct access codes = access_linear(a->layer->key_tiles[kv / plan->heads_word],
-                                                (plan->key_groups - 1) * STRIPES + row);
-            codes.s0 = plan->key_groups * STRIPES;
-            struct access out = access_linear(scales[i], kv);
-            out.s0 = kv_heads;
-            build_kernel(c, a->tiles, "scale");
-            uint16_t u = lower_bound(c, build_input(c, codes, 1));
-            u = build_op(c, ISA_MUL_F32_IMM, u, REF_NONE, num_bits(1.0f / 127.0f));
-            if (i == 0) {
-                u = build_op(c, ISA_MUL_F32_IMM, u, REF_NONE, num_bits(c->graph->score_scale));
-            }
-            build_output(c, u, out);
-        }
-    }
-}
-
-void attention_append(struct attention *a)
+void attention_quantise(struct attention *a)
 {
     uint32_t words = a->plan->kv_words;
-    uint32_t codes = lower_codes(a);
-    uint32_t k8 = lower_bytes(a, a->k, codes, 0, "k");
-    uint32_t v8 = lower_bytes(a, a->v, codes, words * a->chunk, "v");
-    for (uint32_t w = 0; w < words; w++) {
-        lower_append(a, v8, w * a->chunk, "v_map", a->layer->values[w], 0);
-        lower_key_rows(a, w, k8, codes);
+    a->codes = lower_codes(a);
+    a->k16 = a->own ? build_buffer(a->c, BUFFER_LINEAR, 2, words, "attention.k16") : NONE;
+    a->k8 = lower_bytes(a, a->k, 0, a->k16, "k");
+    a->v8 = lower_bytes(a, a->v, words * a->chunk, NONE, "v");
+}
+
+void attention_append_keys(struct attention *a)
+{
+    for (uint32_t w = 0; w < a->plan->kv_words; w++) {
+        lower_key_rows(a, w);
         lower_key_tiles(a, w);
     }
 }
 
-/* ---- bounds from the values' codes: known before any score ----------------------------------- */
+void attention_append_values(struct attention *a)
+{
+    for (uint32_t w = 0; w < a->plan->kv_words; w++) {
+        lower_append(a, a->v8, w * a->chunk, "v_map", a->layer->values[w], 0);
+    }
+}
 
-/* The codes of one KV head at the positions of tile t that each token may see, else 0. */
-static uint32_t lower_seen_codes(struct attention *a, uint32_t t, uint32_t kv, uint32_t spread)
+/* ---- scales: lanes = positions --------------------------------------------------------------- */
+
+/* The codes of K (i = 0) or V of a KV head in tile t of the cache. */
+static struct access code_row(const struct attention *a, uint32_t t, uint32_t kv, uint32_t i)
+{
+    const struct compile_plan *plan = a->plan;
+    uint32_t vector = (t + 1) * plan->key_groups - 1;
+    return access_constant(a->layer->key_tiles[kv / plan->heads_word],
+                           vector * STRIPES + kv % plan->heads_word * 2 + i);
+}
+
+uint32_t attention_key_scales(struct attention *a)
 {
     struct compiler *c = a->c;
-    const struct compile_plan *plan = a->plan;
-    uint32_t seen = build_buffer(c, BUFFER_LINEAR, 1, a->chunk, "attention.seen.%u.%u", t, kv);
-    uint32_t vector = (t + 1) * plan->key_groups - 1;
-    struct access row = access_constant(a->layer->key_tiles[kv / plan->heads_word],
-                                        vector * STRIPES + kv % plan->heads_word * 2 + 1);
+    uint32_t kv_heads = c->graph->kv_heads;
+    uint32_t scales = attention_floats(a, a->tiles * kv_heads, "scales", 0);
+    for (uint32_t kv = 0; kv < kv_heads; kv++) {
+        struct access codes = code_row(a, 0, kv, 0), out = access_linear(scales, kv);
+        codes.n0 = 1u << 30;
+        codes.s0 = a->plan->key_groups * STRIPES;
+        out.s0 = kv_heads;
+        build_kernel(c, a->tiles, "scale");
+        uint16_t u = attention_bound(c, build_input(c, codes, 1));
+        u = build_op(c, ISA_MUL_F32_IMM, u, REF_NONE, num_bits(1.0f / 127.0f));
+        u = build_op(c, ISA_MUL_F32_IMM, u, REF_NONE, num_bits(c->graph->score_scale));
+        build_output(c, u, out);
+    }
+    return scales;
+}
+
+uint32_t attention_value_scales(struct attention *a)
+{
+    struct compiler *c = a->c;
+    uint32_t kv_heads = c->graph->kv_heads;
+    uint32_t scales = attention_floats(a, a->tiles * kv_heads, "scales", 1);
+    for (uint32_t i = 0; i < a->tiles * kv_heads; i++) {
+        uint32_t t = i / kv_heads, kv = i % kv_heads;
+        struct access codes =
+            a->own ? access_linear(attention_seen(a, t, kv), 0) : code_row(a, t, kv, 1);
+        build_kernel(c, 1, "scale");
+        uint16_t u = attention_bound(c, build_input(c, codes, 1));
+        u = build_op(c, ISA_MUL_F32_IMM, u, REF_NONE, num_bits(1.0f / 127.0f));
+        build_output(c, u, access_linear(scales, i));
+    }
+    return scales;
+}
+
+/* ---- bounds from the values' codes: known before any score ----------------------------------- */
+
+uint32_t attention_seen(struct attention *a, uint32_t t, uint32_t kv)
+{
+    return build_buffer(a->c, BUFFER_LINEAR, 1, a->chunk, "attention.seen.%u.%u", t, kv);
+}
+
+static void lower_seen_codes(struct attention *a, uint32_t t, uint32_t kv, uint32_t spread)
+{
+    struct compiler *c = a->c;
     uint32_t mask = attention_map(c, "mask", false, a->tiles * a->chunk);
     build_kernel(c, a->chunk, "seen codes");
-    uint16_t code = build_op(c, ISA_CVT_U8_I32, build_input(c, row, 1), REF_NONE, 0);
+    uint16_t code = build_input(c, code_row(a, t, kv, 1), 1);
     uint16_t allowed = build_input(c, access_linear(mask, t * a->chunk), 1);
-    code = build_op(c, ISA_SELECT_F32_IMM, allowed, code, 0);
-    build_output(c, code, access_linear(seen, 0));
+    code = build_op(c, ISA_SELECT_B8_IMM, allowed, code, 0);
+    if (a->own) {
+        uint16_t here =
+            build_input(c, access_linear(attention_map(c, "own", false, a->tiles), t), 1);
+        uint16_t own = build_input(c, access_constant(a->own_codes, c->graph->kv_heads + kv), 1);
+        code = build_op(c, ISA_OR_B8, code, build_op(c, ISA_SELECT_B8_IMM, here, own, 0), 0);
+    }
+    build_output(c, code, access_linear(attention_seen(a, t, kv), 0));
     if (a->tiles == 1) {
         build_output(c, code, access_linear(spread, kv * a->chunk));
     }
-    return seen;
 }
 
 /* 2^(141-E) and 2^(E-141) of the exponent of a code's bound, times `factor`; E too, unless NONE. */
@@ -273,7 +315,7 @@ static void lower_bound_scales(struct compiler *c, struct access codes, uint32_t
                                uint32_t up, uint32_t down, uint32_t exponent)
 {
     build_kernel(c, n, "bound");
-    uint16_t u = lower_bound(c, build_input(c, codes, 1));
+    uint16_t u = attention_bound(c, build_input(c, codes, 1));
     u = build_op(c, ISA_MUL_F32_IMM, u, REF_NONE, num_bits(factor));
     u = build_op(c, ISA_AND_B32_IMM, u, REF_NONE, 0x7F800000u);
     build_output(c, build_op(c, ISA_RSUB_I32_IMM, u, REF_NONE, 268u << 23), access_linear(up, 0));
@@ -292,7 +334,8 @@ static struct access lower_head_codes(struct attention *a, uint32_t kv, uint32_t
     struct compiler *c = a->c;
     struct access tiles[KERNEL_INPUTS_MAX];
     for (uint32_t t = 0; t < a->tiles; t++) {
-        tiles[t] = access_linear(lower_seen_codes(a, t, kv, spread), 0);
+        lower_seen_codes(a, t, kv, spread);
+        tiles[t] = access_linear(attention_seen(a, t, kv), 0);
     }
     if (a->tiles == 1) {
         return tiles[0];

@@ -13,6 +13,7 @@
 #include "compile/internal.h"
 
 #define REDUCE_MAX 20u
+#define FEW_ITEMS 2u
 
 struct shape { /* bytes or binary32 */
     uint32_t planes;
@@ -68,9 +69,9 @@ static void lower_lanes(struct compiler *c, const struct shape *shape, uint32_t 
     reduce(c, shape, turned, group * STRIPES, STRIPES, access_constant(out, group), name);
 }
 
-/* Over superlanes: `rotations` of them, by the map. */
+/* Over superlanes: `rotations` of them, of each head's with `segments`. */
 static void lower_superlanes(struct compiler *c, const struct shape *shape, uint32_t in,
-                             uint32_t map, uint32_t rotations, uint32_t group, uint32_t rotated,
+                             bool segments, uint32_t rotations, uint32_t group, uint32_t rotated,
                              uint32_t out, const char *name)
 {
     uint32_t stride = (rotations + STRIPES - 1) / STRIPES * STRIPES;
@@ -79,6 +80,9 @@ static void lower_superlanes(struct compiler *c, const struct shape *shape, uint
         task->hemisphere = b % 2 == 0 ? NONE : OPPOSITE; /* each has one permuter */
         task->plane = task->out_plane = b;
         task->in = access_constant(in, group);
+        /* Both permuters at once: each has a copy of the map. */
+        uint32_t map =
+            segments ? c->plan->constants.segment_map : c->plan->constants.rotate_map[b % 2];
         task->map = access_linear(map, 0);
         task->out = access_linear(rotated, group * stride);
     }
@@ -91,7 +95,6 @@ static uint32_t lower_max(struct compiler *c, const struct shape *shape, uint32_
     const struct compile_plan *plan = c->plan;
     uint32_t groups = (items + STRIPES - 1) / STRIPES, planes = shape->planes;
     uint32_t rotations = segments ? plan->head_superlanes : plan->superlanes;
-    uint32_t map = segments ? plan->constants.segment_map : plan->constants.rotate_map;
     uint32_t stride = (rotations + STRIPES - 1) / STRIPES * STRIPES;
     uint32_t turned = build_buffer(c, shape->kind, planes, groups * STRIPES, "%s.turned", name);
     uint32_t lanes = build_buffer(c, BUFFER_LINEAR, planes, groups, "%s.lanes", name);
@@ -100,7 +103,7 @@ static uint32_t lower_max(struct compiler *c, const struct shape *shape, uint32_
     uint32_t result = build_buffer(c, BUFFER_LINEAR, planes, items, "%s.max", name);
     for (uint32_t g = 0; g < groups; g++) {
         lower_lanes(c, shape, in, items, g, turned, lanes, name);
-        lower_superlanes(c, shape, lanes, map, rotations, g, rotated, all, name);
+        lower_superlanes(c, shape, lanes, segments, rotations, g, rotated, all, name);
         uint32_t n = BASE_MIN(STRIPES, items - g * STRIPES);
         struct task *task = build_task(c, TASK_DISTRIBUTE, n, "%s.broadcast", name);
         task->hemisphere = NONE;
@@ -113,9 +116,49 @@ static uint32_t lower_max(struct compiler *c, const struct shape *shape, uint32_
     return result;
 }
 
+/*
+ * One or two vectors: two trips instead of three. All rotations by superlanes (of the head), a
+ * tree; then each of the sixteen lanes spread over its superlane, and a tree leaves the maximum
+ * everywhere. A trip moves a vector an item and rotation, so this is for few items.
+ */
+static uint32_t lower_max_few(struct compiler *c, uint32_t in, uint32_t items, bool segments,
+                              const char *name)
+{
+    const struct compile_plan *plan = c->plan;
+    uint32_t rotations = segments ? plan->head_superlanes : plan->superlanes;
+    uint32_t stride = (rotations + STRIPES - 1) / STRIPES * STRIPES;
+    uint32_t rotated = build_buffer(c, BUFFER_STRIPE, 1, items * stride, "%s.rotated", name);
+    uint32_t all = build_buffer(c, BUFFER_LINEAR, 1, items, "%s.all", name);
+    uint32_t spread = build_buffer(c, BUFFER_STRIPE, 1, items * STRIPES, "%s.spread", name);
+    uint32_t result = build_buffer(c, BUFFER_LINEAR, 1, items, "%s.max", name);
+    for (uint32_t i = 0; i < items; i++) {
+        struct task *task = build_task(c, TASK_PERMUTE, rotations, "%s.superlanes", name);
+        task->hemisphere = i == 0 ? NONE : OPPOSITE;
+        task->in = access_constant(in, i);
+        task->map = access_linear(
+            segments ? plan->constants.segment_map : plan->constants.rotate_map[i % 2], 0);
+        task->out = access_linear(rotated, i * stride);
+        reduce(c, &BYTES, rotated, i * stride, rotations, access_constant(all, i), name);
+    }
+    for (uint32_t i = 0; i < items; i++) {
+        struct task *task = build_task(c, TASK_DISTRIBUTE, STRIPES, "%s.lanes", name);
+        task->hemisphere = i == 0 ? NONE : OPPOSITE;
+        task->planes = 1;
+        task->unit = i % MACHINE_DISTRIBUTORS;
+        task->in = access_constant(all, i);
+        task->map = access_linear(plan->constants.broadcast_map, 0);
+        task->out = access_linear(spread, i * STRIPES);
+        reduce(c, &BYTES, spread, i * STRIPES, STRIPES, access_constant(result, i), name);
+    }
+    return result;
+}
+
 uint32_t lower_max_bytes(struct compiler *c, uint32_t in, uint32_t items, bool segments,
                          const char *name)
 {
+    if (items <= FEW_ITEMS) {
+        return lower_max_few(c, in, items, segments, name);
+    }
     return lower_max(c, &BYTES, in, items, segments, name);
 }
 

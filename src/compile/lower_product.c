@@ -139,16 +139,87 @@ void lower_ones(struct compiler *c, const uint32_t *in, uint32_t pieces, uint32_
     }
 }
 
-/* ---- the product itself ---------------------------------------------------------------------- */
+/* ---- the products themselves ----------------------------------------------------------------- */
 
-static void lower_column(struct compiler *c, const struct product *product, uint32_t column,
-                         uint32_t q16, uint32_t tokens, uint32_t hi, uint32_t lo, const char *name)
+/* Rows of a column that one plane adds up. */
+struct part {
+    uint32_t use, column, row, rows;
+};
+
+/* A column on its way: parts still to come, and the buffers of those that are there. */
+struct column {
+    bool done;
+    uint32_t part_count, missing;
+    uint32_t buffers[PLANES]; /* which pair of sums each part has */
+};
+
+#define SUM_PAIRS 16u /* at most two parts a plane wait for the rest of their columns */
+
+struct products {
+    struct compiler *c;
+    const struct product_use *uses;
+    uint32_t q16, tokens, scale;
+    struct column *columns[PRODUCTS_MAX];
+    struct part *parts[PLANES]; /* of each plane, in order */
+    uint32_t part_count[PLANES];
+    uint64_t busy; /* pairs of sums in use */
+};
+
+static const struct weight_tile *tile_of(const struct product *product, uint32_t column,
+                                         uint32_t row)
 {
+    return &product->tiles[column * product->in->pieces + row];
+}
+
+static uint32_t plane_of(const struct weight_tile *tile)
+{
+    return tile->hemisphere + 2 * tile->plane;
+}
+
+static void add_parts(struct products *p, uint32_t use, uint32_t column)
+{
+    const struct product *product = p->uses[use].product;
     uint32_t rows = product->in->pieces;
-    uint32_t batch = rows == 1 ? tokens : BASE_MIN(tokens, c->machine->mxm_accumulators / 2);
-    for (uint32_t first = 0; first < tokens; first += batch) {
-        for (uint32_t row = 0; row < rows; row++) {
-            const struct weight_tile *weights = &product->tiles[column * rows + row];
+    for (uint32_t row = 0; row < rows;) {
+        uint32_t plane = plane_of(tile_of(product, column, row)), first = row;
+        while (row < rows && plane_of(tile_of(product, column, row)) == plane) {
+            row++;
+        }
+        p->parts[plane][p->part_count[plane]++] = (struct part){use, column, first, row - first};
+        p->columns[use][column].missing++;
+    }
+}
+
+/* Pairs of sums are shared by products. A part takes the next that is free, round and round, so that
+ * it seldom waits for who had it before; it is taken until the part's column is done. */
+static uint32_t take_sums(struct products *p)
+{
+    uint32_t index = p->c->turn++ % SUM_PAIRS;
+    for (uint32_t i = 0; (p->busy >> index & 1) != 0; i++) {
+        BASE_ASSERT(i < SUM_PAIRS);
+        index = (index + 1) % SUM_PAIRS;
+    }
+    p->busy |= 1ull << index;
+    return index;
+}
+
+static uint32_t sums(const struct products *p, const char *which, uint32_t index)
+{
+    return build_buffer(p->c, BUFFER_LINEAR, 4, p->tokens, "%s.%u.%u", which, p->tokens, index);
+}
+
+static void lower_part(struct products *p, const struct part *part)
+{
+    struct compiler *c = p->c;
+    const struct product_use *use = &p->uses[part->use];
+    struct column *column = &p->columns[part->use][part->column];
+    uint32_t index = take_sums(p), hi = sums(p, "sum_hi", index), lo = sums(p, "sum_lo", index);
+    column->buffers[column->part_count++] = index;
+    uint32_t batch =
+        part->rows == 1 ? p->tokens : BASE_MIN(p->tokens, c->machine->mxm_accumulators / 2);
+    for (uint32_t first = 0; first < p->tokens; first += batch) {
+        for (uint32_t i = 0; i < part->rows; i++) {
+            const struct weight_tile *weights = tile_of(use->product, part->column, part->row + i);
             struct tile tile = {.hemisphere = weights->hemisphere,
                                 .plane = weights->plane,
                                 .slice = weights->slice,
@@ -157,38 +228,96 @@ static void lower_column(struct compiler *c, const struct product *product, uint
                                 .index_step = 1,
                                 .count = weights->groups,
                                 .buffer = NONE};
-            bool last = row + 1 == rows;
-            build_load(c, &tile, name);
+            bool last = i + 1 == part->rows;
+            build_load(c, &tile, use->name);
             struct pass *pass =
-                build_pass(c, &tile, BASE_MIN(batch, tokens - first), row == 0, last, name);
-            struct access in = access_linear(q16, row * tokens + first);
+                build_pass(c, &tile, BASE_MIN(batch, p->tokens - first), i == 0, last, use->name);
+            struct access in = access_linear(p->q16, (part->row + i) * p->tokens + first);
             build_segment(pass, true, 1, in, last ? access_linear(hi, first) : access_none());
             build_segment(pass, false, 0, in, last ? access_linear(lo, first) : access_none());
         }
     }
+    column->missing--;
 }
 
-void lower_product(struct compiler *c, const struct product *product, uint32_t q16, uint32_t tokens,
-                   uint32_t scale, uint32_t residual, lower_epilogue epilogue, const void *context,
-                   const char *name)
+/* A column's sums over all its parts, as binary32. */
+static uint16_t combine_parts(struct products *p, const struct column *column, const char *which)
 {
-    for (uint32_t column = 0; column < product->out->pieces; column++) {
-        uint32_t hi =
-            build_buffer(c, BUFFER_LINEAR, 4, tokens, "sum_hi.%u.%u", tokens, c->turn % 8);
-        uint32_t lo =
-            build_buffer(c, BUFFER_LINEAR, 4, tokens, "sum_lo.%u.%u", tokens, c->turn % 8);
-        c->turn++;
-        lower_column(c, product, column, q16, tokens, hi, lo, name);
-        build_kernel(c, tokens, name);
-        uint16_t y = lower_combine(c, access_linear(hi, 0), access_linear(lo, 0));
-        y = build_op(c, ISA_MUL_F32, y, build_input(c, access_constant(product->scale, column), 4),
-                     0);
-        y = build_op(c, ISA_MUL_F32, y, build_input(c, access_linear(scale, 0), 4), 0);
-        if (residual != NONE) {
-            uint16_t x = build_input(c, access_linear(residual, column * tokens), 4);
-            y = build_op(c, ISA_ADD_F32, x, y, 0);
+    struct compiler *c = p->c;
+    uint16_t sum = REF_NONE;
+    for (uint32_t i = 0; i < column->part_count; i++) {
+        uint16_t part = build_input(c, access_linear(sums(p, which, column->buffers[i]), 0), 4);
+        sum = i == 0 ? part : build_op(c, ISA_ADD_I32, sum, part, 0);
+    }
+    return build_op(c, ISA_CVT_I32_F32, sum, REF_NONE, 0);
+}
+
+static void lower_column(struct products *p, uint32_t index, uint32_t column_index)
+{
+    struct compiler *c = p->c;
+    const struct product_use *use = &p->uses[index];
+    const struct column *column = &p->columns[index][column_index];
+    build_kernel(c, p->tokens, use->name);
+    uint16_t hi = combine_parts(p, column, "sum_hi"), lo = combine_parts(p, column, "sum_lo");
+    uint16_t y = build_op(c, ISA_FMA_F32_IMM, hi, lo, num_bits(256.0f));
+    struct access scale = access_constant(use->product->scale, column_index);
+    y = build_op(c, ISA_MUL_F32, y, build_input(c, scale, 4), 0);
+    y = build_op(c, ISA_MUL_F32, y, build_input(c, access_linear(p->scale, 0), 4), 0);
+    if (use->residual != NONE) {
+        uint16_t x = build_input(c, access_linear(use->residual, column_index * p->tokens), 4);
+        y = build_op(c, ISA_ADD_F32, x, y, 0);
+    }
+    use->epilogue(c, y, column_index, use->context);
+    p->columns[index][column_index].done = true;
+    for (uint32_t i = 0; i < column->part_count; i++) {
+        p->busy &= ~(1ull << column->buffers[i]);
+    }
+}
+
+/* The epilogue of a column all of whose parts are there, and of one that waited for it. */
+static void finish_column(struct products *p, uint32_t count, uint32_t use, uint32_t column)
+{
+    const struct product_use *uses = p->uses;
+    bool waits = uses[use].after_previous && !p->columns[use - 1][column].done;
+    if (p->columns[use][column].missing > 0 || waits) {
+        return;
+    }
+    lower_column(p, use, column);
+    if (use + 1 < count && uses[use + 1].after_previous) {
+        finish_column(p, count, use + 1, column);
+    }
+}
+
+void lower_products(struct compiler *c, const struct product_use *uses, uint32_t count,
+                    uint32_t q16, uint32_t tokens, uint32_t scale)
+{
+    struct products p = {.c = c, .uses = uses, .q16 = q16, .tokens = tokens, .scale = scale};
+    uint32_t room = 0, next[PLANES] = {0};
+    BASE_ASSERT(count <= PRODUCTS_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        room += uses[i].product->out->pieces * uses[i].product->in->pieces;
+    }
+    for (uint32_t i = 0; i < PLANES; i++) {
+        p.parts[i] = BASE_NEW(&c->arena, struct part, room);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        p.columns[i] = BASE_NEW(&c->arena, struct column, uses[i].product->out->pieces);
+        for (uint32_t column = 0; column < uses[i].product->out->pieces; column++) {
+            add_parts(&p, i, column);
         }
-        epilogue(c, y, column, context);
+    }
+    /* Planes in turn, so that none has all the streams. */
+    for (bool more = true; more;) {
+        more = false;
+        for (uint32_t plane = 0; plane < PLANES; plane++) {
+            if (next[plane] == p.part_count[plane]) {
+                continue;
+            }
+            const struct part *part = &p.parts[plane][next[plane]++];
+            lower_part(&p, part);
+            finish_column(&p, count, part->use, part->column);
+            more = true;
+        }
     }
 }
 

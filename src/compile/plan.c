@@ -138,47 +138,60 @@ static uint32_t take_constant(struct compile_plan *plan, const char *name, uint3
                       address);
 }
 
-/* Products that share their input run side by side: their columns go round the planes, beginning
- * with the one whose memory is emptiest, so that each plane has its share of the work and of the
- * weights. */
-static void begin_round(struct compile_plan *plan)
+/* Planes (hemisphere + 2 * plane of it), beginning with the one whose memory is emptiest. */
+static void order_planes(const struct compile_plan *plan, uint32_t order[PLANES])
 {
-    uint32_t used[4];
-    for (uint32_t i = 0; i < 4; i++) {
+    uint32_t used[PLANES];
+    for (uint32_t i = 0; i < PLANES; i++) {
         uint32_t slice = plan->group_slice[i % 2][i / 2];
         used[i] = plan->quad_used[slice / MACHINE_SLICES_PER_POSITION];
-        plan->round[i] = i;
+        order[i] = i;
     }
-    for (uint32_t i = 1; i < 4; i++) {
-        for (uint32_t j = i; j > 0 && used[plan->round[j]] < used[plan->round[j - 1]]; j--) {
-            uint32_t swap = plan->round[j];
-            plan->round[j] = plan->round[j - 1];
-            plan->round[j - 1] = swap;
+    for (uint32_t i = 1; i < PLANES; i++) {
+        for (uint32_t j = i; j > 0 && used[order[j]] < used[order[j - 1]]; j--) {
+            uint32_t swap = order[j];
+            order[j] = order[j - 1];
+            order[j - 1] = swap;
         }
     }
-    plan->round_next = 0;
 }
 
-static void plan_product(struct compile_plan *plan, struct product *product,
-                         const struct graph_matrix *matrix, const struct layout *in,
-                         const struct layout *out)
+static void product_create(struct compile_plan *plan, struct product *product,
+                           const struct graph_matrix *matrix, const struct layout *in,
+                           const struct layout *out)
 {
     product->matrix = matrix;
     product->in = in;
     product->out = out;
     product->tiles = BASE_NEW(&plan->arena, struct weight_tile, (size_t)in->pieces * out->pieces);
-    for (uint32_t column = 0; column < out->pieces; column++) {
-        /* One plane sums over all rows of a column. */
-        uint32_t turn = plan->round[plan->round_next++ % 4];
-        uint32_t hemisphere = turn % 2, plane = turn / 2;
-        for (uint32_t row = 0; row < in->pieces; row++) {
-            struct weight_tile *tile = &product->tiles[column * in->pieces + row];
-            tile->hemisphere = hemisphere;
-            tile->plane = plane;
-            tile->slice = plan->group_slice[hemisphere][plane];
-            tile->groups = layout_groups(plan, in, row);
-            tile->address = take_group(plan, tile->slice, tile->groups);
-            plan->bytes_weights += (uint64_t)tile->groups * STRIPES * plan->lanes;
+}
+
+/* Products that share their input run side by side: each plane gets a quarter of their row groups,
+ * in order, so that a column may be divided between planes by its rows. */
+static void place_tiles(struct compile_plan *plan, struct product *const *products, uint32_t count)
+{
+    uint32_t order[PLANES], total = 0, sum = 0;
+    order_planes(plan, order);
+    for (uint32_t pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < count; i++) {
+            const struct product *product = products[i];
+            uint32_t rows = product->in->pieces;
+            for (uint32_t t = 0; t < rows * product->out->pieces; t++) {
+                uint32_t groups = layout_groups(plan, product->in, t % rows);
+                if (pass == 0) {
+                    total += groups;
+                    continue;
+                }
+                uint32_t turn = order[(uint64_t)sum * PLANES / total];
+                sum += groups;
+                struct weight_tile *tile = &product->tiles[t];
+                tile->hemisphere = turn % 2;
+                tile->plane = turn / 2;
+                tile->slice = plan->group_slice[turn % 2][turn / 2];
+                tile->groups = groups;
+                tile->address = take_group(plan, tile->slice, groups);
+                plan->bytes_weights += (uint64_t)groups * STRIPES * plan->lanes;
+            }
         }
     }
 }
@@ -204,22 +217,24 @@ static void plan_products(struct compile_plan *plan)
         const struct graph_op *o = find_op(g, l, GRAPH_LINEAR, 0);
         const struct graph_op *down = find_op(g, l, GRAPH_LINEAR, 1);
         BASE_ASSERT(qkv != NULL && ffn != NULL && o != NULL && down != NULL);
-        begin_round(plan);
-        plan_product(plan, &layer->q, qkv->matrices[0], &plan->width_layout, &plan->q_layout);
-        plan_product(plan, &layer->k, qkv->matrices[1], &plan->width_layout, &plan->kv_layout);
-        plan_product(plan, &layer->v, qkv->matrices[2], &plan->width_layout, &plan->kv_layout);
-        begin_round(plan);
-        plan_product(plan, &layer->o, o->matrices[0], &plan->q_layout, &plan->width_layout);
-        begin_round(plan);
-        plan_product(plan, &layer->gate, ffn->matrices[0], &plan->width_layout, &plan->ffn_layout);
-        plan_product(plan, &layer->up, ffn->matrices[1], &plan->width_layout, &plan->ffn_layout);
-        begin_round(plan);
-        plan_product(plan, &layer->down, down->matrices[0], &plan->ffn_layout, &plan->width_layout);
+        const struct layout *width = &plan->width_layout, *ffn_layout = &plan->ffn_layout;
+        product_create(plan, &layer->q, qkv->matrices[0], width, &plan->q_layout);
+        product_create(plan, &layer->k, qkv->matrices[1], width, &plan->kv_layout);
+        product_create(plan, &layer->v, qkv->matrices[2], width, &plan->kv_layout);
+        product_create(plan, &layer->o, o->matrices[0], &plan->q_layout, width);
+        product_create(plan, &layer->gate, ffn->matrices[0], width, ffn_layout);
+        product_create(plan, &layer->up, ffn->matrices[1], width, ffn_layout);
+        product_create(plan, &layer->down, down->matrices[0], ffn_layout, width);
+        place_tiles(plan, (struct product *[]){&layer->q, &layer->k, &layer->v}, 3);
+        place_tiles(plan, (struct product *[]){&layer->o}, 1);
+        place_tiles(plan, (struct product *[]){&layer->gate, &layer->up}, 2);
+        place_tiles(plan, (struct product *[]){&layer->down}, 1);
     }
     const struct graph_op *last = find_op(g, g->layers, GRAPH_NORM_LINEAR, 0);
     BASE_ASSERT(last != NULL);
-    begin_round(plan);
-    plan_product(plan, &plan->output, last->matrices[0], &plan->width_layout, &plan->vocab_layout);
+    product_create(plan, &plan->output, last->matrices[0], &plan->width_layout,
+                   &plan->vocab_layout);
+    place_tiles(plan, (struct product *[]){&plan->output}, 1);
     for (uint32_t h = 0; h < 2; h++) {
         for (uint32_t p = 0; p < MACHINE_PLANES; p++) {
             uint32_t slice = plan->group_slice[h][p];
@@ -234,13 +249,16 @@ static void plan_constants(struct compile_plan *plan)
     for (uint32_t h = 0; h < 2; h++) {
         uint32_t slice = plan->group_slice[h][0];
         k->ones[h] = take_group(plan, slice, 1);
+        k->pick[h] = take_group(plan, slice, 1);
         k->replicate[h] = take_group(plan, slice, 1);
         k->select_k[h] = take_group(plan, slice, plan->heads_word);
         k->select_v[h] = take_group(plan, slice, plan->heads_word);
     }
     k->swap_map = take_constant(plan, "swap_map", 1, 1);
     k->broadcast_map = take_constant(plan, "broadcast_map", 1, STRIPES);
-    k->rotate_map = take_constant(plan, "rotate_map", 2, plan->superlanes);
+    for (uint32_t h = 0; h < 2; h++) { /* hemispheres in turn */
+        k->rotate_map[h] = take_constant(plan, "rotate_map", 2, plan->superlanes);
+    }
     k->segment_map = take_constant(plan, "segment_map", 2, plan->head_superlanes);
     k->head_bits = take_constant(plan, "head_bits", 4, plan->heads_word);
     struct product *products[7];

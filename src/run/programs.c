@@ -48,6 +48,10 @@ static void find_bindings(struct run_program *entry)
                 entry->k_write_map->elements == lanes);
     BASE_ASSERT(entry->logits->output);
     BASE_ASSERT(entry->logits->items == (entry->all_logits ? entry->chunk : 1));
+    if (entry->chunk == 1) {
+        entry->own = binding(program, "own", 1);
+        BASE_ASSERT(entry->own->items == 1 && entry->own->elements == entry->bucket);
+    }
     if (entry->chunk > 1 && !entry->all_logits) {
         entry->row_map = binding(program, "row_map", 1);
         BASE_ASSERT(entry->row_map->items == 1 && entry->row_map->elements == lanes);

@@ -40,8 +40,8 @@ struct run_program {
     struct program *program;
     struct chip_text *text;
     char hash[65];
-    const struct program_binding *x, *rope_cos, *rope_sin, *mask, *v_map, *k_map, *k_read_map,
-        *k_write_map, *row_map, *logits; /* row_map: NULL where the program has none */
+    const struct program_binding *x, *rope_cos, *rope_sin, *mask, *own, *v_map, *k_map, *k_read_map,
+        *k_write_map, *row_map, *logits; /* own, row_map: NULL where the program has none */
     uint32_t blocks, row_ring, k_groups;
 };
 

@@ -100,12 +100,20 @@ static void write_rope(const struct step *step, uint32_t m)
 /* Padding tokens see what the last real token sees, so that no softmax is empty. */
 static void write_mask(const struct step *step, uint32_t m)
 {
+    const struct run_program *program = step->program;
     const uint32_t position = step->start + BASE_MIN(m, step->count - 1);
+    const uint32_t end = program->own ? position : position + 1;
     uint32_t *elements = step->session->staging.elements;
-    for (uint32_t i = 0; i < step->program->mask->elements; i++) {
-        elements[i] = i <= position ? 1 : 0;
+    for (uint32_t i = 0; i < program->mask->elements; i++) {
+        elements[i] = i < end ? 1 : 0;
     }
-    write_item(step, step->program->mask, m);
+    write_item(step, program->mask, m);
+    for (uint32_t i = 0; program->own && i < program->own->elements; i++) {
+        elements[i] = i == position ? 1 : 0;
+    }
+    if (program->own) {
+        write_item(step, program->own, 0);
+    }
 }
 
 /* Where token m's K and V go: the one of sixteen slots that its position's remainder names. */
