@@ -298,6 +298,22 @@ static inline uint64_t read_(const void *data, size_t bytes)
     return sum;
 }
 
+/* The rate of a level's own product, from the first cache. */
+#define NATIVE_PEAK(tile_tokens)                                                                   \
+    enum { PEAK_QUADS = 64, PEAK_OPS = 16 * PEAK_QUADS * (int)NATIVE_PANEL * tile_tokens };        \
+    static uint64_t peak(uint32_t rounds)                                                          \
+    {                                                                                              \
+        static const int8_t panel[PEAK_QUADS * NATIVE_PANEL_QUAD_BYTES];                           \
+        static const uint8_t tile[PEAK_QUADS * tile_tokens * NATIVE_TOKEN_QUAD_BYTES];             \
+        float acc[tile_tokens * NATIVE_PANEL];                                                     \
+        uint64_t sum = 0;                                                                          \
+        for (uint32_t i = 0; i < rounds; i++) {                                                    \
+            product(panel, NULL, PEAK_QUADS, tile, tile_tokens, acc);                              \
+            sum += bits_of(acc[0]);                                                                \
+        }                                                                                          \
+        return sum;                                                                                \
+    }
+
 /* ---- weights --------------------------------------------------------------------------------- */
 
 static inline void channel_(const float *weights, uint32_t n, int8_t *out, float *scale)
@@ -313,5 +329,12 @@ static inline void channel_(const float *weights, uint32_t n, int8_t *out, float
     for (uint32_t i = 0; i < n; i++)
         out[i] = (int8_t)nearest(weights[i] / divisor, -bound, bound);
 }
+
+/* All of the table but name, supported and product. */
+#define NATIVE_ELEMENTWISE                                                                         \
+    .scale = scale_, .exponent = exponent_, .quantise = quantise_, .squares = squares_,            \
+    .add = add_, .swiglu = swiglu_, .geglu = geglu_, .softcap = softcap_, .norm = norm_,           \
+    .rope = rope_, .code = code_, .code_quantise = code_quantise_, .scores = scores_,              \
+    .softmax = softmax_, .read = read_, .peak = peak, .peak_ops = PEAK_OPS, .channel = channel_
 
 #endif

@@ -6,7 +6,10 @@
 static const struct native_kernels *const levels[] = {
     &native_kernels_scalar,
 #ifdef __x86_64__
-    &native_kernels_avx512,
+    &native_kernels_avx2,   &native_kernels_avx_vnni, &native_kernels_avx512,
+#endif
+#ifdef __aarch64__
+    &native_kernels_neon,
 #endif
 };
 
