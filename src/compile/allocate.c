@@ -4,7 +4,8 @@
  * Requires: lowered tasks. Fills in: slice and address of every buffer.
  * Buffers that one task uses at once should not share slices, for a slice issues one instruction a
  * cycle: each buffer in turn takes the place where fewest of its neighbours are, then the emptiest,
- * away from the weights. Buffers live for the whole step; layers reuse them.
+ * away from the weights; then in the hemisphere where its maker is, for the other is 28 hops away.
+ * Buffers live for the whole step; layers reuse them.
  */
 #include "compile/internal.h"
 
@@ -13,6 +14,8 @@ struct allocation {
     uint32_t first;      /* the first temporary */
     uint32_t *floor;     /* [slices] words the plan has taken */
     uint8_t *neighbours; /* [temporaries][buffers] how much it costs if they share a slice */
+    bool *linked;        /* [temporaries][buffers] one comes from the other through a switch unit */
+    bool (*wanted)[2];   /* [temporaries] a matrix unit of this hemisphere writes it */
 };
 
 /*
@@ -22,6 +25,8 @@ struct allocation {
  * meet slice by slice, so only the same first slice is bad.
  */
 enum { SAME_TASK = 1, SAME_KERNEL = 4, SAME_CYCLE = 16, ALIGNED = 64 };
+/* What it costs when a buffer is not where its maker is. */
+enum { OTHER_HEMISPHERE = 6 };
 
 static void meet_one(struct allocation *a, uint32_t x, uint32_t y, uint8_t cost)
 {
@@ -76,6 +81,44 @@ static void find_neighbours(struct allocation *a, const struct task *task)
     }
 }
 
+static void link_one(struct allocation *a, uint32_t x, uint32_t y)
+{
+    if (x >= a->first) {
+        a->linked[(size_t)(x - a->first) * a->c->buffer_count + y] = true;
+    }
+}
+
+/* Where results of matrix and switch units should lie. */
+static void find_homes(struct allocation *a, const struct task *task)
+{
+    for (uint32_t i = 0; task->pass != NULL && i < task->pass->segment_count; i++) {
+        uint32_t output = task->pass->segments[i].output.buffer;
+        if (output != NONE && output >= a->first) {
+            a->wanted[output - a->first][task->pass->hemisphere] = true;
+        }
+    }
+    bool near =
+        task->hemisphere == NONE && (task->kind == TASK_TRANSPOSE || task->kind == TASK_PERMUTE ||
+                                     task->kind == TASK_DISTRIBUTE);
+    if (near) {
+        link_one(a, task->in.buffer, task->out.buffer);
+        link_one(a, task->out.buffer, task->in.buffer);
+    }
+}
+
+/* How many of those that want the buffer in a hemisphere would find it in the other. */
+static uint32_t far_makers(const struct allocation *a, uint32_t index, uint32_t hemisphere)
+{
+    const struct compiler *c = a->c;
+    const bool *linked = &a->linked[(size_t)(index - a->first) * c->buffer_count];
+    uint32_t far = a->wanted[index - a->first][1 - hemisphere];
+    for (uint32_t i = 0; i < c->buffer_count; i++) {
+        far += linked[i] && c->buffers[i].slice != NONE &&
+               c->buffers[i].slice / c->machine->mem_slices != hemisphere;
+    }
+    return far;
+}
+
 static bool overlaps(const struct buffer *b, uint32_t slice, uint32_t slices)
 {
     return b->slice != NONE && b->slice < slice + slices && slice < b->slice + buffer_slices(b);
@@ -122,6 +165,7 @@ static uint64_t cost_of(const struct allocation *a, uint32_t index, uint32_t sli
             clashes += apart ? SAME_TASK : neighbours[i];
         }
     }
+    clashes += OTHER_HEMISPHERE * far_makers(a, index, slice / c->machine->mem_slices);
     return (uint64_t)clashes << 32 | (uint64_t)weights << 31 | *address;
 }
 
@@ -165,8 +209,12 @@ enum takt_status allocate(struct compiler *c)
     }
     a.neighbours =
         BASE_NEW(&c->arena, uint8_t, (size_t)(c->buffer_count - a.first) * c->buffer_count);
+    uint32_t temporaries = c->buffer_count - a.first;
+    a.linked = BASE_NEW(&c->arena, bool, (size_t)temporaries * c->buffer_count);
+    a.wanted = (bool(*)[2])BASE_NEW(&c->arena, bool, (size_t)temporaries * 2);
     for (uint32_t i = 0; i < c->task_count; i++) {
         find_neighbours(&a, &c->tasks[i]);
+        find_homes(&a, &c->tasks[i]);
     }
     for (uint32_t i = a.first; i < c->buffer_count; i++) {
         enum takt_status status = place_buffer(&a, i);
