@@ -6,6 +6,7 @@
 #include "chip/chip.h"
 #include "compile/standalone.h"
 #include "exact_f16.h"
+#include "mutate.h"
 #include "num/num.h"
 #include "run/bench.h"
 #include "takt.h"
@@ -404,9 +405,125 @@ static void bench_notices_a_wrong_bit(void **state)
     bench_close(&bench);
 }
 
+/* ---- mutations ------------------------------------------------------------------------------- */
+
+/* Copies of every input, so that each mutant begins from the same memory. */
+struct subject {
+    struct bench bench;
+    struct bench_tensor a, x;
+    struct bench_lstm lstm;
+    bool is_gemm;
+};
+
+static void subject_fill(struct subject *s)
+{
+    struct takt_error error;
+    const struct program *program = &s->bench.program->program;
+    const enum takt_status status =
+        s->is_gemm ? bench_gemm_fill(s->bench.chip, program, &s->a, &s->x, &error)
+                   : bench_lstm_fill(s->bench.chip, program, &s->lstm, &error);
+    assert_int_equal(status, TAKT_OK);
+}
+
+static enum takt_status subject_check(struct subject *s)
+{
+    const struct program *program = &s->bench.program->program;
+    return s->is_gemm ? bench_gemm_check(s->bench.chip, program, &s->a, &s->x, NULL)
+                      : bench_lstm_check(s->bench.chip, program, &s->lstm, NULL);
+}
+
+static void subject_drop(struct subject *s)
+{
+    struct bench_tensor *tensors[] = {&s->a,      &s->x,      &s->lstm.w, &s->lstm.bias,
+                                      &s->lstm.x, &s->lstm.h, &s->lstm.c};
+    for (size_t i = 0; i < BASE_COUNT(tensors); i++)
+        bench_tensor_free(tensors[i]);
+}
+
+/* False: a fault, other cycles, other values, or refused. */
+static bool survives(struct subject *s, const struct mutant *mutant)
+{
+    struct takt_error error;
+    struct chip_text *text = NULL;
+    uint64_t cycles = 0;
+    bool same = program_check(&mutant->program, &error) == TAKT_OK &&
+                chip_text_create(&text, &mutant->program, &error) == TAKT_OK;
+    if (same) {
+        chip_destroy(s->bench.chip);
+        assert_int_equal(chip_create(&s->bench.chip, &mutant->program.machine, &error), TAKT_OK);
+        subject_fill(s);
+        same = chip_run(s->bench.chip, text, &cycles, &error) == TAKT_OK &&
+               cycles == s->bench.program->program.cycles && subject_check(s) == TAKT_OK;
+        subject_drop(s);
+    }
+    chip_text_destroy(text);
+    return same;
+}
+
+/*
+ * The changes that may pass: one more Read, of a word that nobody takes; an IW while nothing
+ * multiplies; a low bit of a constant, which the rounding to fp16 takes; the latency of a unit that
+ * has no work.
+ */
+static bool is_harmless(const struct machine *machine, const struct mutation *mutation)
+{
+    static const char *const idle[] = {"sxm_", "c2c_", "icu_", "mem_gather", "vxm_"};
+    switch (mutation->kind) {
+    case MUTATION_REPEAT_COUNT: return machine_queue(machine, mutation->queue).unit == ISA_UNIT_MEM;
+    case MUTATION_EARLIER:
+    case MUTATION_LATER: return mutation->instruction.op == ISA_IW;
+    case MUTATION_IMMEDIATE: return true;
+    case MUTATION_LATENCY:
+        for (size_t i = 0; i < BASE_COUNT(idle); i++)
+            if (strncmp(mutation->text, idle[i], strlen(idle[i])) == 0)
+                return true;
+        return false;
+    default: return false;
+    }
+}
+
+static void mutations_are_noticed(void **state)
+{
+    (void)state;
+    enum { MUTANTS = 500 };
+    for (uint32_t kind = 0; kind < 2; kind++) {
+        struct subject s = {.is_gemm = kind == 0};
+        struct machine machine;
+        struct mutation_source source;
+        struct compile_standalone *program;
+        uint32_t survivors = 0;
+        machine_tsp1(&machine);
+        machine.superlanes = 3;
+        machine.mem_words = 128;
+        assert_int_equal(s.is_gemm ? compile_gemm(&program, &machine, 90, 130, 40, NULL)
+                                   : compile_lstm(&program, &machine, 96, NULL),
+                         TAKT_OK);
+        bench_open(&s.bench, program);
+        mutation_source_create(&source, &program->program);
+        for (uint64_t i = 0; i < MUTANTS; i++) {
+            struct mutant mutant;
+            mutant_create(&mutant, &source, 5, i);
+            if (survives(&s, &mutant)) {
+                if (!is_harmless(&machine, &mutant.mutation)) {
+                    char queue[32], line[96];
+                    machine_queue_name(&machine, mutant.mutation.queue, queue);
+                    isa_print(&mutant.mutation.instruction, line, sizeof line);
+                    fail_msg("%s: %s `%s`: %s goes unnoticed", s.is_gemm ? "gemm" : "lstm", queue,
+                             line, mutant.mutation.text);
+                }
+                survivors++;
+            }
+            mutant_free(&mutant);
+        }
+        mutation_source_free(&source);
+        bench_close(&s.bench);
+        assert_true(survivors < MUTANTS / 10);
+    }
+}
+
 TEST_GROUP(standalone, cmocka_unit_test(gemm_is_exact),
            cmocka_unit_test(gemm_keeps_the_multipliers_busy),
            cmocka_unit_test(gemm_refuses_what_does_not_fit),
            cmocka_unit_test(lstm_512_is_exact_and_in_time), cmocka_unit_test(small_lstms_are_exact),
            cmocka_unit_test(bench_gives_rows_until_told_to_stop),
-           cmocka_unit_test(bench_notices_a_wrong_bit));
+           cmocka_unit_test(bench_notices_a_wrong_bit), cmocka_unit_test(mutations_are_noticed));
