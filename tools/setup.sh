@@ -4,7 +4,7 @@
 # there it names the packages and stops. Costs a few hundredths of a second when nothing is missing.
 set -u
 
-BUILD_PACKAGES="gcc libc6-dev make libpcre2-dev libjansson-dev libssl-dev libcmocka-dev \
+BUILD_PACKAGES="gcc libc6-dev make libjansson-dev libssl-dev libcmocka-dev \
     libmicrohttpd-dev libsqlite3-dev"
 CHECK_PACKAGES="clang libclang-rt-14-dev clang-format"
 
@@ -22,7 +22,6 @@ present() {
     case $1 in
     gcc | make | clang | clang-format) has "$1" ;;
     libc6-dev) header stdio.h ;;
-    libpcre2-dev) header pcre2.h ;;
     libjansson-dev) header jansson.h ;;
     libssl-dev) header openssl/evp.h ;;
     libcmocka-dev) header cmocka.h ;;

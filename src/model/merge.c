@@ -2,6 +2,7 @@
 #include "model/tokenizer_parts.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* A pair that may merge. It is stale once either side has changed: the lengths no longer add up. */
 struct tokenizer_candidate {
@@ -13,6 +14,7 @@ void tokenizer_work_free(struct tokenizer_work *work)
 {
     free(work->symbols);
     free(work->heap);
+    free(work->cache);
     *work = (struct tokenizer_work){0};
 }
 
@@ -30,9 +32,9 @@ bool tokenizer_work_start(struct tokenizer_work *work, const char *text, size_t 
         work->symbols = grown_symbols;
         work->symbol_capacity = wanted;
     }
-    /* One candidate a neighbouring pair, and at most two more for each of fewer merges than
-     * symbols. */
-    size_t candidates = 3 * work->symbol_capacity;
+    /* One candidate a neighbouring pair; a merge takes one out and puts at most two in, and there
+     * are fewer merges than symbols. */
+    size_t candidates = 2 * work->symbol_capacity;
     if (candidates > work->heap_capacity) {
         struct tokenizer_candidate *grown_heap =
             realloc(work->heap, candidates * sizeof(*work->heap));
@@ -114,4 +116,61 @@ void tokenizer_merge_all(const struct tokenizer *tokenizer, struct tokenizer_wor
         consider(tokenizer, work, pair, a->previous, left);
         consider(tokenizer, work, pair, left, a->next);
     }
+}
+
+/* ---- the cache ------------------------------------------------------------------------------- */
+
+#define CACHE_SLOTS 16384u
+#define CACHED_BYTES 30u
+#define CACHED_IDS 4u
+
+/* A slot holds the last piece that fell on it. */
+struct tokenizer_cached {
+    unsigned char length, count; /* length 0: free */
+    char text[CACHED_BYTES];
+    uint32_t ids[CACHED_IDS];
+};
+
+void tokenizer_cache_create(struct tokenizer_work *work)
+{
+    work->cache = calloc(CACHE_SLOTS, sizeof(*work->cache));
+}
+
+static struct tokenizer_cached *cache_slot(const struct tokenizer_work *work, const char *text,
+                                           size_t length)
+{
+    uint64_t hash = length;
+    for (size_t i = 0; i < length; i += 8) {
+        uint64_t word = 0;
+        memcpy(&word, text + i, BASE_MIN((size_t)8, length - i));
+        hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+        hash ^= hash >> 29;
+    }
+    return &work->cache[hash % CACHE_SLOTS];
+}
+
+bool tokenizer_cache_take(const struct tokenizer_work *work, const char *text, size_t length,
+                          struct tokenizer_ids *ids)
+{
+    if (work->cache == NULL || length > CACHED_BYTES)
+        return false;
+    const struct tokenizer_cached *cached = cache_slot(work, text, length);
+    if (cached->length != length || memcmp(cached->text, text, length) != 0)
+        return false;
+    for (size_t i = 0; i < cached->count; i++)
+        tokenizer_ids_append(ids, cached->ids[i]);
+    return true;
+}
+
+void tokenizer_cache_put(struct tokenizer_work *work, const char *text, size_t length,
+                         const struct tokenizer_ids *ids, size_t from)
+{
+    if (work->cache == NULL || length > CACHED_BYTES || ids->failed ||
+        ids->count - from > CACHED_IDS)
+        return;
+    struct tokenizer_cached *cached = cache_slot(work, text, length);
+    cached->length = (unsigned char)length;
+    cached->count = (unsigned char)(ids->count - from);
+    memcpy(cached->text, text, length);
+    memcpy(cached->ids, ids->ids + from, (ids->count - from) * sizeof(*cached->ids));
 }

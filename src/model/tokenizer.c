@@ -6,6 +6,7 @@
 
 /* Offsets are 32 bits wide, and SentencePiece's form of a text takes three bytes a space. */
 #define TEXT_BYTES_MAX (1u << 28)
+#define CACHE_BYTES_MIN 4096u
 
 enum takt_status tokenizer_open_file(struct tokenizer **out, const char *path,
                                      struct takt_error *error)
@@ -69,27 +70,53 @@ void tokenizer_ids_append(struct tokenizer_ids *list, uint32_t id)
     list->ids[list->count++] = id;
 }
 
-/* The longest special token that the text begins with, or TOKENIZER_NONE. User-defined tokens
- * always count; control and unknown ones only when asked for, and only of bytes that are not
- * foreign. */
+/* May this token be taken from these bytes? User-defined ones always; control and unknown ones only
+ * when asked for, and only of bytes that are not foreign. */
+static bool may_stand(const struct token *token, const unsigned char *foreign, bool parse_special)
+{
+    return token->type == TOKEN_USER ||
+           (parse_special && (foreign == NULL || memchr(foreign, 1, token->length) == NULL));
+}
+
+/* The first of specials[low ... high) whose byte at `at` is not less than `byte`. They begin alike
+ * up to there, and all are longer. */
+static uint32_t first_not_less(const struct tokenizer *tokenizer, uint32_t low, uint32_t high,
+                               uint32_t at, unsigned byte)
+{
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        const struct token *token = &tokenizer->tokens[tokenizer->specials[middle]];
+        if ((unsigned char)token->text[at] < byte)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The longest special token that the text begins with, or TOKENIZER_NONE: the sorted list is
+ * narrowed byte by byte. */
 static uint32_t special_in_front(const struct tokenizer *tokenizer, const char *text,
                                  const unsigned char *foreign, size_t length, bool parse_special)
 {
-    unsigned char first = (unsigned char)text[0];
-    for (uint32_t i = tokenizer->special_start[first]; i < tokenizer->special_start[first + 1];
-         i++) {
-        uint32_t id = tokenizer->specials[i];
-        const struct token *token = &tokenizer->tokens[id];
-        if (token->type != TOKEN_USER && !parse_special)
-            continue;
-        if (token->length > length || memcmp(token->text, text, token->length) != 0)
-            continue;
-        if (token->type != TOKEN_USER && foreign != NULL &&
-            memchr(foreign, 1, token->length) != NULL)
-            continue;
-        return id;
+    uint32_t low = tokenizer->special_start[(unsigned char)text[0]], best = TOKENIZER_NONE;
+    uint32_t high = tokenizer->special_start[(unsigned char)text[0] + 1];
+    for (uint32_t at = 1; low < high; at++) {
+        bool found = false; /* of equal texts the first that may stand */
+        for (; low < high && tokenizer->tokens[tokenizer->specials[low]].length == at; low++) {
+            uint32_t id = tokenizer->specials[low];
+            if (!found && may_stand(&tokenizer->tokens[id], foreign, parse_special)) {
+                best = id;
+                found = true;
+            }
+        }
+        if (at == length)
+            break;
+        unsigned byte = (unsigned char)text[at];
+        low = first_not_less(tokenizer, low, high, at, byte);
+        high = first_not_less(tokenizer, low, high, at, byte + 1);
     }
-    return TOKENIZER_NONE;
+    return best;
 }
 
 struct encoder {
@@ -150,6 +177,8 @@ static enum takt_status encode(const struct tokenizer *tokenizer, const char *te
                          "tokenizer: text of %zu bytes, at most %u; encode it in parts", length,
                          TEXT_BYTES_MAX);
     struct encoder encoder = {.tokenizer = tokenizer, .after_special = true};
+    if (length >= CACHE_BYTES_MIN)
+        tokenizer_cache_create(&encoder.work);
     if (add_bos && tokenizer->special.add_bos)
         tokenizer_ids_append(&encoder.ids, tokenizer->special.bos);
     enum takt_status status = encode_all(&encoder, text, foreign, length, parse_special, error);

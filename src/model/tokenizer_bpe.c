@@ -177,10 +177,14 @@ static enum takt_status encode_piece(void *user, const char *text, size_t length
     struct encoding *encoding = user;
     const struct tokenizer *tokenizer = encoding->tokenizer;
     struct tokenizer_work *work = encoding->work;
-    if (tokenizer->whole_pieces) {
+    size_t from = encoding->ids->count;
+    if (tokenizer_cache_take(work, text, length, encoding->ids))
+        return TAKT_OK;
+    if (tokenizer->traits.whole_pieces) {
         uint32_t id = find_whole(tokenizer, text, length);
         if (id != TOKENIZER_NONE) {
             tokenizer_ids_append(encoding->ids, id);
+            tokenizer_cache_put(work, text, length, encoding->ids, from);
             return TAKT_OK;
         }
     }
@@ -197,6 +201,7 @@ static enum takt_status encode_piece(void *user, const char *text, size_t length
         if (symbol->length != 0 && id != TOKENIZER_NONE)
             tokenizer_ids_append(encoding->ids, id);
     }
+    tokenizer_cache_put(work, text, length, encoding->ids, from);
     return TAKT_OK;
 }
 
@@ -205,5 +210,6 @@ enum takt_status tokenizer_bpe_encode(const struct tokenizer *tokenizer,
                                       struct tokenizer_ids *ids, struct takt_error *error)
 {
     struct encoding encoding = {tokenizer, work, ids, error};
-    return tokenizer_split_run(tokenizer->split, text, length, encode_piece, &encoding, error);
+    return tokenizer_split_run(tokenizer->split, text, length, true, encode_piece, &encoding,
+                               error);
 }

@@ -7,6 +7,7 @@
 #define MODEL_TOKENIZER_PARTS_H
 
 #include "model/gguf.h"
+#include "model/pretokenize.h"
 #include "model/tokenizer.h"
 
 enum tokenizer_kind { TOKENIZER_SPM, TOKENIZER_BPE };
@@ -34,8 +35,6 @@ struct token_merge {
     uint32_t rank, result;
 };
 
-struct tokenizer_split;
-
 struct tokenizer {
     enum tokenizer_kind kind;
     struct tokenizer_special special;
@@ -45,11 +44,12 @@ struct tokenizer {
     uint32_t *slots;         /* text -> id, open addressing; TOKENIZER_NONE = free */
     uint32_t slot_mask;
     uint32_t byte_ids[256]; /* the token of a single byte, or TOKENIZER_NONE */
-    /* Tokens that stand for themselves in text: grouped by first byte, longest first. */
+    /* Tokens that stand for themselves in text, sorted by it; where each first byte begins. */
     uint32_t *specials;
     uint32_t special_start[257];
     bool add_space_prefix;      /* SPM */
-    bool whole_pieces;          /* BPE: a piece that is a token is not merged ("ignore_merges") */
+    bool before_mark[256];      /* SPM: some token holds U+2581 behind this byte */
+    struct split_traits traits; /* BPE */
     struct token_merge *merges; /* BPE: by pair, open addressing */
     uint32_t merge_mask;
     struct tokenizer_split *split; /* BPE */
@@ -103,6 +103,7 @@ struct tokenizer_symbol {
     uint32_t previous, next; /* indices; TOKENIZER_NONE at the ends */
 };
 struct tokenizer_candidate;
+struct tokenizer_cached;
 
 /* Scratch memory of one encoding, grown as needed. */
 struct tokenizer_work {
@@ -110,11 +111,22 @@ struct tokenizer_work {
     struct tokenizer_symbol *symbols;
     struct tokenizer_candidate *heap;
     size_t symbol_count, symbol_capacity, heap_count, heap_capacity;
+    struct tokenizer_cached *cache; /* NULL: none */
 };
 void tokenizer_work_free(struct tokenizer_work *work);
 /* Makes room for that many symbols and starts anew; false when memory is short. */
 bool tokenizer_work_start(struct tokenizer_work *work, const char *text, size_t symbols);
 void tokenizer_work_add(struct tokenizer_work *work, uint32_t start, uint32_t length, uint32_t id);
+
+/* Pieces met before in this encoding, with their ids: words come again. A cache is worth its memory
+ * for long texts only; without one, nothing is ever found. */
+void tokenizer_cache_create(struct tokenizer_work *work);
+/* Appends the ids of a piece to the list; false when it is not known. */
+bool tokenizer_cache_take(const struct tokenizer_work *work, const char *text, size_t length,
+                          struct tokenizer_ids *ids);
+/* ids->ids[from ...) are the piece's. */
+void tokenizer_cache_put(struct tokenizer_work *work, const char *text, size_t length,
+                         const struct tokenizer_ids *ids, size_t from);
 
 /* The merge of two neighbours: false when there is none; smaller priorities go first. */
 typedef bool (*tokenizer_pair)(const struct tokenizer *tokenizer, const struct tokenizer_work *work,
@@ -133,21 +145,5 @@ enum takt_status tokenizer_spm_encode(const struct tokenizer *tokenizer,
 enum takt_status tokenizer_bpe_encode(const struct tokenizer *tokenizer,
                                       struct tokenizer_work *work, const char *text, size_t length,
                                       struct tokenizer_ids *ids, struct takt_error *error);
-
-/* ---- pretokenize.c --------------------------------------------------------------------------- */
-
-/* pre: the file's tokenizer.ggml.pre. UNSUPPORTED when it is not one of takt's. */
-enum takt_status tokenizer_split_create(struct tokenizer_split **split, const char *path,
-                                        struct gguf_string pre, struct takt_error *error);
-void tokenizer_split_destroy(struct tokenizer_split *split);
-/* What the named pre-tokenizer implies beside its patterns. */
-bool tokenizer_split_adds_bos(const struct tokenizer_split *split);
-bool tokenizer_split_whole_pieces(const struct tokenizer_split *split);
-
-typedef enum takt_status (*tokenizer_piece)(void *user, const char *text, size_t length);
-/* Calls with each piece in order; together they are the text. Stops at the first status but OK. */
-enum takt_status tokenizer_split_run(const struct tokenizer_split *split, const char *text,
-                                     size_t length, tokenizer_piece piece, void *user,
-                                     struct takt_error *error);
 
 #endif

@@ -59,10 +59,13 @@ static void append_fallback(const struct tokenizer *tokenizer, const char *text,
         tokenizer_ids_append(ids, tokenizer->byte_ids[(unsigned char)text[i]]);
 }
 
-static enum takt_status encode_marked(const struct tokenizer *tokenizer,
-                                      struct tokenizer_work *work, const char *text, size_t length,
-                                      struct tokenizer_ids *ids, struct takt_error *error)
+static enum takt_status encode_word(const struct tokenizer *tokenizer, struct tokenizer_work *work,
+                                    const char *text, size_t length, struct tokenizer_ids *ids,
+                                    struct takt_error *error)
 {
+    size_t from = ids->count;
+    if (tokenizer_cache_take(work, text, length, ids))
+        return TAKT_OK;
     if (!tokenizer_work_start(work, text, length))
         return base_fail(error, TAKT_MEMORY,
                          "tokenizer: no memory to encode %zu bytes; encode less", length);
@@ -83,7 +86,28 @@ static enum takt_status encode_marked(const struct tokenizer *tokenizer,
         else
             append_fallback(tokenizer, text + symbol->start, symbol->length, ids);
     }
+    tokenizer_cache_put(work, text, length, ids, from);
     return TAKT_OK;
+}
+
+/* Where no token holds a space mark behind the byte in front of it, no merge crosses: what comes
+ * before and after the mark are encoded apart, which gives the same ids and is linear. */
+static enum takt_status encode_marked(const struct tokenizer *tokenizer,
+                                      struct tokenizer_work *work, const char *text, size_t length,
+                                      struct tokenizer_ids *ids, struct takt_error *error)
+{
+    size_t start = 0;
+    enum takt_status status = TAKT_OK;
+    for (size_t at = 1; status == TAKT_OK && at + SPACE_MARK_BYTES <= length; at++) {
+        if (memcmp(text + at, SPACE_MARK, SPACE_MARK_BYTES) != 0 ||
+            tokenizer->before_mark[(unsigned char)text[at - 1]])
+            continue;
+        status = encode_word(tokenizer, work, text + start, at - start, ids, error);
+        start = at;
+    }
+    if (status == TAKT_OK && start != length)
+        status = encode_word(tokenizer, work, text + start, length - start, ids, error);
+    return status;
 }
 
 enum takt_status tokenizer_spm_encode(const struct tokenizer *tokenizer,

@@ -232,8 +232,7 @@ static enum takt_status read_special(struct tokenizer *tokenizer, const struct g
             tokenizer->tokens[tokenizer->unknown].type = TOKEN_UNKNOWN;
     }
     status = read_ends(tokenizer, gguf, error);
-    special->add_bos =
-        tokenizer->kind == TOKENIZER_SPM || tokenizer_split_adds_bos(tokenizer->split);
+    special->add_bos = tokenizer->kind == TOKENIZER_SPM || tokenizer->traits.adds_bos;
     if (status == TAKT_OK)
         status = model_gguf_bool(gguf, "tokenizer.ggml.add_bos_token", &special->add_bos, error);
     special->add_bos = special->add_bos && special->bos != TOKENIZER_NONE;
@@ -264,6 +263,17 @@ static void index_bytes(struct tokenizer *tokenizer, bool has_types)
     }
 }
 
+/* Which bytes come right before a space mark within a token. */
+static void index_marks(struct tokenizer *tokenizer)
+{
+    for (uint32_t id = 0; id < tokenizer->vocab; id++) {
+        const struct token *token = &tokenizer->tokens[id];
+        for (uint32_t i = 1; i + 3 <= token->length; i++)
+            if (memcmp(token->text + i, "\xE2\x96\x81", 3) == 0)
+                tokenizer->before_mark[(unsigned char)token->text[i - 1]] = true;
+    }
+}
+
 static bool stands_for_itself(const struct token *token)
 {
     return token->length != 0 && (token->type == TOKEN_CONTROL || token->type == TOKEN_USER ||
@@ -275,17 +285,15 @@ struct special_entry {
     uint32_t id;
 };
 
-/* First byte, then longest first, then text and id, so that the order is total. */
+/* By text as bytes, the shorter of two that begin alike first, then id, so that the order is total.
+ */
 static int compare_specials(const void *a, const void *b)
 {
     const struct special_entry *left = a, *right = b;
-    unsigned char first = (unsigned char)left->token->text[0];
-    unsigned char second = (unsigned char)right->token->text[0];
-    if (first != second)
-        return first < second ? -1 : 1;
-    if (left->token->length != right->token->length)
-        return left->token->length > right->token->length ? -1 : 1;
-    int order = memcmp(left->token->text, right->token->text, left->token->length);
+    int order = memcmp(left->token->text, right->token->text,
+                       BASE_MIN(left->token->length, right->token->length));
+    if (order == 0 && left->token->length != right->token->length)
+        return left->token->length < right->token->length ? -1 : 1;
     return order != 0 ? order : left->id < right->id ? -1 : 1;
 }
 
@@ -358,11 +366,10 @@ static enum takt_status load(struct tokenizer *tokenizer, const struct gguf *ggu
         struct gguf_string pre = {"default", 7};
         status = model_gguf_string(gguf, "tokenizer.ggml.pre", false, &pre, error);
         if (status == TAKT_OK)
-            status = tokenizer_split_create(&tokenizer->split, gguf->path, pre, error);
+            status = tokenizer_split_create(&tokenizer->split, gguf->path, pre, &tokenizer->traits,
+                                            error);
         if (status == TAKT_OK)
             status = tokenizer_bpe_load(tokenizer, gguf, error);
-        if (status == TAKT_OK)
-            tokenizer->whole_pieces = tokenizer_split_whole_pieces(tokenizer->split);
     }
     if (status == TAKT_OK)
         status = read_special(tokenizer, gguf, arrays.types != NULL, error);
@@ -371,6 +378,7 @@ static enum takt_status load(struct tokenizer *tokenizer, const struct gguf *ggu
     if (status != TAKT_OK)
         return status;
     index_bytes(tokenizer, arrays.types != NULL);
+    index_marks(tokenizer);
     return index_specials(tokenizer, gguf, error);
 }
 
