@@ -181,6 +181,19 @@ enum takt_status takt_generate(struct takt_engine *engine, const struct takt_req
                                struct takt_result *result, struct takt_error *error);
 void takt_result_free(struct takt_result *result); /* safe on a zeroed struct and twice */
 
+/* ---- what a model is ------------------------------------------------------------------------- */
+
+struct takt_show_options {
+    const char *model_path;   /* GGUF, or a Hugging Face folder */
+    const char *machine_path; /* NULL = tsp1 */
+    uint32_t context;         /* positions that should fit; 0 = the model's own, at most 4096 */
+};
+/* *json: malloc'ed, one object: metadata, tensors, tokenizer, sizes; "runs" {ok, why}; where it
+ * fits: "chip" {ok, why, machine, context, ...}, "native" {bytes, ...}. A model that takt does not
+ * run is described all the same; only files that are no model at all fail. */
+enum takt_status takt_show_model(const struct takt_show_options *options, char **json,
+                                 struct takt_error *error);
+
 /* ---- accuracy -------------------------------------------------------------------------------- */
 
 struct takt_measure_options {

@@ -375,7 +375,7 @@ enum takt_status model_read_folder_template(struct opening *opening, char **text
     return status;
 }
 
-enum takt_status model_read_folder(struct opening *opening)
+enum takt_status model_open_folder(struct opening *opening)
 {
     enum takt_status status =
         model_folder_json(opening, "config.json", false, &opening->config_file);
@@ -384,10 +384,12 @@ enum takt_status model_read_folder(struct opening *opening)
                          "%s: not a regular file, and as a folder it has no config.json; give a "
                          "GGUF file or a Hugging Face folder",
                          opening->path);
-    if (status == TAKT_OK)
-        status = read_architecture(opening);
-    if (status == TAKT_OK)
-        status = model_open_safetensors(opening);
+    return status == TAKT_OK ? model_open_safetensors(opening) : status;
+}
+
+enum takt_status model_read_folder(struct opening *opening)
+{
+    enum takt_status status = read_architecture(opening);
     if (status == TAKT_OK)
         status = read_sizes(opening);
     if (status == TAKT_OK)

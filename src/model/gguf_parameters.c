@@ -204,8 +204,6 @@ static enum takt_status read_rest(struct opening *opening, uint32_t rotary)
 
 enum takt_status model_read_gguf(struct opening *opening)
 {
-    opening->tensors = opening->gguf.tensors;
-    opening->tensor_count = opening->gguf.tensor_count;
     uint32_t rotary = 0;
     enum takt_status status = read_architecture(opening);
     if (status == TAKT_OK)

@@ -83,10 +83,7 @@ static enum takt_status digest(const struct opening *opening)
 static enum takt_status open_gguf(struct opening *opening)
 {
     struct model *model = opening->model;
-    enum takt_status status =
-        model_gguf_open_files(&opening->gguf, &model->files, opening->path, opening->error);
-    if (status == TAKT_OK)
-        status = model_read_gguf(opening);
+    enum takt_status status = model_read_gguf(opening);
     if (status == TAKT_OK)
         status = tokenizer_create(&model->tokenizer, &opening->gguf, opening->error);
     if (status != TAKT_OK)
@@ -137,10 +134,23 @@ static enum takt_status open_folder(struct opening *opening)
 
 /* ---- all ------------------------------------------------------------------------------------- */
 
-static enum takt_status open_parts(struct opening *opening)
+enum takt_status model_open_container(struct opening *opening)
 {
     opening->folder = is_folder(opening->path);
-    enum takt_status status = opening->folder ? open_folder(opening) : open_gguf(opening);
+    if (opening->folder)
+        return model_open_folder(opening);
+    enum takt_status status = model_gguf_open_files(&opening->gguf, &opening->model->files,
+                                                    opening->path, opening->error);
+    opening->tensors = opening->gguf.tensors;
+    opening->tensor_count = opening->gguf.tensor_count;
+    return status;
+}
+
+static enum takt_status open_parts(struct opening *opening)
+{
+    enum takt_status status = model_open_container(opening);
+    if (status == TAKT_OK)
+        status = opening->folder ? open_folder(opening) : open_gguf(opening);
     if (status == TAKT_OK)
         status = model_bind_tensors(opening);
     if (status == TAKT_OK)
@@ -150,7 +160,7 @@ static enum takt_status open_parts(struct opening *opening)
     return status;
 }
 
-static void close_opening(struct opening *opening)
+void model_close_container(struct opening *opening)
 {
     model_gguf_close(&opening->gguf);
     json_decref(opening->config_file);
@@ -172,7 +182,7 @@ enum takt_status model_open(struct model **out, const char *path, struct takt_er
     strcpy(model->path, path);
     struct opening opening = {.model = model, .path = model->path, .error = error};
     enum takt_status status = open_parts(&opening);
-    close_opening(&opening);
+    model_close_container(&opening);
     if (status != TAKT_OK) {
         model_close(model);
         return status;

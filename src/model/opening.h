@@ -50,11 +50,19 @@ struct opening {
     float *factors, *factors_long;
 };
 
+/* ---- model.c --------------------------------------------------------------------------------- */
+
+/* Maps the files and lists their tensors, whatever model it is; close in any case. */
+enum takt_status model_open_container(struct opening *opening);
+void model_close_container(struct opening *opening);
+
 /* ---- gguf_parameters.c, folder_parameters.c: sizes, norms, ropes, layers' windows ------------ */
 
 enum takt_status model_read_gguf(struct opening *opening);
 enum takt_status model_read_folder(struct opening *opening);
-/* Maps and checks a folder's safetensors: opening's tensors and prefix. */
+/* config.json, and what safetensors there are. */
+enum takt_status model_open_folder(struct opening *opening);
+/* Maps and checks a folder's safetensors: opening's tensors. */
 enum takt_status model_open_safetensors(struct opening *opening);
 /* A JSON file of the folder; *json NULL when it is not there and not required. */
 enum takt_status model_folder_json(const struct opening *opening, const char *name, bool required,
