@@ -280,7 +280,9 @@ static bool change_latency(struct mutant *mutant, struct dice *dice)
     struct machine *machine = &mutant->program.machine;
     const uint32_t index = below(dice, machine_parameter_count());
     const struct machine_parameter *parameter = machine_parameter(index);
-    if (strcmp(parameter->unit, "cycles") != 0) {
+    if (strcmp(parameter->unit, "cycles") != 0 || strncmp(parameter->name, "c2c_", 4) == 0 ||
+        strncmp(parameter->name, "sxm_shift", 9) == 0 ||
+        strncmp(parameter->name, "sxm_rotate", 10) == 0) { /* no compiled program has these units */
         return false;
     }
     const uint32_t before = machine_parameter_get(machine, index);

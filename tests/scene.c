@@ -77,7 +77,8 @@ static void mark_binding(const struct program_binding *binding, const struct mac
     }
 }
 
-/* Clears the words that the program's own Writes name, and where its inputs and outputs lie. */
+/* Clears the words that the program's own Writes name, and where its inputs, its outputs and its
+ * own text lie. */
 static void clear_temporaries(const struct program *program, bool *state)
 {
     const struct machine *machine = &program->machine;
@@ -101,6 +102,13 @@ static void clear_temporaries(const struct program *program, bool *state)
     }
     for (uint32_t i = 0; i < program->binding_count; i++) {
         mark_binding(&program->bindings[i], machine, state, false);
+    }
+    for (uint32_t queue = 0; program->text_blocks && queue < program->queue_count; queue++) {
+        for (uint32_t i = 0; i < program->text_blocks[queue]; i++) {
+            const struct program_place place = program->text_places[queue][i];
+            bool *words = state + (size_t)place.slice * machine->mem_words + place.address;
+            words[0] = words[1] = false;
+        }
     }
 }
 
@@ -192,6 +200,7 @@ static void replace_chip(struct scene *scene, const struct machine *machine)
     chip_destroy(scene->session->chip);
     assert_int_equal(chip_create(&scene->session->chip, machine, NULL), TAKT_OK);
     chip_load_image(scene->session->chip, &scene->before);
+    scene->session->loaded = NULL; /* no text but what the image holds */
 }
 
 static enum takt_status run_one(struct scene *scene, const struct run_program *program,
@@ -225,6 +234,7 @@ void scene_open(struct scene *scene, struct world *world, const struct look *loo
     struct takt_error error;
     *scene = (struct scene){.look = *look, .program = get_program(world, look->chunk)};
     scene->session = open_session(world, look->start);
+    chip_load_text(scene->session->chip, scene->program->text);
     scene->memory = read_memory(scene->session->chip, machine);
     scene->before = image_of(machine, scene->memory);
     scene->kept = calloc(world->word_count, sizeof *scene->kept);
@@ -315,6 +325,7 @@ void scene_put_inputs(struct scene *scene, uint32_t step, uint8_t **memory)
     assert_int_equal(chip_create(&scene->session->chip, machine, NULL), TAKT_OK);
     const struct program_image image = image_of(machine, *memory);
     chip_load_image(scene->session->chip, &image);
+    scene->session->loaded = NULL;
     assert_int_equal(run_one(scene, &empty, step, NULL, NULL), TAKT_OK);
     free(*memory);
     *memory = read_memory(scene->session->chip, machine);

@@ -79,8 +79,10 @@ static struct machine draw_random_machine(struct draw *d)
         const char *name;
         uint32_t low, high, step;
     } narrowed[] = {
-        {"superlanes", 5, 24, 1},  {"mem_slices", 20, 60, 4},        {"mem_words", 512, 8192, 2},
-        {"io_positions", 0, 6, 1}, {"mxm_accumulators", 64, 512, 1}, {"notify_cycles", 3, 100, 1},
+        {"superlanes", 5, 24, 1},         {"mem_slices", 20, 60, 4},
+        {"mem_words", 512, 8192, 2},      {"io_positions", 0, 6, 1},
+        {"mxm_accumulators", 64, 512, 1}, {"notify_cycles", 3, 100, 1},
+        {"icu_buffer_blocks", 0, 8, 4},
     };
     struct machine machine;
     do {

@@ -113,6 +113,7 @@ static void check_gemm(const struct shape *s)
     struct takt_error error;
     struct bench bench;
     machine_tsp1(&machine);
+    machine.icu_buffer_blocks = 0; /* as takt bench chip has it */
     machine.superlanes = s->superlanes;
     if (compile_gemm(&program, &machine, s->m, s->k, s->n, &error) != TAKT_OK)
         fail_msg("%s", error.message);
@@ -169,6 +170,7 @@ static void gemm_keeps_the_multipliers_busy(void **state)
     struct takt_error error;
     uint64_t cycles;
     machine_tsp1(&machine);
+    machine.icu_buffer_blocks = 0; /* as takt bench chip has it */
     assert_int_equal(compile_gemm(&program, &machine, 2304, 4096, 1376, &error), TAKT_OK);
     assert_int_equal(chip_create_check_only(&chip, &machine, &error), TAKT_OK);
     assert_int_equal(chip_text_create(&text, &program->program, &error), TAKT_OK);
@@ -189,6 +191,7 @@ static void gemm_refuses_what_does_not_fit(void **state)
     struct compile_standalone *program;
     struct takt_error error;
     machine_tsp1(&machine);
+    machine.icu_buffer_blocks = 0; /* as takt bench chip has it */
     static const uint32_t sizes[][3] = {{0, 1, 1},     {1, 0, 1},         {1, 1, 0},
                                         {1, 32801, 1}, {65535, 32800, 2}, {320, 320, 20000}};
     for (uint32_t i = 0; i < BASE_COUNT(sizes); i++) {
@@ -308,6 +311,7 @@ static void lstm_512_is_exact_and_in_time(void **state)
     (void)state;
     struct machine machine;
     machine_tsp1(&machine);
+    machine.icu_buffer_blocks = 0; /* as takt bench chip has it */
     const uint64_t cycles = check_lstm(&machine, 512, 3);
     assert_true(cycles <= 517);
 }
@@ -318,6 +322,7 @@ static void small_lstms_are_exact(void **state)
     (void)state;
     struct machine machine;
     machine_tsp1(&machine);
+    machine.icu_buffer_blocks = 0; /* as takt bench chip has it */
     (void)check_lstm(&machine, 2, 3);
     (void)check_lstm(&machine, 320, 2);
     (void)check_lstm(&machine, 600, 1);
@@ -375,6 +380,7 @@ static void bench_notices_a_wrong_bit(void **state)
     struct takt_error error;
     uint8_t word[MACHINE_LANES_MAX];
     machine_tsp1(&machine);
+    machine.icu_buffer_blocks = 0; /* as takt bench chip has it */
     machine.superlanes = 3;
     assert_int_equal(compile_gemm(&program, &machine, 100, 70, 37, &error), TAKT_OK);
     bench_open(&bench, program);

@@ -86,6 +86,9 @@ static void add_queue(struct trace *trace, const struct program *program, uint32
                 last.address2 = (uint16_t)(last.address2 + in.step);
                 add_issue(trace, now++, queue, &last);
             }
+        } else if (in.op == ISA_IFETCH) { /* takes what passes in two cycles */
+            add_issue(trace, now++, queue, &in);
+            add_issue(trace, now++, queue, &in);
         } else if (in.op != ISA_SYNC && in.op != ISA_NOTIFY) {
             last = in;
             add_issue(trace, now++, queue, &in);
@@ -449,6 +452,7 @@ static void perform(struct state *s)
     const struct machine_queue unit = machine_queue(s->machine, s->issue->queue);
     place(s, &unit);
     switch ((enum isa_op)in->op) {
+    case ISA_IFETCH: (void)take(s, in->a); break;
     case ISA_READ: read_word(s, in); break;
     case ISA_WRITE: write_word(s, in->a, in->address); break;
     case ISA_READ_WRITE:

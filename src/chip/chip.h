@@ -135,6 +135,9 @@ struct chip_party {
 };
 enum takt_status chip_run_together(struct chip_party *parties, uint32_t count,
                                    struct takt_error *error);
+/* Did a queue fetch, in the last run, other bytes than its program's text? Not a fault by itself.
+ */
+bool chip_fetched_other_text(const struct chip *chip);
 const struct chip_fault *chip_last_fault(const struct chip *chip); /* kind NONE when none */
 uint64_t chip_instructions_issued(const struct chip *chip);        /* since creation */
 /* Instructions of its own unit (not the ICU's) that a queue issued in the last run. */

@@ -42,6 +42,14 @@ void chip_fetch_drop(struct chip_queue *queue)
     queue->own = NULL;
 }
 
+bool chip_fetched_other_text(const struct chip *chip)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < chip->queue_count; i++)
+        any = any || chip->queues[i].own != NULL;
+    return any;
+}
+
 /* The queue's next word is not in its buffer as far as is known: is it by now? */
 bool chip_fetch_arrive(struct chip *chip, struct chip_queue *queue)
 {

@@ -50,7 +50,8 @@ static const char *objection(const struct machine *machine, struct machine_queue
     if (unit.unit == ISA_UNIT_C2C && isa_op_info(op)->unit == ISA_UNIT_C2C && op != ISA_DESKEW &&
         (in->imm >= machine->c2c_links || in->imm % 2u != unit.hemisphere))
         return "the link is not one of this hemisphere's";
-    if (unit.unit != ISA_UNIT_VXM && unit.unit != ISA_UNIT_VXM_LARGE)
+    if ((unit.unit != ISA_UNIT_VXM && unit.unit != ISA_UNIT_VXM_LARGE) ||
+        isa_op_info(op)->unit == ISA_UNIT_ICU)
         return NULL;
     uint32_t row = unit.index / MACHINE_VXM_COLUMNS;
     if ((word->a_width && !machine_vxm_row_reaches(row, ISA_STREAM_INDEX(in->a))) ||

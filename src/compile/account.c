@@ -228,10 +228,12 @@ void account_close(struct compiler *c)
     account->origins = BASE_NEW(&account->arena, uint32_t *, account->queue_count);
     for (uint32_t q = 0; q < account->queue_count; q++) {
         const struct queue_issues *queue = &c->queues[q];
-        account->issues[q] = queue->count;
         account->origins[q] = BASE_NEW(&account->arena, uint32_t, queue->count);
         for (uint32_t i = 0; i < queue->count; i++) {
-            account->origins[q][i] = queue->items[i].placement;
+            const struct issue *issue = &queue->items[i];
+            if (isa_op_info((enum isa_op)issue->instruction.op)->unit != ISA_UNIT_ICU) {
+                account->origins[q][account->issues[q]++] = issue->placement;
+            }
         }
     }
     describe_tasks(c, account);

@@ -66,7 +66,7 @@ static enum takt_status run_passes(struct compiler *c, const pass_function *pass
 }
 
 static const pass_function MEMORY_PASSES[] = {lower, lower_check, allocate, allocate_check};
-static const pass_function TIME_PASSES[] = {schedule, schedule_check};
+static const pass_function TIME_PASSES[] = {schedule, schedule_check, fetch_text, schedule_check};
 
 struct owned_program { /* a program and what it stands on */
     struct program program;

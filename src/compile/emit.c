@@ -8,7 +8,6 @@
  */
 #include "compile/internal.h"
 
-#define NOP_MAX 65535u
 #define COUNT_MAX 65535u
 
 struct writer {
@@ -33,7 +32,7 @@ static void put_op(struct writer *w, enum isa_op op)
 static void put_nops(struct writer *w, uint64_t cycles)
 {
     while (cycles > 0) {
-        uint64_t n = BASE_MIN(cycles, NOP_MAX);
+        uint64_t n = BASE_MIN(cycles, EMIT_NOP_MAX);
         struct isa_instruction nop = {.op = ISA_NOP, .count = (uint16_t)n};
         put(w, &nop);
         cycles -= n;
@@ -60,17 +59,16 @@ static bool repeats(const struct isa_instruction *a, const struct isa_instructio
            (*step == 0 || (steps((enum isa_op)a->op) && *step >= INT16_MIN && *step <= INT16_MAX));
 }
 
-/* Length of the run of even distance and step that begins at item i; 1 when there is none. */
-static uint32_t run_length(const struct queue_issues *q, uint32_t i, uint32_t *delay, int32_t *step)
+uint32_t emit_run_length(const struct queue_issues *q, uint32_t i, uint32_t *delay, int32_t *step)
 {
-    if (i + 1 >= q->count ||
+    if (i + 1 >= q->count || q->items[i].placement == NONE || q->items[i + 1].placement == NONE ||
         !repeats(&q->items[i].instruction, &q->items[i + 1].instruction, step)) {
         return 1;
     }
     *delay = q->items[i + 1].cycle - q->items[i].cycle;
     uint32_t n = 2;
     int32_t next;
-    while (i + n < q->count && n < COUNT_MAX &&
+    while (i + n < q->count && n < COUNT_MAX && q->items[i + n].placement != NONE &&
            q->items[i + n].cycle - q->items[i + n - 1].cycle == *delay &&
            repeats(&q->items[i + n - 1].instruction, &q->items[i + n].instruction, &next) &&
            next == *step) {
@@ -78,6 +76,11 @@ static uint32_t run_length(const struct queue_issues *q, uint32_t i, uint32_t *d
     }
     bool pays = n > 2 || *delay > 1;
     return pays && *delay <= 65535 ? n : 1;
+}
+
+uint32_t emit_duration(const struct isa_instruction *instruction)
+{
+    return instruction->op == ISA_IFETCH ? 2 : 1;
 }
 
 static void put_queue(struct writer *w, const struct queue_issues *q, bool notifier, uint32_t start)
@@ -90,7 +93,7 @@ static void put_queue(struct writer *w, const struct queue_issues *q, bool notif
     for (uint32_t i = 0; i < q->count;) {
         uint32_t delay = 0;
         int32_t step = 0;
-        uint32_t n = run_length(q, i, &delay, &step);
+        uint32_t n = emit_run_length(q, i, &delay, &step);
         put_nops(w, start + q->items[i].cycle - now);
         put(w, &q->items[i].instruction);
         if (n > 1) {
@@ -100,10 +103,24 @@ static void put_queue(struct writer *w, const struct queue_issues *q, bool notif
                                              .step = (int16_t)step};
             put(w, &repeat);
         }
-        now = (uint64_t)start + q->items[i + n - 1].cycle + 1;
+        now = (uint64_t)start + q->items[i + n - 1].cycle +
+              emit_duration(&q->items[i + n - 1].instruction);
         i += n;
     }
     put_op(w, ISA_SYNC);
+}
+
+static void put_places(const struct compiler *c, struct program *program, struct base_arena *arena)
+{
+    program->text_blocks = BASE_NEW(arena, uint32_t, program->queue_count);
+    program->text_places = BASE_NEW(arena, struct program_place *, program->queue_count);
+    for (uint32_t i = 0; i < program->queue_count; i++) {
+        program->text_blocks[i] = c->text_blocks[i];
+        program->text_places[i] = BASE_NEW(arena, struct program_place, c->text_blocks[i]);
+        for (uint32_t j = 0; j < c->text_blocks[i]; j++) {
+            program->text_places[i][j] = c->text_places[i][j];
+        }
+    }
 }
 
 enum takt_status emit(struct compiler *c, struct program *program, struct base_arena *arena)
@@ -127,6 +144,9 @@ enum takt_status emit(struct compiler *c, struct program *program, struct base_a
         notified = true;
         program->queue_words[i] = writer.count;
         program->text[i] = writer.words;
+    }
+    if (c->text_blocks != NULL) {
+        put_places(c, program, arena);
     }
     /* The last queue parks one cycle after its last instruction. */
     program->cycles = start + c->end_cycle + 1;
@@ -168,7 +188,7 @@ static void check_queue(const struct compiler *c, const struct program *program,
             }
             BASE_ASSERT(next < q->count && now == c->machine->notify_cycles + q->items[next].cycle);
             BASE_ASSERT(isa_encode(&last) == isa_encode(&q->items[next].instruction));
-            now += k + 1 < times ? delay : 1;
+            now += k + 1 < times ? delay : emit_duration(&last);
         }
     }
     BASE_ASSERT(next == q->count);

@@ -5,6 +5,7 @@
  *   lower     graph operations become tasks over buffers: "memory -> unit -> memory"
  *   allocate  temporary buffers get slices and addresses
  *   schedule  every task gets the earliest cycle at which all it needs is free
+ *   fetch     Ifetches, and Reads of text, so that queues get their text in time
  *   emit      instructions, sorted per queue, become text
  *   bind      named inputs and outputs
  */
@@ -259,8 +260,10 @@ struct compiler {
     uint32_t layer;
     bool write_maps_made; /* the copies of k_write_map of this step */
     uint32_t turn;        /* spreads work over hemispheres */
-    struct reserve *reserve;
+    struct reserve *reserve; /* the schedule's, for the text's own way */
     struct queue_issues *queues;
+    uint32_t *text_blocks;           /* [queues] blocks of text in memory; NULL: no text is fetched */
+    struct program_place **text_places;
     uint64_t end_cycle;              /* first cycle after the last instruction */
     struct compile_account *account; /* NULL: nobody asked */
     uint32_t task_now;               /* index of the task being placed */
@@ -277,6 +280,7 @@ enum takt_status allocate(struct compiler *c);
 enum takt_status allocate_check(struct compiler *c);
 enum takt_status schedule(struct compiler *c);
 enum takt_status schedule_check(struct compiler *c);
+enum takt_status fetch_text(struct compiler *c);
 enum takt_status emit(struct compiler *c, struct program *program, struct base_arena *arena);
 enum takt_status emit_check(struct compiler *c, const struct program *program);
 enum takt_status compile_bind(struct compiler *c, struct program *program,
@@ -290,6 +294,14 @@ enum takt_status account_open(struct compiler *c, struct compile_account *accoun
 void account_placed(struct compiler *c);
 /* Tasks, regions and the origin of every instruction, once the queues are final. */
 void account_close(struct compiler *c);
+
+/* ---- text (emit.c), as fetch.c foresees it --------------------------------------------------- */
+
+#define EMIT_NOP_MAX 65535u
+/* Instructions from item i on, at even distances and steps, that become one with a Repeat; 1 when
+ * there is none. What fetch.c put in (its placement is NONE) stands alone. */
+uint32_t emit_run_length(const struct queue_issues *q, uint32_t i, uint32_t *delay, int32_t *step);
+uint32_t emit_duration(const struct isa_instruction *instruction); /* cycles of one issue */
 
 /* ---- buffers (buffer.c) ---------------------------------------------------------------------- */
 

@@ -57,6 +57,7 @@ static void prepare(struct compiler *c, struct place *p)
         b->read = BASE_NEW(&c->arena, uint32_t, count);
     }
     *p = (struct place){.c = c, .machine = c->machine, .reserve = reserve_create(c)};
+    c->reserve = p->reserve;
     p->families = BASE_NEW(&c->arena, struct place_family, FAMILIES);
     p->pushes = BASE_NEW(&c->arena, uint32_t, 1u << 22);
     p->updates = BASE_NEW(&c->arena, struct place_update, 1u << 22);

@@ -222,6 +222,16 @@ static void put_queues(const struct inspect *inspect, const struct inspect_facts
     base_text_format(out, "]");
 }
 
+/* Reads of the program's own text: of no task, where tasks are known. */
+static uint32_t text_reads(const struct inspect *inspect)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; inspect->account != NULL && i < inspect->code.issue_count; i++) {
+        count += inspect->code.issues[i].placement == INSPECT_NONE;
+    }
+    return count;
+}
+
 static uint64_t region_bytes(const struct inspect *inspect)
 {
     uint64_t words = 0;
@@ -261,12 +271,14 @@ void inspect_json(const struct inspect *inspect, const struct inspect_facts *fac
                          machine_lanes(inspect->machine));
     base_text_format(out,
                      ",\"compile_seconds\":%.4f,\"compile_peak_bytes\":%llu,\"sram_bytes\":%llu,"
-                     "\"text_bytes\":%llu,\"instructions\":%u,\"placements\":%u,\"program_hash\":"
+                     "\"text_bytes\":%llu,\"instructions\":%u,\"text_reads\":%u,"
+                     "\"placements\":%u,\"program_hash\":"
                      "\"%s\"",
                      facts->compile_seconds, (unsigned long long)facts->compile_peak_bytes,
                      (unsigned long long)region_bytes(inspect),
                      (unsigned long long)program_text_bytes(inspect->program),
-                     inspect->code.issue_count, inspect->placement_count, facts->program_hash);
+                     inspect->code.issue_count, text_reads(inspect), inspect->placement_count,
+                     facts->program_hash);
     put_units(inspect, facts, out);
     put_layers(inspect, out);
     put_memory(inspect, out);

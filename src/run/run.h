@@ -94,6 +94,7 @@ struct takt_session {
     size_t step_count;
     const struct run_program **used; /* programs in order of first use */
     size_t used_count, used_capacity;
+    const struct run_program *loaded; /* whose text lies in the chip's memory */
     struct run_staging staging;
     float *reference_logits;             /* [chunk][vocab], reference target */
     float *first_logits, *second_logits; /* [chunk][vocab], target both: of the chip, of native */

@@ -201,6 +201,10 @@ enum takt_status run_step(struct takt_session *session, const struct run_program
     BASE_ASSERT(start + count <= program->bucket);
     const struct step step = {session, program, tokens,
                               count,   start,   machine_lanes(&program->program->machine)};
+    if (session->loaded != program) { /* before the inputs: another program's are elsewhere */
+        chip_load_text(session->chip, program->text);
+        session->loaded = program;
+    }
     write_inputs(&step);
     const enum takt_status status = chip_run(session->chip, program->text, cycles, error);
     if (status != TAKT_OK) {

@@ -1,6 +1,7 @@
 ; binary32: minimum, sign, magnitude, and constants; -0 is not less than 0, NaN not less than anything.
 ; Operands meet at stage 0 from cycle 3 on, one operation a cycle; results reach mem.e0 from cycle 13 on.
 .machine superlanes = 1
+.machine icu_buffer_blocks = 0
 .data4 mem.w0 0 i32 list 0x00000000 0x80000000 0x3f800000 0xbf800000 0x40200000 0xc0200000 0x000116c2 0x7f61b1e6 0xff61b1e6 0x3dcccccd 0x42c88000 0xc0f00000 0x41700000 0x41800000 0x7f800000 0x7fc00000
 .data4 mem.w4 0 i32 list 0x80000000 0x00000000 0x40000000 0xbf800000 0x40200000 0x40100000 0x800116c2 0x7f61b1e6 0x7f61b1e6 0x3e4ccccd 0xc2c88000 0xc0f80000 0xff800000 0x7fc00000 0x7f800000 0x3f800000
 .queue mem.w0

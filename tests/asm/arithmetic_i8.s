@@ -1,6 +1,7 @@
 ; bytes: modular, saturating, comparing, selecting.
 ; Operands meet at stage 0 from cycle 3 on, one operation a cycle; results reach mem.e0 from cycle 13 on.
 .machine superlanes = 1
+.machine icu_buffer_blocks = 0
 .data mem.w0 0 bytes 0 1 255 127 128 127 128 15 241 11 100 156 12 244 85 128
 .data mem.w4 0 bytes 0 2 1 1 255 255 1 16 16 12 166 166 33 31 51 128
 .queue mem.w0

@@ -1,6 +1,7 @@
 ; bits, and shifts whose count is the low five bits of the second operand.
 ; Operands meet at stage 0 from cycle 3 on, one operation a cycle; results reach mem.e0 from cycle 13 on.
 .machine superlanes = 1
+.machine icu_buffer_blocks = 0
 .data4 mem.w0 0 i32 list 0x00000000 0x00000001 0xffffffff 0x7fffffff 0x80000000 0x7fffffff 0x80000000 0x00010000 0xffff0000 0x0000b505 0x075bcd15 0xf8a432eb 0x00000007 0xfffffff9 0x55555555 0x80000000
 .data4 mem.w4 0 i32 list 0x00000000 0x00000002 0x00000001 0x00000001 0xffffffff 0xffffffff 0x00000001 0x00010000 0x0000ffff 0x0000b505 0xc521974f 0xc521974f 0x00000021 0x0000001f 0x0f0f0f0f 0x80000000
 .queue mem.w0
