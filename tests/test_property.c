@@ -114,7 +114,6 @@ static struct machine draw_machine(struct draw *d)
     } else if (which > 2) {
         machine = draw_random_machine(d);
     }
-    machine.icu_buffer_blocks = 0; /* compiled programs have their text in the queues */
     return machine;
 }
 

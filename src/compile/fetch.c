@@ -6,22 +6,23 @@
  * was scheduled moves. A machine whose queues hold all of their text needs none of this.
  *
  * A queue begins with its first block. Walking through its instructions, the pass finds the cycle
- * at which the next block is needed, and takes the latest pair of cycles before it at which the
- * queue is free and some slice can send two words: a slice that is free a hop's time earlier for
- * each hop between, and a stream that nobody needs on the way. Blocks are placed in the order of
- * need, over all queues.
+ * at which the next block is needed, and takes the first pair of cycles with room for it at which
+ * the queue is free and some slice can send two words: a slice that is free a hop's time earlier
+ * for each hop between, and a stream that nobody needs on the way. Blocks are placed in the order
+ * of need, over all queues.
  *
  * What is put in makes texts longer: that of the queue that fetches, and that of the slice that
  * reads, whose blocks end earlier from there on. So its walk is done again, and a margin at the end
  * of every block absorbs what comes before it after it was placed. If a block is late for all that,
- * the pass begins again with a larger margin.
+ * the pass begins again: without text in the slice whose queue it is, then with a larger margin.
  */
 #include "compile/internal.h"
 
 #include <string.h>
 
 #define NEVER UINT64_MAX
-#define PREFERRED 4u /* slices of a hemisphere that hold text while they have room */
+#define TRIES_PREFERRED 16u /* cycles, before any slice will do */
+#define PREFERRED 4u        /* slices of a hemisphere that hold text while they have room */
 
 /* A place in a queue's text: what comes next, and how many bytes came before. */
 struct walk {
@@ -49,6 +50,7 @@ struct fetch {
     uint32_t notifier;   /* the queue that sends the Notify: the first that runs */
     struct text *texts;  /* [queues] */
     uint32_t *free_word; /* [slices] */
+    bool *spared;        /* [slices] that hold no text */
     uint32_t turn;       /* spreads text over slices */
 };
 
@@ -255,7 +257,8 @@ static bool send_on(struct fetch *f, uint32_t queue, uint32_t slice, bool west, 
 static bool may_send(const struct fetch *f, uint32_t queue, uint32_t slice)
 {
     const uint32_t source = slice_queue(f->machine, slice);
-    return source != queue && f->free_word[slice] + 2 <= f->machine->mem_words &&
+    return source != queue && !f->spared[slice] &&
+           f->free_word[slice] + 2 <= f->machine->mem_words &&
            (source > f->notifier || f->c->queues[source].count > 0);
 }
 
@@ -290,10 +293,15 @@ static bool fetch_block(struct fetch *f, uint32_t queue)
         grow(f, text);
     }
     for (uint32_t pass = 0; pass < 2; pass++) {
-        for (int64_t cycle = last; cycle >= first; cycle--) {
-            if (reserve_queue_shift(f->c->reserve, queue, cycle, 2) == 0 &&
-                send(f, queue, cycle, pass == 0)) {
+        uint32_t tries = pass == 0 ? TRIES_PREFERRED : UINT32_MAX;
+        for (int64_t cycle = first; cycle <= last && tries > 0; cycle++) {
+            const uint32_t shift = reserve_queue_shift(f->c->reserve, queue, cycle, 2);
+            if (shift > 0) {
+                cycle += shift - 1;
+            } else if (send(f, queue, cycle, pass == 0)) {
                 return true;
+            } else {
+                tries--;
             }
         }
     }
@@ -410,15 +418,21 @@ enum takt_status fetch_text(struct compiler *c)
         f.notifier++;
     }
     f.texts = BASE_NEW(&c->arena, struct text, f.queues);
+    f.spared = BASE_NEW(&c->arena, bool, 2 * c->machine->mem_slices);
     f.free_word = BASE_NEW(&c->arena, uint32_t, 2 * c->machine->mem_slices);
     const uint32_t mark = reserve_mark(c->reserve);
     uint32_t late = NONE;
-    for (f.margin = f.block_bytes / 8; f.margin <= f.block_bytes / 2; f.margin *= 2) {
+    for (f.margin = f.block_bytes / 8; f.margin <= f.block_bytes / 2;) {
         late = fetch_all(&f);
         if (late == NONE) {
             break;
         }
         reserve_rollback(c->reserve, mark);
+        if (late < 2 * c->machine->mem_slices && !f.spared[late]) {
+            f.spared[late] = true; /* a slice whose own text is late sends none */
+        } else {
+            f.margin *= 2;
+        }
     }
     if (late != NONE) {
         char name[32];
