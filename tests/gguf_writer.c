@@ -92,6 +92,8 @@ void gguf_writer_tensor(struct gguf_writer *writer, const char *name, uint32_t t
 {
     if (writer->skip != NULL && strcmp(writer->skip, name) == 0)
         return;
+    if (writer->tensor_total++ % BASE_MAX(writer->parts, 1u) != writer->part)
+        return;
     put_string(&writer->infos, name);
     put_u32(&writer->infos, rows == 0 ? 1 : 2);
     put_u64(&writer->infos, columns);
@@ -289,7 +291,7 @@ static void build_matrix(struct gguf_writer *writer, const struct gguf_random *s
 {
     static const uint32_t numbers[GGUF_RANDOM_TYPES] = {0, 1, 30, 8};
     struct base_text data = {0};
-    uint64_t stream = writer->tensor_count, count = (uint64_t)columns * rows;
+    uint64_t stream = writer->tensor_total, count = (uint64_t)columns * rows;
     enum model_type type = shape->type;
     if (type == MODEL_Q8_0 && columns % 32 != 0)
         type = MODEL_F32;
@@ -319,7 +321,7 @@ static void build_norm(struct gguf_writer *writer, const struct gguf_random *sha
 {
     struct base_text data = {0};
     for (uint32_t i = 0; i < columns; i++) {
-        float gain = 0.5f + base_random_f32(shape->seed, writer->tensor_count, i);
+        float gain = 0.5f + base_random_f32(shape->seed, writer->tensor_total, i);
         put(&data, &gain, sizeof(gain));
     }
     gguf_writer_tensor(writer, name, 0, columns, 0, data.data, data.length);

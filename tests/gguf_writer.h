@@ -9,7 +9,9 @@
 struct gguf_writer {
     struct base_text pairs, infos, data;
     uint64_t pair_count, tensor_count;
-    const char *skip; /* the key or tensor of this name is left out; NULL = none */
+    const char *skip;      /* the key or tensor of this name is left out; NULL = none */
+    uint32_t part, parts;  /* with parts > 1: only every parts-th tensor from `part` on is kept */
+    uint64_t tensor_total; /* kept or not */
 };
 
 void gguf_writer_u32(struct gguf_writer *writer, const char *key, uint32_t value);
