@@ -40,12 +40,19 @@ static void check_product(const struct chip_kernel *kernel, uint32_t lanes, uint
         const uint8_t *in[16];
         for (uint32_t i = 0; i < 16; i++)
             in[i] = rows + (size_t)(16u * group + i) * lanes;
-        if (loaded >> group & 1u)
-            kernel->load(&weights, group, in, lanes);
+        if (loaded >> group & 1u) { /* in two parts, which need not be equal */
+            uint32_t middle = lanes / 32u * 16u;
+            kernel->load(&weights, group, in, lanes, 0, middle);
+            kernel->load(&weights, group, in, lanes, middle, lanes);
+        }
     }
     weights.loaded = loaded;
     for (uint32_t is_signed = 0; is_signed < 2; is_signed++) {
-        kernel->product(&weights, activation, is_signed != 0, lanes, out);
+        uint32_t middle = (lanes + 16u) / 32u * 16u;
+        weights.sums_valid = false; /* each part finds the sums of its own columns */
+        kernel->product(&weights, activation, is_signed != 0, lanes, 0, middle, out);
+        weights.sums_valid = false;
+        kernel->product(&weights, activation, is_signed != 0, lanes, middle, lanes, out);
         for (uint32_t column = 0; column < lanes; column++) {
             int32_t sum = 0;
             for (uint32_t row = 0; row < lanes; row++)

@@ -184,6 +184,7 @@ static void deskew(struct chip *chip, struct chip_queue *queue)
 
 bool chip_c2c_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
 {
+    chip_record_break(chip);
     switch ((enum isa_op)word->instruction.op) {
     case ISA_SEND: return send(chip, queue, word);
     case ISA_RECEIVE: return receive(chip, queue, word);

@@ -12,7 +12,8 @@ static size_t arena_bytes(const struct machine *machine, bool check_only)
            machine_queue_count(machine) * (sizeof(struct chip_queue) + lanes) +
            (check_only ? 0u : 2u * (size_t)machine->mem_slices * machine->mem_words * lanes) +
            chip_stream_bytes(machine) + chip_mxm_bytes(machine) + chip_c2c_bytes(machine) +
-           3u * lanes * sizeof(uint32_t) + (2u + CHIP_TRIMMED) * (lanes + 64u) + 8192u;
+           4u * lanes * sizeof(uint32_t) + CHIP_PERMUTATIONS * sizeof(struct chip_permutation) +
+           (2u + CHIP_TRIMMED) * (lanes + 64u) + 8192u;
 }
 
 static void place_queue(const struct machine *machine, struct chip_queue *queue, uint32_t index)
@@ -75,9 +76,15 @@ static enum takt_status create(struct chip **out, const struct machine *machine,
     chip->queues = BASE_NEW(&chip->arena, struct chip_queue, chip->queue_count);
     for (uint32_t i = 0; i < chip->queue_count; i++)
         place_queue(machine, &chip->queues[i], i);
-    chip->work_a = BASE_NEW(&chip->arena, uint32_t, chip->lanes);
-    chip->work_b = BASE_NEW(&chip->arena, uint32_t, chip->lanes);
     chip->work_d = BASE_NEW(&chip->arena, uint32_t, chip->lanes);
+    chip->whole = (struct chip_range){
+        .end = chip->lanes,
+        .lanes_on = chip->lanes,
+        .report = true,
+        .a = BASE_NEW(&chip->arena, uint32_t, chip->lanes),
+        .b = BASE_NEW(&chip->arena, uint32_t, chip->lanes),
+        .d = BASE_NEW(&chip->arena, uint32_t, chip->lanes),
+        .permutations = BASE_NEW(&chip->arena, struct chip_permutation, CHIP_PERMUTATIONS)};
     chip_stream_create(chip);
     chip_mxm_create(chip);
     chip_c2c_create(chip);
@@ -110,6 +117,7 @@ void chip_destroy(struct chip *chip)
         return;
     for (uint32_t i = 0; i < chip->queue_count; i++)
         chip_fetch_drop(&chip->queues[i]);
+    chip_team_destroy(chip->team);
     struct base_arena arena = chip->arena; /* the chip lies in it */
     base_arena_destroy(&arena);
 }
@@ -200,8 +208,8 @@ static bool tick(struct chip *chip, bool *ended)
     return true;
 }
 
-static enum takt_status start(struct chip *chip, const struct chip_text *text,
-                              struct takt_error *error)
+static enum takt_status check_text(struct chip *chip, const struct chip_text *text,
+                                   struct takt_error *error)
 {
     if (chip->fault.kind != CHIP_FAULT_NONE)
         return chip_fault_report(chip, error);
@@ -212,15 +220,19 @@ static enum takt_status start(struct chip *chip, const struct chip_text *text,
         return base_fail(error, TAKT_FORMAT,
                          "the program was compiled for machine %s (%s), the chip is %s (%s)",
                          text->machine.name, wanted, chip->machine.name, given);
+    return TAKT_OK;
+}
+
+static void start(struct chip *chip, const struct chip_text *text)
+{
     chip->cycle = 0;
     chip_stream_reset(chip);
     chip_mxm_reset(chip);
     chip_c2c_reset(chip);
     chip_icu_reset(chip, text);
-    return TAKT_OK;
 }
 
-static uint64_t cycles_taken(const struct chip *chip)
+uint64_t chip_cycles_taken(const struct chip *chip)
 {
     bool any = false;
     for (uint32_t i = 0; i < chip->queue_count; i++)
@@ -234,15 +246,27 @@ enum takt_status chip_run(struct chip *chip, const struct chip_text *text, uint6
     *cycles = 0;
     chip->number = 0;
     chip->started = 0;
-    enum takt_status status = start(chip, text, error);
+    enum takt_status status = check_text(chip, text, error);
     if (status != TAKT_OK)
         return status;
-    for (bool ended = false; !ended;)
-        if (!tick(chip, &ended))
+    const struct chip_trace *trace = chip_trace_of(chip, text);
+    if (trace) {
+        if (!chip_replay(chip, trace))
             return chip_fault_report(chip, error);
-    if (!chip_c2c_check_end(chip))
+        *cycles = trace->cycles;
+        return TAKT_OK;
+    }
+    const uint64_t issued_before = chip->issued;
+    start(chip, text);
+    chip_record_begin(chip, text);
+    bool sound = true;
+    for (bool ended = false; !ended && sound;)
+        sound = tick(chip, &ended);
+    sound = sound && chip_c2c_check_end(chip);
+    chip_record_end(chip, text, sound, issued_before);
+    if (!sound)
         return chip_fault_report(chip, error);
-    *cycles = cycles_taken(chip);
+    *cycles = chip_cycles_taken(chip);
     return TAKT_OK;
 }
 
@@ -272,9 +296,10 @@ enum takt_status chip_run_together(struct chip_party *parties, uint32_t count,
         parties[i].cycles = 0;
         parties[i].chip->number = i;
         parties[i].chip->started = parties[i].start;
-        enum takt_status status = start(parties[i].chip, parties[i].text, error);
+        enum takt_status status = check_text(parties[i].chip, parties[i].text, error);
         if (status != TAKT_OK)
             return status;
+        start(parties[i].chip, parties[i].text);
     }
     for (uint64_t now = 0; running > 0; now++)
         if (!tick_together(parties, count, now, &running, &faulty))
@@ -282,7 +307,7 @@ enum takt_status chip_run_together(struct chip_party *parties, uint32_t count,
     for (uint32_t i = 0; i < count; i++) {
         if (!chip_c2c_check_end(parties[i].chip))
             return chip_fault_report(parties[i].chip, error);
-        parties[i].cycles = cycles_taken(parties[i].chip);
+        parties[i].cycles = chip_cycles_taken(parties[i].chip);
     }
     return TAKT_OK;
 }

@@ -81,6 +81,10 @@ enum takt_status chip_create_check_only(struct chip **chip, const struct machine
                                         struct takt_error *error);
 void chip_destroy(struct chip *chip); /* NULL is fine */
 
+/* How many threads share the lanes from the third run of a text on (1 after creation, as many as
+ * superlanes at most). Cycles, bytes and faults are the same with any number. MEMORY. */
+enum takt_status chip_set_threads(struct chip *chip, uint32_t threads, struct takt_error *error);
+
 void chip_load_image(struct chip *chip, const struct program_image *image);
 /* Direct access to memory for the host, between runs. lanes bytes. Of a check-only chip, what is
  * loaded or written is dropped and words read as zero. */

@@ -21,7 +21,8 @@ void chip_fetch_reset(struct chip *chip, struct chip_queue *queue, const struct 
     queue->text = &text->queues[queue->index];
     queue->words = queue->text->words;
     queue->count = queue->text->count;
-    queue->stores = queue->text->stores;
+    queue->store_first = queue->text->store_first;
+    queue->store_end = queue->text->store_end;
     queue->available = queue->count;
     queue->blocks_taken = queue->blocks_held = 0;
     if (chip->machine.icu_buffer_blocks > 0 && queue->count > 0) {
@@ -152,7 +153,8 @@ static void decode_again(struct chip *chip, struct chip_queue *queue)
     chip_text_find_held(own, block_bytes);
     queue->words = own->words;
     queue->count = own->count;
-    queue->stores = true;
+    queue->store_first = 0;
+    queue->store_end = UINT32_MAX;
     queue->available = own->held[queue->blocks_held];
 }
 
@@ -161,7 +163,7 @@ static void change_text(struct chip *chip, struct chip_queue *queue, const uint8
 {
     if (!queue->own) {
         queue->own = own_text(queue, 2u * chip->lanes);
-        if (queue->unit.unit == ISA_UNIT_MEM && !queue->stores)
+        if (queue->unit.unit == ISA_UNIT_MEM)
             detach(chip, queue);
     }
     uint8_t *block = queue->own->packed + (size_t)queue->blocks_taken * 2u * chip->lanes;
@@ -203,6 +205,8 @@ bool chip_fetch_issue(struct chip *chip, struct chip_queue *queue, const struct 
     queue->wake++;
     if (queue->repetition == 0) {
         memcpy(first, vector, lanes);
+        chip_record_fetch(chip, queue, vector,
+                          text_of(queue)->packed + queue->blocks_taken * 2u * lanes);
         queue->repetition = 1;
         return true;
     }
@@ -211,6 +215,7 @@ bool chip_fetch_issue(struct chip *chip, struct chip_queue *queue, const struct 
         chip->check_only || (!memcmp(first, text, lanes) && !memcmp(vector, text + lanes, lanes));
     if (!same)
         change_text(chip, queue, first, vector);
+    chip_record_fetch(chip, queue, vector, text + lanes);
     queue->ready[queue->blocks_taken % CHIP_FETCHES] = chip->cycle + chip->machine.icu_fetch_cycles;
     queue->blocks_taken++;
     queue->repetition = 0;

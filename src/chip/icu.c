@@ -134,8 +134,10 @@ bool chip_icu_issue(struct chip *chip, struct chip_queue *queue)
     queue->issued++;
     if (!issue_unit(chip, queue, word))
         return false;
-    if (queue->lanes_on < chip->lanes)
+    if (queue->lanes_on < chip->lanes) {
         chip_config_trim(chip, queue);
+        chip_record_break(chip);
+    }
     if (queue->repetition < word->repeat_count) {
         queue->repetition++;
         queue->wake += word->repeat_delay;

@@ -34,7 +34,7 @@ struct chip_word {
 struct chip_queue_text {
     struct chip_word *words;
     uint32_t count;
-    bool stores; /* some instruction changes memory */
+    uint32_t store_first, store_end; /* words of the slice that it may change: first .. end - 1 */
     /* As it lies in memory; NULL where the queues hold all of their text. */
     uint8_t *packed;  /* [block_count] blocks, the last one filled with zeros */
     uint32_t *starts; /* [count + 1] byte at which a word, with its Repeat, begins */
@@ -50,8 +50,50 @@ struct chip_text {
     struct machine machine;
     uint32_t queue_count;
     uint32_t block_bytes;
+    struct chip_history *history;
     struct chip_queue_text *queues; /* [queue_count] */
 };
+
+/* ---- values: what an instruction does once its operands are found ------------------------------
+ *
+ * Which value an instruction takes depends on cycles and positions alone, never on data. So units
+ * do their work in two parts: first all that is timing (slots, hazards, addresses), which ends with
+ * the places of the operands; then the values, from those places alone (chip_*_value). The second
+ * part can be kept, to be done again without the first (trace.c), and divided by lanes (team.c).
+ */
+
+#define CHIP_OPERANDS 40u /* more than any instruction has */
+
+struct chip_op {
+    const struct chip_word *word;
+    uint64_t loaded; /* products: the row groups that count */
+    uint32_t cycle;
+    uint32_t first; /* in a trace: its first operand */
+    uint32_t wait;  /* in a trace: every thread must have done the ops before this one; 0 = none */
+    uint16_t repetition;
+    uint8_t queue;
+    bool fresh; /* products: the sums of the columns are to be found first */
+};
+
+/* A permutation that was found to be one. */
+struct chip_permutation {
+    bool known, by_superlane;                                /* whole superlanes move, by `from` */
+    uint8_t low[MACHINE_LANES_MAX], high[MACHINE_LANES_MAX]; /* the map's planes */
+    uint8_t from[MACHINE_LANES_MAX / MACHINE_LANES_PER_SUPERLANE];
+};
+#define CHIP_PERMUTATIONS 64u
+
+/* The lanes somebody works on, and room to do it. */
+struct chip_range {
+    uint32_t first, end;
+    uint32_t lanes_on;   /* of all: lanes that Config left on */
+    bool report;         /* faults of data are told at once; else they only end the work */
+    uint32_t *a, *b, *d; /* [lanes], vector unit */
+    struct chip_permutation *permutations; /* [CHIP_PERMUTATIONS] */
+};
+
+struct chip_trace;
+struct chip_team;
 
 /* ---- state ----------------------------------------------------------------------------------- */
 
@@ -61,9 +103,9 @@ struct chip_queue {
     uint32_t next;       /* word to issue */
     uint32_t repetition; /* of that word, 0 first */
     bool parked;
-    bool stores;       /* the text changes this slice's memory */
-    uint32_t lanes_on; /* lanes of the superlanes that Config left on */
-    uint64_t wake;     /* cycle of the next issue */
+    uint32_t store_first, store_end; /* words of this slice that the text may change */
+    uint32_t lanes_on;               /* lanes of the superlanes that Config left on */
+    uint64_t wake;                   /* cycle of the next issue */
     /* Fetching. */
     const struct chip_queue_text *text; /* the program's */
     struct chip_queue_text *own;        /* NULL, or what was fetched in its place */
@@ -176,10 +218,11 @@ struct chip_kernel {
     bool (*supported)(void);
     /* Puts 16 rows of lanes bytes into row group `group`. */
     void (*load)(struct chip_weights *weights, uint32_t group, const uint8_t *const rows[16],
-                 uint32_t lanes);
-    /* out[column] = sum of activation[row] * weight[row][column] over the loaded rows. */
+                 uint32_t lanes, uint32_t first, uint32_t end);
+    /* out[column] = sum of activation[row] * weight[row][column] over the loaded rows. Both: in
+     * columns first .. end - 1, multiples of 16. */
     void (*product)(struct chip_weights *weights, const uint8_t *activation, bool is_signed,
-                    uint32_t lanes, int32_t *out);
+                    uint32_t lanes, uint32_t first, uint32_t end, int32_t *out);
     /* Rows k of a group of `interleave` rows lie side by side, column by column. */
     uint32_t interleave;
     /* low + 2^32 high = the exact sum over the activation's rows of activation * weight, in units
@@ -253,7 +296,8 @@ struct chip {
     uint8_t *memory; /* [slices][mem_words][lanes] */
     struct chip_plane planes[CHIP_PLANES];
     struct chip_pair pairs[2];
-    uint32_t *work_a, *work_b, *work_d; /* [lanes], vector unit */
+    uint32_t *work_d;        /* [lanes], fp16 sums */
+    struct chip_range whole; /* all lanes */
 
     /* ECC. */
     uint32_t upset_count;
@@ -270,10 +314,16 @@ struct chip {
     uint32_t trimmed_count, given_count;
     uint8_t *given[CHIP_TRIMMED]; /* results to be trimmed */
 
+    /* Runs kept, and threads that share the lanes. */
+    struct chip_trace *recording; /* NULL, or where the ops of this run go */
+    struct chip_team *team;       /* NULL: one thread */
+
     /* Outcome. */
     uint64_t issued;
     struct chip_fault fault;
 };
+
+uint64_t chip_cycles_taken(const struct chip *chip); /* chip.c: of the run that has ended */
 
 /* ---- faults (fault.c) ------------------------------------------------------------------------ */
 
@@ -290,6 +340,35 @@ bool chip_vxm_issue(struct chip *chip, struct chip_queue *queue, const struct ch
 bool chip_mxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
 bool chip_sxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
 bool chip_c2c_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word);
+
+/* Operands of an op, by their distance from the arena's begin in units of 16 bytes. */
+static inline uint32_t chip_operand(const struct chip *chip, const void *vector)
+{
+    return (uint32_t)((size_t)((const uint8_t *)vector - chip->arena.base) / 16u);
+}
+
+static inline uint8_t *chip_operand_at(const struct chip *chip, uint32_t operand)
+{
+    return chip->arena.base + (size_t)operand * 16u;
+}
+
+/* The op of the queue's current issue; operands are the caller's. */
+struct chip_op chip_op_of(const struct chip *chip, const struct chip_queue *queue,
+                          const struct chip_word *word);
+/* Does the op on lanes 0 .. end - 1, and keeps it when this run is recorded. */
+bool chip_compute(struct chip *chip, const struct chip_op *op, const uint32_t *operands,
+                  uint32_t count, uint32_t end);
+/* The second parts: false = fault. */
+bool chip_value(struct chip *chip, const struct chip_op *op, const uint32_t *operands,
+                const struct chip_range *range);
+bool chip_mem_value(struct chip *chip, const struct chip_op *op, const uint32_t *operands,
+                    const struct chip_range *range);
+bool chip_vxm_value(struct chip *chip, const struct chip_op *op, const uint32_t *operands,
+                    const struct chip_range *range);
+bool chip_mxm_value(struct chip *chip, const struct chip_op *op, const uint32_t *operands,
+                    const struct chip_range *range);
+bool chip_sxm_value(struct chip *chip, const struct chip_op *op, const uint32_t *operands,
+                    const struct chip_range *range);
 
 /* The address or index of the current repetition; may lie outside any bound. */
 static inline int64_t chip_address(const struct chip_queue *queue, const struct chip_word *word,
@@ -373,6 +452,54 @@ bool chip_fetch_issue(struct chip *chip, struct chip_queue *queue, const struct 
 void chip_icu_reset(struct chip *chip, const struct chip_text *text);
 void chip_icu_release(struct chip *chip);
 bool chip_icu_issue(struct chip *chip, struct chip_queue *queue);
+
+/* ---- runs kept (trace.c) and shared among threads (team.c) ------------------------------------
+ */
+
+/* What is known of a text's runs; the text owns it. */
+struct chip_history {
+    uint32_t runs;
+    bool hopeless; /* its runs cannot be kept */
+    struct chip_trace *trace;
+};
+
+struct chip_trace {
+    struct base_arena arena;
+    bool broken;         /* something in it cannot be done again from places alone */
+    size_t layout_bytes; /* of the chip it was made on: places are the same on one like it */
+    struct chip_op *ops;
+    uint32_t op_count, op_capacity;
+    uint32_t *operands;
+    uint32_t operand_count;
+    /* Vectors of text in memory that nothing changes: which, and what they must be. */
+    struct chip_fetched {
+        uint32_t operand;
+        const uint8_t *text;
+    } * fetched;
+    uint32_t fetched_count;
+    uint64_t cycles, issued;
+    uint64_t *queue_issued;
+};
+
+/* Begins to record this run, where that is worth it; ends it. */
+void chip_record_begin(struct chip *chip, const struct chip_text *text);
+void chip_record_end(struct chip *chip, const struct chip_text *text, bool sound,
+                     uint64_t issued_before);
+void chip_record_op(struct chip *chip, const struct chip_op *op, const uint32_t *operands,
+                    uint32_t count);
+/* This run cannot be done again from places alone. */
+void chip_record_break(struct chip *chip);
+void chip_record_fetch(struct chip *chip, const struct chip_queue *queue, const uint8_t *vector,
+                       const uint8_t *text);
+/* The trace of an earlier run that this one would repeat, or NULL. */
+const struct chip_trace *chip_trace_of(const struct chip *chip, const struct chip_text *text);
+bool chip_replay(struct chip *chip, const struct chip_trace *trace); /* false = fault */
+void chip_trace_destroy(struct chip_trace *trace);                   /* NULL is fine */
+/* All ops of the trace, the lanes divided among the chip's threads. The index of the first op that
+ * faults, and the lanes it does so in; op_count when none does. */
+uint32_t chip_team_run(struct chip *chip, const struct chip_trace *trace,
+                       struct chip_range *faulty);
+void chip_team_destroy(struct chip_team *team); /* NULL is fine */
 
 /* ---- superlanes that are off (config.c) ------------------------------------------------------ */
 

@@ -18,10 +18,20 @@ static bool in_range(struct chip *chip, const struct chip_queue *queue,
                       chip->machine.mem_words - 1u);
 }
 
+/* A vector from one place to another: a Read of a word that may change, a Write. */
+static bool copy(struct chip *chip, const struct chip_queue *queue, const struct chip_word *word,
+                 const uint8_t *from, uint8_t *to, uint32_t end)
+{
+    const struct chip_op op = chip_op_of(chip, queue, word);
+    const uint32_t operands[2] = {chip_operand(chip, from), chip_operand(chip, to)};
+    return chip_compute(chip, &op, operands, 2, end);
+}
+
 static bool read_upset(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
                        uint32_t address, const uint8_t *value)
 {
     uint8_t *out = chip_emit(chip, queue, word, word->instruction.d, chip->machine.mem_read_cycles);
+    chip_record_break(chip);
     memcpy(out, value, chip->lanes);
     for (uint32_t k = 0; k < queue->lanes_on / MACHINE_LANES_PER_SUPERLANE; k++)
         if (!chip_ecc_read(chip, queue, word, address, k, out + k * MACHINE_LANES_PER_SUPERLANE))
@@ -42,11 +52,12 @@ static bool read_word(struct chip *chip, struct chip_queue *queue, const struct 
     const uint8_t *value = chip_mem_word(chip, queue->slice, (uint32_t)address);
     if (chip->upset_count > 0 && chip_ecc_upset(chip, queue->slice, (uint32_t)address))
         return read_upset(chip, queue, word, (uint32_t)address, value);
-    if (queue->stores || queue->lanes_on < chip->lanes) /* it may change while under way, or is not
-                                                           all of the word */
-        memcpy(chip_emit(chip, queue, word, stream, latency), value, chip->lanes);
-    else
-        chip_emit_word(chip, queue, word, stream, latency, value);
+    /* It may change while under way, or is not all of the word. */
+    if ((address >= queue->store_first && address < queue->store_end) ||
+        queue->lanes_on < chip->lanes)
+        return copy(chip, queue, word, value, chip_emit(chip, queue, word, stream, latency),
+                    chip->lanes);
+    chip_emit_word(chip, queue, word, stream, latency, value);
     return true;
 }
 
@@ -61,7 +72,9 @@ static bool write_word(struct chip *chip, struct chip_queue *queue, const struct
         return false;
     if (chip->check_only)
         return true;
-    memcpy(chip_mem_word(chip, queue->slice, (uint32_t)address), value, queue->lanes_on);
+    if (!copy(chip, queue, word, value, chip_mem_word(chip, queue->slice, (uint32_t)address),
+              queue->lanes_on))
+        return false;
     if (chip->upset_count > 0)
         chip_ecc_write(chip, queue->slice, (uint32_t)address, 0,
                        queue->lanes_on / MACHINE_LANES_PER_SUPERLANE);
@@ -85,20 +98,94 @@ static bool read_write(struct chip *chip, struct chip_queue *queue, const struct
 }
 
 /* The word address superlane k goes to, or -1 to leave it out. */
-static bool map_address(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
-                        const uint8_t *map, uint32_t superlane, int64_t *address)
+static bool map_address(struct chip *chip, const struct chip_op *op, const uint8_t *map,
+                        uint32_t superlane, bool report, int64_t *address)
 {
+    const struct chip_word *word = op->word;
     const uint8_t *entry = map + superlane * MACHINE_LANES_PER_SUPERLANE;
     uint32_t offset = (uint32_t)entry[0] | (uint32_t)entry[1] << 8;
     *address = -1;
     if (offset == ISA_SKIP)
         return true;
-    *address = chip_address(queue, word, word->instruction.address) + (int64_t)offset;
+    *address = (int64_t)word->instruction.address + (int64_t)op->repetition * word->repeat_step +
+               (int64_t)offset;
     if (*address >= 0 && *address < (int64_t)chip->machine.mem_words)
         return true;
-    return chip_fault(chip, CHIP_FAULT_RANGE, queue->index, word, queue->repetition,
-                      "superlane %u: map entry %u gives word address %lld, a slice has 0..%u",
+    return report &&
+           chip_fault(chip, CHIP_FAULT_RANGE, op->queue, word, op->repetition,
+                      "superlane %u: map entry %u gives word address %lld, a slice has "
+                      "0..%u",
                       superlane, offset, (long long)*address, chip->machine.mem_words - 1u);
+}
+
+/* Superlane by superlane, between the vector and the words of a slice. */
+static bool move_superlanes(struct chip *chip, const struct chip_op *op, const uint8_t *map,
+                            uint8_t *vector, uint8_t *slice, const struct chip_range *range)
+{
+    const bool stores = op->word->instruction.op == ISA_SCATTER;
+    const uint32_t size = MACHINE_LANES_PER_SUPERLANE;
+    for (uint32_t k = range->first / size; k < range->end / size; k++) {
+        const size_t first = (size_t)k * size;
+        int64_t address;
+        if (!map_address(chip, op, map, k, range->report, &address))
+            return false;
+        uint8_t *word = slice + (size_t)address * chip->lanes + first;
+        if (address < 0 && !stores)
+            memset(vector + first, 0, size);
+        else if (address >= 0 && stores)
+            memcpy(word, vector + first, size);
+        else if (address >= 0)
+            memcpy(vector + first, word, size);
+    }
+    return true;
+}
+
+/* Operands: from, to. Gather: map, the slice's first word, result. Scatter: map, that word, value.
+ */
+bool chip_mem_value(struct chip *chip, const struct chip_op *op, const uint32_t *operands,
+                    const struct chip_range *range)
+{
+    uint8_t *first = chip_operand_at(chip, operands[0]),
+            *second = chip_operand_at(chip, operands[1]);
+    enum isa_op code = (enum isa_op)op->word->instruction.op;
+    if (code == ISA_GATHER || code == ISA_SCATTER)
+        return move_superlanes(chip, op, first, chip_operand_at(chip, operands[2]), second, range);
+    memcpy(second + range->first, first + range->first, range->end - range->first);
+    return true;
+}
+
+/* With upset superlanes: each that the map names is read through its ECC, or gets a new code. */
+static bool check_superlanes(struct chip *chip, struct chip_queue *queue, const struct chip_op *op,
+                             const uint8_t *map, uint8_t *vector)
+{
+    for (uint32_t k = 0; k < queue->lanes_on / MACHINE_LANES_PER_SUPERLANE; k++) {
+        int64_t address;
+        if (!map_address(chip, op, map, k, true, &address))
+            return false;
+        if (address < 0)
+            continue;
+        if (op->word->instruction.op == ISA_SCATTER)
+            chip_ecc_write(chip, queue->slice, (uint32_t)address, k, 1);
+        else if (!chip_ecc_read(chip, queue, op->word, (uint32_t)address, k,
+                                vector + (size_t)k * MACHINE_LANES_PER_SUPERLANE))
+            return false;
+    }
+    return true;
+}
+
+static bool by_map(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
+                   const uint8_t *map, uint8_t *vector)
+{
+    const struct chip_op op = chip_op_of(chip, queue, word);
+    const uint32_t operands[3] = {chip_operand(chip, map),
+                                  chip_operand(chip, chip_mem_word(chip, queue->slice, 0)),
+                                  chip_operand(chip, vector)};
+    if (!chip_compute(chip, &op, operands, 3, queue->lanes_on))
+        return false;
+    if (chip->upset_count == 0)
+        return true;
+    chip_record_break(chip);
+    return check_superlanes(chip, queue, &op, map, vector);
 }
 
 static bool gather(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
@@ -108,23 +195,7 @@ static bool gather(struct chip *chip, struct chip_queue *queue, const struct chi
         return false;
     uint8_t *out =
         chip_emit(chip, queue, word, word->instruction.d, chip->machine.mem_gather_cycles);
-    if (chip->check_only)
-        return true;
-    for (uint32_t k = 0; k < queue->lanes_on / MACHINE_LANES_PER_SUPERLANE; k++) {
-        size_t first = (size_t)k * MACHINE_LANES_PER_SUPERLANE;
-        int64_t address;
-        if (!map_address(chip, queue, word, map, k, &address))
-            return false;
-        if (address < 0)
-            memset(out + first, 0, MACHINE_LANES_PER_SUPERLANE);
-        else
-            memcpy(out + first, chip_mem_word(chip, queue->slice, (uint32_t)address) + first,
-                   MACHINE_LANES_PER_SUPERLANE);
-        if (address >= 0 && chip->upset_count > 0 &&
-            !chip_ecc_read(chip, queue, word, (uint32_t)address, k, out + first))
-            return false;
-    }
-    return true;
+    return chip->check_only || by_map(chip, queue, word, map, out);
 }
 
 static bool scatter(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
@@ -133,21 +204,8 @@ static bool scatter(struct chip *chip, struct chip_queue *queue, const struct ch
     const uint8_t *map = value ? chip_read(chip, queue, word, word->instruction.map) : NULL;
     if (!map)
         return false;
-    if (chip->check_only)
-        return true;
-    for (uint32_t k = 0; k < queue->lanes_on / MACHINE_LANES_PER_SUPERLANE; k++) {
-        size_t first = (size_t)k * MACHINE_LANES_PER_SUPERLANE;
-        int64_t address;
-        if (!map_address(chip, queue, word, map, k, &address))
-            return false;
-        if (address < 0)
-            continue;
-        memcpy(chip_mem_word(chip, queue->slice, (uint32_t)address) + first, value + first,
-               MACHINE_LANES_PER_SUPERLANE);
-        if (chip->upset_count > 0)
-            chip_ecc_write(chip, queue->slice, (uint32_t)address, k, 1);
-    }
-    return true;
+    /* The value is read only; the op has one shape for both directions. */
+    return chip->check_only || by_map(chip, queue, word, map, (uint8_t *)(uintptr_t)value);
 }
 
 bool chip_mem_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)

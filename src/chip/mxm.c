@@ -82,17 +82,20 @@ static bool load(struct chip *chip, struct chip_queue *queue, const struct chip_
     if (weights->loaded >> group & 1u)
         return chip_fault(chip, CHIP_FAULT_WEIGHT_BUFFER, queue->index, word, queue->repetition,
                           "row group %lld was loaded since the last install", (long long)group);
-    const uint8_t *rows[MACHINE_WEIGHT_ROWS];
+    uint32_t operands[MACHINE_WEIGHT_ROWS + 1u];
     for (uint32_t i = 0; i < MACHINE_WEIGHT_ROWS; i++) {
-        rows[i] = chip_read(chip, queue, word, word->instruction.a + i);
-        if (!rows[i])
+        const uint8_t *row = chip_read(chip, queue, word, word->instruction.a + i);
+        if (!row)
             return false;
+        operands[i] = chip_operand(chip, row);
     }
-    if (!chip->check_only)
-        chip->kernel->load(weights, (uint32_t)group, rows, chip->lanes);
     weights->loaded |= UINT64_C(1) << group;
     weights->sums_valid = false;
-    return true;
+    if (chip->check_only)
+        return true;
+    operands[MACHINE_WEIGHT_ROWS] = chip_operand(chip, weights->rows);
+    const struct chip_op op = chip_op_of(chip, queue, word);
+    return chip_compute(chip, &op, operands, MACHINE_WEIGHT_ROWS + 1u, chip->lanes);
 }
 
 static bool install(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
@@ -132,16 +135,24 @@ static bool multiply_i8(struct chip *chip, struct chip_queue *queue, const struc
     if (!activation)
         return false;
     size_t result = (size_t)((chip->cycle + chip->machine.mxm_result_cycles) & (CHIP_RESULTS - 1u));
-    if (!chip->check_only)
-        chip->kernel->product(&plane->weights[plane->installed], activation,
-                              word->instruction.op == ISA_ABC_I8, chip->lanes,
-                              plane->results + result * chip->lanes);
-    return true;
+    if (chip->check_only)
+        return true;
+    struct chip_weights *weights = &plane->weights[plane->installed];
+    const uint32_t operands[4] = {chip_operand(chip, activation), chip_operand(chip, weights->rows),
+                                  chip_operand(chip, weights->sums),
+                                  chip_operand(chip, plane->results + result * chip->lanes)};
+    struct chip_op op = chip_op_of(chip, queue, word);
+    op.loaded = weights->loaded;
+    op.fresh = !weights->sums_valid;
+    weights->sums_valid |= word->instruction.op == ISA_ABC_I8;
+    return chip_compute(chip, &op, operands, 4, chip->lanes);
 }
 
 static bool multiply(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
 {
     struct chip_plane *plane = &chip->planes[queue->plane];
+    if (word->instruction.op == ISA_ABC_F16)
+        chip_record_break(chip);
     if (!(word->instruction.op == ISA_ABC_F16 ? chip_f16_multiply(chip, queue, word)
                                               : multiply_i8(chip, queue, word)))
         return false;
@@ -156,63 +167,65 @@ static bool multiply(struct chip *chip, struct chip_queue *queue, const struct c
 /* ---- results --------------------------------------------------------------------------------- */
 
 static void emit(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
-                 const uint32_t *sums)
+                 uint8_t *planes[4])
 {
-    uint8_t *planes[4];
     for (uint32_t i = 0; i < 4; i++)
         planes[i] =
             chip_emit(chip, queue, word, word->instruction.d + i, chip->machine.mxm_emit_cycles);
-    if (!chip->check_only)
-        chip_lanes_split4(sums, chip->lanes, planes);
 }
 
-/* An accumulator takes or adds a result, modular; acc.out leaves the sum in out. */
-static void sum(enum isa_op op, int32_t *sums, const int32_t *result, uint32_t lanes, uint32_t *out)
+/* NULL, or the accumulator of the instruction, which is full or empty as it must be. */
+static int32_t *find_accumulator(struct chip *chip, struct chip_queue *queue,
+                                 const struct chip_word *word)
 {
-    if (op == ISA_ACC_SET) {
-        memcpy(sums, result, lanes * sizeof *sums);
-        return;
+    struct chip_plane *plane = &chip->planes[queue->plane];
+    enum isa_op op = (enum isa_op)word->instruction.op;
+    int64_t index = chip_address(queue, word, word->instruction.address);
+    if (index < 0 || index >= (int64_t)chip->machine.mxm_accumulators) {
+        chip_fault(chip, CHIP_FAULT_RANGE, queue->index, word, queue->repetition,
+                   "accumulator %lld, a plane has 0..%u", (long long)index,
+                   chip->machine.mxm_accumulators - 1u);
+        return NULL;
     }
-    for (uint32_t lane = 0; lane < lanes; lane++)
-        out[lane] = (uint32_t)sums[lane] + (uint32_t)result[lane];
-    if (op == ISA_ACC_ADD)
-        memcpy(sums, out, lanes * sizeof *sums);
+    if (op != ISA_ACC_SET && chip->pairs[queue->plane / MACHINE_PLANES].added[index / 2] > 0) {
+        chip_fault(chip, CHIP_FAULT_ACCUMULATOR, queue->index, word, queue->repetition,
+                   "accumulator %lld belongs to an fp16 sum", (long long)index);
+        return NULL;
+    }
+    if (plane->full[index] == (op == ISA_ACC_SET)) {
+        chip_fault(chip, CHIP_FAULT_ACCUMULATOR, queue->index, word, queue->repetition,
+                   "accumulator %lld is %s", (long long)index,
+                   plane->full[index] ? "full" : "empty");
+        return NULL;
+    }
+    plane->full[index] = op != ISA_ACC_OUT;
+    return plane->accumulators + (size_t)index * chip->lanes;
 }
 
 static bool accumulate_i8(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
 {
     struct chip_plane *plane = &chip->planes[queue->plane];
     enum isa_op op = (enum isa_op)word->instruction.op;
-    const int32_t *result =
-        plane->results + (size_t)(chip->cycle & (CHIP_RESULTS - 1u)) * chip->lanes;
+    int32_t *result = plane->results + (size_t)(chip->cycle & (CHIP_RESULTS - 1u)) * chip->lanes;
     if (queue->lanes_on < chip->lanes)
-        memset(plane->results + (result - plane->results) + queue->lanes_on, 0,
-               (chip->lanes - queue->lanes_on) * sizeof *result);
-    if (op == ISA_ACC_PASS) {
-        if (!chip->check_only)
-            memcpy(chip->work_d, result, chip->lanes * sizeof *result);
-        emit(chip, queue, word, chip->work_d);
-        return true;
+        memset(result + queue->lanes_on, 0, (chip->lanes - queue->lanes_on) * sizeof *result);
+    uint32_t operands[6] = {chip_operand(chip, result)}, count = 1;
+    if (op != ISA_ACC_PASS) {
+        const int32_t *sums = find_accumulator(chip, queue, word);
+        if (!sums)
+            return false;
+        operands[count++] = chip_operand(chip, sums);
     }
-    int64_t index = chip_address(queue, word, word->instruction.address);
-    if (index < 0 || index >= (int64_t)chip->machine.mxm_accumulators)
-        return chip_fault(chip, CHIP_FAULT_RANGE, queue->index, word, queue->repetition,
-                          "accumulator %lld, a plane has 0..%u", (long long)index,
-                          chip->machine.mxm_accumulators - 1u);
-    int32_t *sums = plane->accumulators + (size_t)index * chip->lanes;
-    if (op != ISA_ACC_SET && chip->pairs[queue->plane / MACHINE_PLANES].added[index / 2] > 0)
-        return chip_fault(chip, CHIP_FAULT_ACCUMULATOR, queue->index, word, queue->repetition,
-                          "accumulator %lld belongs to an fp16 sum", (long long)index);
-    if (plane->full[index] == (op == ISA_ACC_SET))
-        return chip_fault(chip, CHIP_FAULT_ACCUMULATOR, queue->index, word, queue->repetition,
-                          "accumulator %lld is %s", (long long)index,
-                          plane->full[index] ? "full" : "empty");
-    plane->full[index] = op != ISA_ACC_OUT;
-    if (!chip->check_only)
-        sum(op, sums, result, chip->lanes, chip->work_d);
-    if (op == ISA_ACC_OUT)
-        emit(chip, queue, word, chip->work_d);
-    return true;
+    if (op == ISA_ACC_PASS || op == ISA_ACC_OUT) {
+        uint8_t *planes[4];
+        emit(chip, queue, word, planes);
+        for (uint32_t i = 0; i < 4; i++)
+            operands[count++] = chip_operand(chip, planes[i]);
+    }
+    if (chip->check_only)
+        return true;
+    const struct chip_op record = chip_op_of(chip, queue, word);
+    return chip_compute(chip, &record, operands, count, chip->lanes);
 }
 
 static bool accumulate(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
@@ -228,8 +241,12 @@ static bool accumulate(struct chip *chip, struct chip_queue *queue, const struct
     bool emits;
     if (!chip_f16_accumulate(chip, queue, word, chip->work_d, &emits))
         return false;
-    if (emits)
-        emit(chip, queue, word, chip->work_d);
+    if (emits) {
+        uint8_t *planes[4];
+        emit(chip, queue, word, planes);
+        if (!chip->check_only)
+            chip_lanes_split4(chip->work_d, chip->lanes, planes);
+    }
     return true;
 }
 
@@ -263,6 +280,65 @@ bool chip_mxm_issue(struct chip *chip, struct chip_queue *queue, const struct ch
     }
 }
 
+/* ---- values ---------------------------------------------------------------------------------- */
+
+static int32_t *words_at(const struct chip *chip, uint32_t operand)
+{
+    return (int32_t *)(void *)chip_operand_at(chip, operand);
+}
+
+/* An accumulator takes or adds a result, modular; what leaves goes out in byte planes. */
+static void sum_value(const struct chip *chip, enum isa_op op, const uint32_t *operands,
+                      const struct chip_range *range)
+{
+    const int32_t *result = words_at(chip, operands[0]) + range->first;
+    const uint32_t lanes = range->end - range->first;
+    const uint32_t *out = (const uint32_t *)(const void *)result;
+    if (op != ISA_ACC_PASS) {
+        int32_t *sums = words_at(chip, *++operands) + range->first;
+        uint32_t *to = op == ISA_ACC_ADD ? (uint32_t *)(void *)sums : range->d;
+        if (op == ISA_ACC_SET) {
+            memcpy(sums, result, lanes * sizeof *sums);
+            return;
+        }
+        for (uint32_t lane = 0; lane < lanes; lane++)
+            to[lane] = (uint32_t)sums[lane] + (uint32_t)result[lane];
+        if (op == ISA_ACC_ADD)
+            return;
+        out = range->d;
+    }
+    uint8_t *planes[4];
+    for (uint32_t i = 0; i < 4; i++)
+        planes[i] = chip_operand_at(chip, operands[1 + i]) + range->first;
+    chip_lanes_split4(out, lanes, planes);
+}
+
+/* Operands. LW: the rows, the weights. ABC: activations, weights, their sums, result. ACC: result,
+ * accumulator but for acc.pass, the planes of what leaves. */
+bool chip_mxm_value(struct chip *chip, const struct chip_op *op, const uint32_t *operands,
+                    const struct chip_range *range)
+{
+    const struct chip_word *word = op->word;
+    enum isa_op code = (enum isa_op)word->instruction.op;
+    struct chip_weights weights = {.loaded = op->loaded, .sums_valid = !op->fresh};
+    if (code == ISA_LW) {
+        const uint8_t *rows[MACHINE_WEIGHT_ROWS];
+        for (uint32_t i = 0; i < MACHINE_WEIGHT_ROWS; i++)
+            rows[i] = chip_operand_at(chip, operands[i]);
+        weights.rows = (int8_t *)chip_operand_at(chip, operands[MACHINE_WEIGHT_ROWS]);
+        int32_t group = word->instruction.address + (int32_t)op->repetition * word->repeat_step;
+        chip->kernel->load(&weights, (uint32_t)group, rows, chip->lanes, range->first, range->end);
+    } else if (code == ISA_ABC_I8 || code == ISA_ABC_U8) {
+        weights.rows = (int8_t *)chip_operand_at(chip, operands[1]);
+        weights.sums = words_at(chip, operands[2]);
+        chip->kernel->product(&weights, chip_operand_at(chip, operands[0]), code == ISA_ABC_I8,
+                              chip->lanes, range->first, range->end, words_at(chip, operands[3]));
+    } else {
+        sum_value(chip, code, operands, range);
+    }
+    return true;
+}
+
 /* ---- the plain kernel and the choice --------------------------------------------------------- */
 
 static bool always(void)
@@ -272,14 +348,14 @@ static bool always(void)
 
 /* Order: rows 2k and 2k + 1 side by side, column by column. */
 static void plain_load(struct chip_weights *weights, uint32_t group, const uint8_t *const rows[16],
-                       uint32_t lanes)
+                       uint32_t lanes, uint32_t first, uint32_t end)
 {
     for (uint32_t pair = 0; pair < 8; pair++) {
         const uint8_t *restrict even = rows[2u * pair];
         const uint8_t *restrict odd = rows[2u * pair + 1u];
         uint8_t *restrict out =
             (uint8_t *)weights->rows + ((size_t)group * 8u + pair) * 2u * (size_t)lanes;
-        for (uint32_t column = 0; column < lanes; column++) {
+        for (uint32_t column = first; column < end; column++) {
             out[2u * column] = even[column];
             out[2u * column + 1u] = odd[column];
         }
@@ -293,16 +369,16 @@ static int32_t activation_at(const uint8_t *activation, uint32_t row, bool is_si
 }
 
 static void plain_product(struct chip_weights *weights, const uint8_t *activation, bool is_signed,
-                          uint32_t lanes, int32_t *restrict out)
+                          uint32_t lanes, uint32_t first, uint32_t end, int32_t *restrict out)
 {
-    memset(out, 0, lanes * sizeof *out);
+    memset(out + first, 0, (end - first) * sizeof *out);
     for (uint32_t row = 0; row < lanes; row += 2) {
         int32_t even = activation_at(activation, row, is_signed);
         int32_t odd = activation_at(activation, row + 1u, is_signed);
         if (!(weights->loaded >> (row / MACHINE_WEIGHT_ROWS) & 1u) || (even == 0 && odd == 0))
             continue;
         const int8_t *restrict pairs = weights->rows + (size_t)row * lanes;
-        for (uint32_t column = 0; column < lanes; column++)
+        for (uint32_t column = first; column < end; column++)
             out[column] += even * pairs[2u * column] + odd * pairs[2u * column + 1u];
     }
 }

@@ -65,21 +65,21 @@ AVX2 static inline __attribute__((always_inline)) void columns(const int8_t *row
 }
 
 AVX2 static void product(struct chip_weights *weights, const uint8_t *activation, bool is_signed,
-                         uint32_t lanes, int32_t *out)
+                         uint32_t lanes, uint32_t first, uint32_t end, int32_t *out)
 {
     struct pairs pairs;
     find_pairs(weights, activation, is_signed, lanes, &pairs);
-    uint32_t column = 0;
-    for (; column + 64u <= lanes; column += 64u)
+    uint32_t column = first;
+    for (; column + 64u <= end; column += 64u)
         columns(weights->rows, &pairs, lanes, column, 4, out);
-    for (; column < lanes; column += 16u)
+    for (; column < end; column += 16u)
         columns(weights->rows, &pairs, lanes, column, 1, out);
 }
 
 static void load(struct chip_weights *weights, uint32_t group, const uint8_t *const rows[16],
-                 uint32_t lanes)
+                 uint32_t lanes, uint32_t first, uint32_t end)
 {
-    chip_kernel_plain.load(weights, group, rows, lanes);
+    chip_kernel_plain.load(weights, group, rows, lanes, first, end);
 }
 
 AVX2 static void fma_lanes(const uint32_t *a, uint32_t scale, const uint32_t *b, uint32_t lanes,

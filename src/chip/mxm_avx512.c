@@ -20,12 +20,12 @@ static bool supported(void)
 
 /* Order: rows 4k .. 4k + 3 side by side, column by column. */
 static void load(struct chip_weights *weights, uint32_t group, const uint8_t *const rows[16],
-                 uint32_t lanes)
+                 uint32_t lanes, uint32_t first, uint32_t end)
 {
     for (uint32_t quad = 0; quad < 4; quad++) {
         const uint8_t *const *in = rows + 4u * quad;
         uint8_t *out = (uint8_t *)weights->rows + ((size_t)group * 4u + quad) * 4u * (size_t)lanes;
-        for (uint32_t lane = 0; lane < lanes; lane += 16) {
+        for (uint32_t lane = first; lane < end; lane += 16) {
             __m128i r0 = _mm_loadu_si128((const __m128i *)(const void *)(in[0] + lane));
             __m128i r1 = _mm_loadu_si128((const __m128i *)(const void *)(in[1] + lane));
             __m128i r2 = _mm_loadu_si128((const __m128i *)(const void *)(in[2] + lane));
@@ -88,35 +88,36 @@ columns(const int8_t *rows, const struct quads *quads, uint32_t lanes, uint32_t 
 }
 
 AVX512 static void multiply(const struct chip_weights *weights, const struct quads *quads,
-                            uint32_t lanes, const int32_t *start, int32_t *out)
+                            uint32_t lanes, uint32_t first, uint32_t end, const int32_t *start,
+                            int32_t *out)
 {
-    uint32_t column = 0;
-    for (; column + 80u <= lanes; column += 80u)
+    uint32_t column = first;
+    for (; column + 80u <= end; column += 80u)
         columns(weights->rows, quads, lanes, column, 5, start, out);
-    for (; column < lanes; column += 16u)
+    for (; column < end; column += 16u)
         columns(weights->rows, quads, lanes, column, 1, start, out);
 }
 
 /* sums = -128 times the sum of each column's loaded weights. */
-static void find_sums(struct chip_weights *weights, uint32_t lanes)
+static void find_sums(struct chip_weights *weights, uint32_t lanes, uint32_t first, uint32_t end)
 {
     static const uint8_t halves[MACHINE_LANES_MAX];
     struct quads quads;
     find_quads(weights, halves, 0x80808080u, false, lanes, &quads);
-    multiply(weights, &quads, lanes, NULL, weights->sums);
-    for (uint32_t column = 0; column < lanes; column++)
+    multiply(weights, &quads, lanes, first, end, NULL, weights->sums);
+    for (uint32_t column = first; column < end; column++)
         weights->sums[column] = -weights->sums[column];
     weights->sums_valid = true;
 }
 
 static void product(struct chip_weights *weights, const uint8_t *activation, bool is_signed,
-                    uint32_t lanes, int32_t *out)
+                    uint32_t lanes, uint32_t first, uint32_t end, int32_t *out)
 {
     struct quads quads;
     if (is_signed && !weights->sums_valid)
-        find_sums(weights, lanes);
+        find_sums(weights, lanes, first, end);
     find_quads(weights, activation, is_signed ? 0x80808080u : 0, !is_signed, lanes, &quads);
-    multiply(weights, &quads, lanes, is_signed ? weights->sums : NULL, out);
+    multiply(weights, &quads, lanes, first, end, is_signed ? weights->sums : NULL, out);
 }
 
 static void fma_lanes(const uint32_t *a, uint32_t scale, const uint32_t *b, uint32_t lanes,

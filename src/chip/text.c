@@ -74,6 +74,22 @@ static const char *repeat_objection(const struct isa_instruction *repeat,
     return NULL;
 }
 
+/* Widens what the text may change in its slice by the word's stores. A Scatter reaches from its
+ * address on, wherever its map says. */
+static void note_stores(struct chip_queue_text *text, const struct chip_word *word)
+{
+    enum isa_op op = (enum isa_op)word->instruction.op;
+    if (op != ISA_WRITE && op != ISA_READ_WRITE && op != ISA_SCATTER)
+        return;
+    int64_t from = op == ISA_READ_WRITE ? word->instruction.address2 : word->instruction.address;
+    int64_t last = from + (int64_t)word->repeat_count * word->repeat_step;
+    int64_t low = BASE_MAX(BASE_MIN(from, last), 0);
+    int64_t end = op == ISA_SCATTER ? UINT32_MAX : BASE_MAX(BASE_MAX(from, last), 0) + 1;
+    bool none = text->store_first >= text->store_end;
+    text->store_first = none ? (uint32_t)low : BASE_MIN(text->store_first, (uint32_t)low);
+    text->store_end = none ? (uint32_t)end : BASE_MAX(text->store_end, (uint32_t)end);
+}
+
 /* Adds the instruction to the queue's words, or folds a Repeat into the last of them. NULL, or why
  * it cannot stand there. */
 const char *chip_text_add(const struct machine *machine, uint32_t queue,
@@ -88,6 +104,7 @@ const char *chip_text_add(const struct machine *machine, uint32_t queue,
         before->repeat_count = instruction->count;
         before->repeat_delay = instruction->delay;
         before->repeat_step = instruction->step;
+        note_stores(text, before);
         return NULL;
     }
     memset(word, 0, sizeof *word);
@@ -96,8 +113,7 @@ const char *chip_text_add(const struct machine *machine, uint32_t queue,
     const char *reason = objection(machine, machine_queue(machine, queue), word);
     if (reason)
         return reason;
-    enum isa_op op = (enum isa_op)instruction->op;
-    text->stores |= op == ISA_WRITE || op == ISA_READ_WRITE || op == ISA_SCATTER;
+    note_stores(text, word);
     text->count++;
     return NULL;
 }
@@ -197,6 +213,7 @@ enum takt_status chip_text_create(struct chip_text **out, const struct program *
     text->machine = program->machine;
     text->queue_count = queue_count;
     text->block_bytes = block_bytes;
+    text->history = BASE_NEW(&text->arena, struct chip_history, 1);
     text->queues = BASE_NEW(&text->arena, struct chip_queue_text, queue_count);
     for (uint32_t queue = 0; queue < queue_count && status == TAKT_OK; queue++) {
         reserve(text, program, queue);
@@ -214,6 +231,7 @@ void chip_text_destroy(struct chip_text *text)
 {
     if (!text)
         return;
+    chip_trace_destroy(text->history->trace);
     struct base_arena arena = text->arena; /* the text lies in it */
     base_arena_destroy(&arena);
 }

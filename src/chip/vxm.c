@@ -261,68 +261,79 @@ static void operate(enum isa_op op, uint32_t imm, const uint32_t *restrict a,
 #undef EACH
 /* clang-format on */
 
-/* Reads a group of 1, 2 or 4 streams as one number a lane. */
-static bool read_group(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
-                       uint32_t stream, uint32_t width, uint32_t *restrict out)
+/* Planes of 1, 2 or 4 bytes as one number a lane, from the range's first lane on. */
+static void join(const struct chip *chip, const uint32_t *operands, uint32_t width,
+                 const struct chip_range *range, uint32_t *restrict out)
 {
     const uint8_t *planes[4] = {NULL, NULL, NULL, NULL};
-    for (uint32_t i = 0; i < width; i++) {
-        planes[i] = chip_read(chip, queue, word, stream + i);
-        if (!planes[i])
-            return false;
-    }
-    if (chip->check_only)
-        return true;
+    const uint32_t lanes = range->end - range->first;
+    for (uint32_t i = 0; i < width; i++)
+        planes[i] = chip_operand_at(chip, operands[i]) + range->first;
     const uint8_t *restrict low = planes[0];
     const uint8_t *restrict high = planes[1];
     if (width == 4)
-        chip_lanes_join4(planes, chip->lanes, out);
+        chip_lanes_join4(planes, lanes, out);
     else if (width == 2)
-        for (uint32_t lane = 0; lane < chip->lanes; lane++)
+        for (uint32_t lane = 0; lane < lanes; lane++)
             out[lane] = (uint32_t)low[lane] | (uint32_t)high[lane] << 8;
     else
-        for (uint32_t lane = 0; lane < chip->lanes; lane++)
+        for (uint32_t lane = 0; lane < lanes; lane++)
             out[lane] = low[lane];
-    return true;
 }
 
-static void write_group(struct chip *chip, struct chip_queue *queue, const struct chip_word *word,
-                        const uint32_t *restrict in)
+static void split(const struct chip *chip, const uint32_t *operands, uint32_t width,
+                  const struct chip_range *range, const uint32_t *restrict in)
 {
     uint8_t *planes[4] = {NULL, NULL, NULL, NULL};
-    for (uint32_t i = 0; i < word->d_width; i++)
-        planes[i] = chip_emit(chip, queue, word, word->instruction.d + i, chip->machine.vxm_cycles);
-    if (chip->check_only)
-        return;
-    if (word->d_width == 4) {
-        chip_lanes_split4(in, chip->lanes, planes);
+    const uint32_t lanes = range->end - range->first;
+    for (uint32_t i = 0; i < width; i++)
+        planes[i] = chip_operand_at(chip, operands[i]) + range->first;
+    if (width == 4) {
+        chip_lanes_split4(in, lanes, planes);
         return;
     }
-    for (uint32_t i = 0; i < word->d_width; i++) {
+    for (uint32_t i = 0; i < width; i++) {
         uint8_t *restrict plane = planes[i];
-        for (uint32_t lane = 0; lane < chip->lanes; lane++)
+        for (uint32_t lane = 0; lane < lanes; lane++)
             plane[lane] = (uint8_t)(in[lane] >> (8u * i));
     }
 }
 
-static void compute(struct chip *chip, enum isa_op op, uint32_t imm)
+/* Operands: the planes of a, of b, of the result. */
+bool chip_vxm_value(struct chip *chip, const struct chip_op *op, const uint32_t *operands,
+                    const struct chip_range *range)
 {
-    if (op == ISA_FMA_F32_IMM)
-        chip->kernel->fma(chip->work_a, imm, chip->work_b, chip->lanes, chip->work_d);
+    const struct chip_word *word = op->word;
+    enum isa_op code = (enum isa_op)word->instruction.op;
+    const uint32_t imm = word->instruction.imm, lanes = range->end - range->first;
+    join(chip, operands, word->a_width, range, range->a);
+    if (word->b_width)
+        join(chip, operands + word->a_width, word->b_width, range, range->b);
+    if (code == ISA_FMA_F32_IMM)
+        chip->kernel->fma(range->a, imm, range->b, lanes, range->d);
     else
-        operate(op, imm, chip->work_a, chip->work_b, chip->work_d, chip->lanes);
+        operate(code, imm, range->a, range->b, range->d, lanes);
+    split(chip, operands + word->a_width + word->b_width, word->d_width, range, range->d);
+    return true;
 }
 
 bool chip_vxm_issue(struct chip *chip, struct chip_queue *queue, const struct chip_word *word)
 {
     const struct isa_instruction *instruction = &word->instruction;
-    if (!read_group(chip, queue, word, instruction->a, word->a_width, chip->work_a))
-        return false;
-    if (word->b_width &&
-        !read_group(chip, queue, word, instruction->b, word->b_width, chip->work_b))
-        return false;
-    if (!chip->check_only)
-        compute(chip, (enum isa_op)instruction->op, instruction->imm);
-    write_group(chip, queue, word, chip->work_d);
-    return true;
+    uint32_t operands[CHIP_OPERANDS], count = 0;
+    for (uint32_t i = 0; i < (uint32_t)word->a_width + word->b_width; i++) {
+        uint32_t stream =
+            i < word->a_width ? instruction->a + i : instruction->b + i - word->a_width;
+        const uint8_t *value = chip_read(chip, queue, word, stream);
+        if (!value)
+            return false;
+        operands[count++] = chip_operand(chip, value);
+    }
+    for (uint32_t i = 0; i < word->d_width; i++)
+        operands[count++] = chip_operand(
+            chip, chip_emit(chip, queue, word, instruction->d + i, chip->machine.vxm_cycles));
+    if (chip->check_only)
+        return true;
+    const struct chip_op op = chip_op_of(chip, queue, word);
+    return chip_compute(chip, &op, operands, count, chip->lanes);
 }
