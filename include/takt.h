@@ -36,8 +36,8 @@ struct takt_engine_options {
     uint32_t context; /* most tokens a session holds; 0 = the model's own, at most 4096 */
     uint32_t chunk;   /* most tokens of a session in one step; 0 = 16, native 512 */
 
-    /* Of the native target. None of these changes a bit of any result. */
-    uint32_t threads;  /* 0 = a thread for each physical core */
+    /* Of the native target (threads: of the chip too). None of these changes a bit of any result. */
+    uint32_t threads;  /* 0 = a thread for each physical core; on the chip 0 = 1 */
     uint32_t sessions; /* most sessions open at once: their memory is laid out now; 0 = 8 */
     uint32_t batch;    /* most tokens in one pass, over all its sessions; 0 = 512 or the chunk */
     const char *cpu;   /* kernels: a name of takt_cpu_level; NULL = the best this CPU has */

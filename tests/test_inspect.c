@@ -30,8 +30,11 @@ struct scene {
 
 static void open_engine(struct takt_engine **engine, const char *path, const char *machine)
 {
-    const struct takt_engine_options options = {
-        .model_path = path, .machine_path = machine, .context = 320, .chunk = 8};
+    const struct takt_engine_options options = {.model_path = path,
+                                                .machine_path = machine,
+                                                .target = TAKT_TARGET_CHIP,
+                                                .context = 320,
+                                                .chunk = 8};
     struct takt_error error = {0};
     if (takt_engine_open(engine, &options, &error) != TAKT_OK) {
         fail_msg("%s", error.message);

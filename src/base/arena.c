@@ -53,6 +53,20 @@ char *base_arena_text(struct base_arena *arena, const char *text, size_t length)
     return copy;
 }
 
+void base_memory_is_large(void *memory, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    uintptr_t begin =
+        ((uintptr_t)memory + ARENA_PAGE_BYTES - 1) & ~(uintptr_t)(ARENA_PAGE_BYTES - 1);
+    uintptr_t end = ((uintptr_t)memory + bytes) & ~(uintptr_t)(ARENA_PAGE_BYTES - 1);
+    if (end > begin)
+        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE); /* a wish */
+#else
+    (void)memory;
+    (void)bytes;
+#endif
+}
+
 size_t base_arena_resident_bytes(const struct base_arena *arena)
 {
     unsigned char flags[4096]; /* one a page */

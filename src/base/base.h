@@ -48,6 +48,8 @@ enum takt_status base_arena_create(struct base_arena *arena, size_t capacity_byt
 void *base_arena_alloc(struct base_arena *arena, size_t count, size_t size_bytes);
 #define BASE_NEW(arena, type, count) ((type *)base_arena_alloc((arena), (count), sizeof(type)))
 char *base_arena_text(struct base_arena *arena, const char *text, size_t length); /* copy + NUL */
+/* Memory that will be gone through far and wide: the system may back it with large pages. */
+void base_memory_is_large(void *memory, size_t bytes);
 size_t base_arena_resident_bytes(const struct base_arena *arena); /* of pages taken so far */
 void base_arena_destroy(struct base_arena *arena); /* safe on a zeroed struct and twice */
 

@@ -71,7 +71,7 @@ struct chip_op {
     uint32_t first; /* in a trace: its first operand */
     uint32_t wait;  /* in a trace: every thread must have done the ops before this one; 0 = none */
     uint16_t repetition;
-    uint8_t queue;
+    uint8_t queue, code; /* code: of the instruction, enum isa_op */
     bool fresh; /* products: the sums of the columns are to be found first */
 };
 

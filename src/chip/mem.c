@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define LARGE_BYTES (32u << 20) /* an image beyond it is worth large pages: it is read all over */
+
 uint8_t *chip_mem_word(const struct chip *chip, uint32_t slice, uint32_t address)
 {
     return chip->memory + ((size_t)slice * chip->machine.mem_words + address) * (size_t)chip->lanes;
@@ -253,6 +255,12 @@ void chip_load_image(struct chip *chip, const struct program_image *image)
 {
     if (chip->check_only)
         return;
+    uint64_t words = 0;
+    for (uint32_t i = 0; i < image->segment_count; i++)
+        words += image->segments[i].count;
+    if (words * chip->lanes > LARGE_BYTES)
+        base_memory_is_large(chip->memory, 2u * (size_t)chip->machine.mem_slices *
+                                               chip->machine.mem_words * chip->lanes);
     for (uint32_t i = 0; i < image->segment_count; i++) {
         const struct program_segment *segment = &image->segments[i];
         if (segment->count == 0)

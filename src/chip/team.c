@@ -22,7 +22,7 @@
 #endif
 
 #define SPINS 2000u /* before another thread is let to the processor */
-#define AHEAD 12u   /* ops whose weights are asked for from memory in advance */
+#define AHEAD 16u   /* ops whose weights and words are asked for from memory in advance */
 
 struct member {
     struct chip_range range;
@@ -55,7 +55,8 @@ static void ask_ahead(const struct chip *chip, const struct chip_trace *trace, u
     if (i + AHEAD >= trace->op_count)
         return;
     const struct chip_op *op = &trace->ops[i + AHEAD];
-    if (op->word->instruction.op != ISA_LW)
+    __builtin_prefetch(op->word);
+    if (op->code != ISA_LW)
         return;
     const uint32_t *operands = trace->operands + op->first;
     for (uint32_t row = 0; row < MACHINE_WEIGHT_ROWS; row++) {

@@ -32,7 +32,8 @@ struct chip_op chip_op_of(const struct chip *chip, const struct chip_queue *queu
     return (struct chip_op){.word = word,
                             .cycle = (uint32_t)chip->cycle,
                             .repetition = (uint16_t)queue->repetition,
-                            .queue = (uint8_t)queue->index};
+                            .queue = (uint8_t)queue->index,
+                            .code = word->instruction.op};
 }
 
 bool chip_value(struct chip *chip, const struct chip_op *op, const uint32_t *operands,

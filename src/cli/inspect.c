@@ -52,6 +52,7 @@ static enum takt_status open_side(struct opened *opened, const char *path,
     }
     const struct takt_engine_options options = {.model_path = path,
                                                 .machine_path = settings->machine,
+                                                .target = TAKT_TARGET_CHIP,
                                                 .context = settings->context,
                                                 .chunk = settings->chunk};
     const enum takt_status status = takt_engine_open(&opened->engine, &options, error);

@@ -330,7 +330,7 @@ static const struct cli_option options[] = {
      "native, this CPU (default); chip, the cycle-exact machine; both, compared bit for bit; or\n"
      "                      reference, the plain interpreter"},
     {"--threads", NULL, "T", CLI_U32, AT(threads), 1, 256,
-     "threads of the native target (one a physical core); no bit depends on it"},
+     "threads: native, one a physical core; chip, 1; no bit depends on it"},
     {"--cpu", NULL, "LEVEL", CLI_TEXT, AT(cpu), 0, 0,
      "its kernels: scalar, avx2, avx_vnni, avx512, neon (the best there is)"},
     {"--plan", NULL, NULL, CLI_FLAG, AT(plan), 0, 0,

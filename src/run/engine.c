@@ -109,6 +109,7 @@ enum takt_status takt_engine_open(struct takt_engine **engine,
         return base_fail(error, TAKT_MEMORY, "%s: no memory for an engine", options->model_path);
     }
     opened->target = options->target;
+    opened->chip_threads = BASE_MAX(options->threads, 1u);
     const enum takt_status status = open_parts(opened, options, error);
     if (status != TAKT_OK) {
         takt_engine_close(opened);

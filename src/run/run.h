@@ -65,6 +65,7 @@ struct takt_engine {
     struct graph graph;
     enum takt_target target;
     uint32_t context, chunk;
+    uint32_t chip_threads; /* that share the lanes of a chip */
     uint32_t chip_chunk;       /* prefill chunk of the chip's programs */
     bool cycles;               /* native: takt_generate is to know the chip's cycles */
     struct run_trie *trie;     /* of the vocabulary, made when a scheduler opens */

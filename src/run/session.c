@@ -29,7 +29,11 @@ static enum takt_status open_target(struct takt_session *session, struct takt_er
     if (!session->staging.row) {
         return no_memory(error, engine);
     }
-    const enum takt_status status = chip_create(&session->chip, &engine->machine, error);
+    enum takt_status status = chip_create(&session->chip, &engine->machine, error);
+    if (status != TAKT_OK) {
+        return status;
+    }
+    status = chip_set_threads(session->chip, engine->chip_threads, error);
     if (status != TAKT_OK) {
         return status;
     }
