@@ -15,7 +15,13 @@
  * under way, the run is over; values on streams are dropped, but a result of the MXM that nobody
  * took is a fault of the queue that issued its activations. Of several faults in one cycle the
  * first is told: landings before issues, queues in their order.
- * Read next: chip.c (the clock), icu.c, stream.c, then the units.
+ *
+ * Running again: which value an instruction takes is decided by cycles and positions, and these by
+ * the text alone. So a text's first runs are timed, cycle by cycle with every check; the second is
+ * kept, and from the third on its work on values is done again in the same order, by one thread or
+ * by several that share the lanes. Data cannot change a cycle; what data can do wrong (entries of
+ * maps, changed text, upset words) is checked in every run. trace.c, team.c. Read next: chip.c (the
+ * clock), icu.c, stream.c, then the units.
  */
 #ifndef CHIP_CHIP_H
 #define CHIP_CHIP_H
