@@ -411,9 +411,9 @@ static void bench_notices_a_wrong_bit(void **state)
     bench_close(&bench);
 }
 
-/* ---- mutations ------------------------------------------------------------------------------- */
+/* ---- any machine ----------------------------------------------------------------------------- */
 
-/* Copies of every input, so that each mutant begins from the same memory. */
+/* A program with its operands; which the other one has stay empty. */
 struct subject {
     struct bench bench;
     struct bench_tensor a, x;
@@ -445,6 +445,72 @@ static void subject_drop(struct subject *s)
     for (size_t i = 0; i < BASE_COUNT(tensors); i++)
         bench_tensor_free(tensors[i]);
 }
+
+/* Refused, or executed without a fault in the cycles it was made for; with exact values if asked.
+ */
+static bool runs(enum takt_status status, struct compile_standalone **made, bool is_gemm,
+                 bool values)
+{
+    struct subject s = {.is_gemm = is_gemm};
+    struct takt_error error;
+    if (status != TAKT_OK) {
+        assert_int_equal(status, TAKT_LIMIT);
+        return false;
+    }
+    bench_open(&s.bench, *made);
+    if (values) {
+        subject_fill(&s);
+    } else {
+        chip_destroy(s.bench.chip);
+        assert_int_equal(chip_create_check_only(&s.bench.chip, &(*made)->program.machine, &error),
+                         TAKT_OK);
+    }
+    bench_run(&s.bench);
+    if (values)
+        assert_int_equal(subject_check(&s), TAKT_OK);
+    subject_drop(&s);
+    bench_close(&s.bench);
+    return true;
+}
+
+static void random_machines_are_obeyed(void **state)
+{
+    (void)state;
+    uint32_t ran[3] = {0, 0, 0};
+    for (uint64_t seed = 0; seed < 150; seed++) {
+        struct machine machine;
+        struct compile_standalone *program;
+        uint32_t cycles;
+        machine_tsp1(&machine);
+        for (uint32_t i = 0; i < machine_parameter_count(); i++) {
+            const struct machine_parameter *p = machine_parameter(i);
+            const uint64_t dice = base_random_u64(seed, 1, i);
+            if (dice % 3 == 0)
+                machine_parameter_put(&machine, i,
+                                      p->minimum +
+                                          (uint32_t)(dice / 3 % (p->maximum - p->minimum + 1u)));
+        }
+        machine.icu_buffer_blocks = 0; /* as takt bench chip has it */
+        if (seed % 3 == 0)             /* small enough to run with values */
+            machine.superlanes = 1 + (uint32_t)(seed / 3 % 6);
+        machine.mem_slices -= machine.mem_slices % 4;
+        machine.mem_words -= machine.mem_words % 2;
+        if (machine_check(&machine, NULL) != TAKT_OK)
+            continue;
+        const uint32_t m = 1 + (uint32_t)(base_random_u64(seed, 2, 0) % 900);
+        const uint32_t k = 1 + (uint32_t)(base_random_u64(seed, 2, 1) % 900);
+        const uint32_t n = 1 + (uint32_t)(base_random_u64(seed, 2, 2) % 200);
+        const uint32_t hidden = 2 + 2 * (uint32_t)(base_random_u64(seed, 2, 3) % 300);
+        ran[0] += runs(compile_gemm(&program, &machine, m, k, n, NULL), &program, true,
+                       n >= 4 && machine.superlanes < 9);
+        ran[1] += runs(compile_lstm(&program, &machine, hidden, NULL), &program, false,
+                       machine.superlanes < 9);
+        ran[2] += runs(compile_fill(&program, &machine, &cycles, NULL), &program, false, false);
+    }
+    assert_true(ran[0] > 40 && ran[1] > 20 && ran[2] > 40);
+}
+
+/* ---- mutations ------------------------------------------------------------------------------- */
 
 /* False: a fault, other cycles, other values, or refused. */
 static bool survives(struct subject *s, const struct mutant *mutant)
@@ -532,4 +598,5 @@ TEST_GROUP(standalone, cmocka_unit_test(gemm_is_exact),
            cmocka_unit_test(gemm_refuses_what_does_not_fit),
            cmocka_unit_test(lstm_512_is_exact_and_in_time), cmocka_unit_test(small_lstms_are_exact),
            cmocka_unit_test(bench_gives_rows_until_told_to_stop),
-           cmocka_unit_test(bench_notices_a_wrong_bit), cmocka_unit_test(mutations_are_noticed));
+           cmocka_unit_test(bench_notices_a_wrong_bit), cmocka_unit_test(mutations_are_noticed),
+           cmocka_unit_test(random_machines_are_obeyed));

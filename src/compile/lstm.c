@@ -39,7 +39,7 @@ struct lstm {
     uint32_t lanes, halves; /* halves of the lanes in use */
     uint32_t row_groups;    /* of a tile */
     uint32_t pause;         /* cycles between gates, where the weights alone are too short */
-    uint32_t shortfall;     /* cycles by which something was read too early */
+    uint32_t shortfall;     /* cycles by which something comes too early */
 };
 
 /* The way of one hemisphere's units. `in` flows from the home matrix unit to the VXM and on. */
@@ -49,10 +49,14 @@ struct side {
     uint32_t hemisphere, mxm_position;
     bool in;               /* west? */
     uint8_t group;         /* first of two groups of streams */
+    uint8_t third;         /* a group that only c comes on: it may follow m at once */
     uint32_t row, far_row; /* of ALUs; far_row: of a second one that reaches the same streams */
     uint32_t load_next[2]; /* first cycle in which LW of a plane may issue */
     uint32_t multiplied;   /* first cycle after the last activations */
-    uint32_t written[3];   /* WORD_*: first cycle in which it may be read */
+    /* Cycles in which activations have streams of a plane's weights; 0 = none. */
+    uint32_t taken[2][GATES * TILES], taken_count;
+    uint32_t written[3]; /* WORD_*: first cycle in which it may be read */
+    uint32_t done;       /* first cycle in which the vector unit is through with the gate before */
 };
 
 /* A vector on a stream group: at `position` in `cycle`. */
@@ -72,6 +76,7 @@ static struct side side_of(const struct lstm *l, uint32_t hemisphere)
                          .mxm_position = machine_mxm_position(l->machine, hemisphere),
                          .in = east,
                          .group = east ? 0 : 16,
+                         .third = east ? 8 : 12,
                          .row = east ? 0 : 1,
                          .far_row = east ? 3 : 2};
 }
@@ -191,26 +196,30 @@ static void after_sum(struct lstm *l, struct side *s, enum gate gate, struct val
 {
     const uint8_t in0 = stream_of(s, true, 0), in1 = stream_of(s, true, 1);
     const uint8_t out0 = stream_of(s, false, 0), out1 = stream_of(s, false, 1);
+    const uint8_t c = ISA_STREAM(!s->in, s->third);
+    /* The gate before has the same streams. */
+    if (meets(s, &v, 0) < s->done)
+        l->shortfall = BASE_MAX(l->shortfall, s->done - meets(s, &v, 0));
     switch (gate) {
     case GATE_I:
         v = sigmoid(s, gate, &v, in0);
         keep(s, &v, WORD_I);
-        return;
+        break;
     case GATE_G:
         v = apply(s, 0, ISA_ADD_F32, &v, bias(s, gate, &v), 0, in0);
         v = apply(s, 1, ISA_TANH_F32, &v, 0, 0, in0);
         v = apply(s, 2, ISA_MUL_F32, &v, recall(l, s, WORD_I, 2, meets(s, &v, 2)), 0, in0);
         keep(s, &v, WORD_M);
-        return;
+        break;
     case GATE_F: /* back to the second column, the third, and in again */
         v = sigmoid(s, gate, &v, out1);
-        (void)fetch(s, s->far + BIAS_AND_C, WORD_C, out0, 2, meets(s, &v, 2));
-        v = apply(s, 2, ISA_MUL_F32, &v, out0, 0, out1);
+        (void)fetch(s, s->far + BIAS_AND_C, WORD_C, c, 2, meets(s, &v, 2));
+        v = apply(s, 2, ISA_MUL_F32, &v, c, 0, out1);
         v = apply(s, 1, ISA_ADD_F32, &v, recall(l, s, WORD_M, 1, meets(s, &v, 1)), 0, in0);
         (void)store(s, &v, 4, s->far + BIAS_AND_C, WORD_C);
         v = apply(s, 3, ISA_TANH_F32, &v, 0, 0, in1);
         keep(s, &v, WORD_TANH);
-        return;
+        break;
     case GATE_O:
         v = sigmoid(s, gate, &v, out1);
         v = apply(s, 2, ISA_MUL_F32, &v, recall(l, s, WORD_TANH, 2, meets(s, &v, 2)), 0, out1);
@@ -221,8 +230,9 @@ static void after_sum(struct lstm *l, struct side *s, enum gate gate, struct val
                     (struct isa_instruction){.op = ISA_CVT_F32_F16, .a = v.stream, .d = in0});
         (void)store(s, &home, 2, s->home + INPUTS, word);
         (void)store(s, &far, 2, s->far + INPUTS, word);
-        return;
+        break;
     }
+    s->done = v.cycle;
 }
 
 /* ---- the matrix unit ------------------------------------------------------------------------- */
@@ -245,30 +255,38 @@ static void load_rows(const struct side *s, uint32_t plane, uint32_t address, ui
                    (struct isa_instruction){.op = ISA_LW, .address = (uint16_t)first, .a = stream});
 }
 
-/* Loads a tile's byte plane, but not in cycle `taken`, in which activations have its streams;
- * returns the cycle after the last. */
-static uint32_t load_plane(const struct side *s, uint32_t plane, uint32_t address, uint32_t taken)
+static bool is_taken(const struct side *s, uint32_t plane, uint32_t cycle)
 {
-    const uint32_t groups = s->l->row_groups;
-    uint32_t start = s->load_next[plane];
-    start += start == taken;
-    uint32_t before = taken > start ? BASE_MIN(taken - start, groups) : groups;
-    load_rows(s, plane, address, 0, (struct standalone_run){start, before, 1, 1});
-    if (before == groups)
-        return start + groups;
-    load_rows(s, plane, address + before, before,
-              (struct standalone_run){taken + 1, groups - before, 1, 1});
-    return start + groups + 1;
+    for (uint32_t i = 0; i < s->taken_count; i++)
+        if (s->taken[plane][i] == cycle)
+            return true;
+    return false;
+}
+
+/* Loads a tile's byte plane, but not in cycles in which activations have its streams; returns the
+ * cycle after the last. */
+static uint32_t load_plane(const struct side *s, uint32_t plane, uint32_t address)
+{
+    uint32_t cycle = s->load_next[plane];
+    for (uint32_t group = 0, count; group < s->l->row_groups; group += count, cycle += count) {
+        while (is_taken(s, plane, cycle))
+            cycle++;
+        count = 1;
+        while (group + count < s->l->row_groups && !is_taken(s, plane, cycle + count))
+            count++;
+        load_rows(s, plane, address + group, group, (struct standalone_run){cycle, count, 1, 1});
+    }
+    return cycle;
 }
 
 /* The installed tile meets its vector, half by half; a plane's streams are taken in each. */
-static void multiply(struct side *s, uint32_t tile, uint32_t cycle, uint32_t taken[2])
+static void multiply(struct side *s, uint32_t tile, uint32_t cycle)
 {
     const struct lstm *l = s->l;
     const struct machine *machine = l->machine;
     for (uint32_t half = 0; half < l->halves; half++, cycle++) {
         const uint8_t stream = ISA_STREAM(!s->in, 16 * half);
-        taken[half] = cycle;
+        s->taken[half][s->taken_count] = cycle;
         for (uint32_t byte = 0; byte < 2; byte++)
             standalone_read(l->out, s->home + INPUTS + byte, tile, (uint8_t)(stream + byte),
                             s->mxm_position, standalone_once(cycle));
@@ -285,19 +303,19 @@ static void multiply(struct side *s, uint32_t tile, uint32_t cycle, uint32_t tak
         standalone_put(l->out, machine_queue_mxm(machine, s->hemisphere, 0, ISA_UNIT_MXM_RESULTS),
                        standalone_once(cycle + machine->mxm_result_cycles), take);
     }
+    s->taken_count++;
     s->multiplied = cycle;
 }
 
 /* All tiles of a gate; its sum, on its way. */
-static struct value multiply_gate(struct side *s, uint32_t gate, uint32_t taken[2])
+static struct value multiply_gate(struct side *s, uint32_t gate)
 {
     const struct lstm *l = s->l;
     const struct machine *machine = l->machine;
     for (uint32_t tile = 0; tile < TILES; tile++) {
         uint32_t loaded = 0;
         for (uint32_t plane = 0; plane < 2; plane++) {
-            const uint32_t end =
-                load_plane(s, plane, weight_address(l, gate, tile, 0), taken[plane]);
+            const uint32_t end = load_plane(s, plane, weight_address(l, gate, tile, 0));
             loaded = BASE_MAX(loaded, end);
         }
         const uint32_t install = machine->mxm_install_cycles;
@@ -308,7 +326,7 @@ static struct value multiply_gate(struct side *s, uint32_t gate, uint32_t taken[
                            standalone_once(loaded), (struct isa_instruction){.op = ISA_IW});
             s->load_next[plane] = loaded + 1;
         }
-        multiply(s, tile, loaded + install, taken);
+        multiply(s, tile, loaded + install);
     }
     const struct value sum = {s->multiplied - 1 + machine->mxm_result_cycles +
                                   machine->mxm_emit_cycles,
@@ -321,13 +339,12 @@ static struct value multiply_gate(struct side *s, uint32_t gate, uint32_t taken[
 static void schedule_side(struct lstm *l, uint32_t hemisphere)
 {
     struct side s = side_of(l, hemisphere);
-    uint32_t taken[2] = {0, 0};
     const uint32_t farthest = s.home + l->machine->mem_slices - WEIGHT_SLICES;
     s.load_next[0] = s.load_next[1] =
         BASE_MAX(standalone_read_cycles(l->machine, farthest, s.mxm_position), 1);
     s.multiplied = standalone_read_cycles(l->machine, s.home + INPUTS, s.mxm_position);
     for (uint32_t gate = 0; gate < GATES; gate++)
-        after_sum(l, &s, (enum gate)gate, multiply_gate(&s, gate, taken));
+        after_sum(l, &s, (enum gate)gate, multiply_gate(&s, gate));
 }
 
 /* ---- bindings -------------------------------------------------------------------------------- */
