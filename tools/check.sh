@@ -43,6 +43,7 @@ check docs sh tools/check-docs.sh build/takt
 check builds bash tools/check-builds.sh
 check fuzz-replay "$make" --no-print-directory -s -j2 BUILD=build-asan OPT=-O1 \
     EXTRA='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' fuzz-replay
+check arm64 sh tools/check-arm64.sh
 check sanitizers sh tools/check-sanitizers.sh
 
 line="$passed passed, $failed failed"

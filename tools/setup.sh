@@ -7,6 +7,13 @@ set -u
 BUILD_PACKAGES="gcc libc6-dev make libjansson-dev libssl-dev libcmocka-dev \
     libmicrohttpd-dev libsqlite3-dev"
 CHECK_PACKAGES="clang libclang-rt-14-dev clang-format"
+# To build for arm64 and run it here.
+case $(uname -m) in
+aarch64 | arm64) ;;
+*) CHECK_PACKAGES="$CHECK_PACKAGES gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+    libpcre2-dev:arm64 libjansson-dev:arm64 libssl-dev:arm64 libcmocka-dev:arm64
+    libmicrohttpd-dev:arm64 libsqlite3-dev:arm64" ;;
+esac
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
@@ -18,9 +25,21 @@ header() {
     return 1
 }
 
+# foreign NAME: is the library there for arm64?
+foreign() { [ -e "/usr/lib/aarch64-linux-gnu/$1.so" ]; }
+
 present() {
     case $1 in
     gcc | make | clang | clang-format) has "$1" ;;
+    gcc-aarch64-linux-gnu) has aarch64-linux-gnu-gcc ;;
+    libc6-dev-arm64-cross) [ -e /usr/aarch64-linux-gnu/include/stdio.h ] ;;
+    qemu-user) has qemu-aarch64 ;;
+    libpcre2-dev:arm64) foreign libpcre2-8 ;;
+    libjansson-dev:arm64) foreign libjansson ;;
+    libssl-dev:arm64) foreign libcrypto ;;
+    libcmocka-dev:arm64) foreign libcmocka ;;
+    libmicrohttpd-dev:arm64) foreign libmicrohttpd ;;
+    libsqlite3-dev:arm64) foreign libsqlite3 ;;
     libc6-dev) header stdio.h ;;
     libjansson-dev) header jansson.h ;;
     libssl-dev) header openssl/evp.h ;;
@@ -65,6 +84,9 @@ log=$(mktemp /tmp/takt-setup-XXXXXX)
 trap 'rm -f "$log"' EXIT
 # shellcheck disable=SC2086 # word splitting is meant: lists of packages, a prefix of two words
 install_packages() {
+    case $packages in
+    *:arm64*) $as_root dpkg --add-architecture arm64 || return 1 ;;
+    esac
     $as_root apt-get update -qq &&
         $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
             $packages

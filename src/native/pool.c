@@ -57,7 +57,7 @@ void native_pool_barrier(struct native_pool *pool)
     const unsigned generation = atomic_load_explicit(&pool->generation, memory_order_acquire);
     if (atomic_fetch_add(&pool->arrived, 1) == pool->threads - 1) {
         atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
-        atomic_store(&pool->generation, generation + 1);
+        atomic_fetch_add(&pool->generation, 1); /* also a fence before sleepers are looked for */
         if (atomic_load(&pool->sleepers) > 0) {
             pthread_mutex_lock(&pool->mutex);
             pthread_cond_broadcast(&pool->awake);
