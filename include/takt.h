@@ -35,6 +35,8 @@ struct takt_engine_options {
     enum takt_target target;
     uint32_t context; /* most tokens a session holds; 0 = the model's own, at most 4096 */
     uint32_t chunk;   /* most tokens of a session in one step; 0 = 16, native 512 */
+    uint32_t users; /* chip: sessions that share a chip, each with a cache on it; 0 = 1. Those that
+                     * takt_extend_batch extends by a token each are one step */
 
     /* Of the native target (threads: of the chip too). None of these changes a bit of any result. */
     uint32_t threads;  /* 0 = a thread for each physical core; on the chip 0 = 1 */
@@ -449,6 +451,8 @@ struct takt_inspect_options {
     uint32_t chunk;   /* tokens of the step: 1 or the engine's chunk */
     uint32_t context; /* positions it must see, rounded up to a bucket; 0 = the engine's context */
     bool all_logits;
+    uint32_t
+        users; /* above 1: of one token of each of so many users, the engine's; chunk = users */
     bool compiled_only; /* do not run the program on the machine as well */
 };
 /* Compiles a step and reads its program: who takes what from whom, what each unit does in each

@@ -12,7 +12,8 @@ static enum takt_status open_engine(const struct run_case *run, struct takt_engi
                                                 .machine_path = run->machine,
                                                 .target = run->target,
                                                 .context = run->context,
-                                                .chunk = run->chunk};
+                                                .chunk = run->chunk,
+                                                .users = run->users};
     return takt_engine_open(engine, &options, error);
 }
 

@@ -7,7 +7,7 @@
 struct run_case {
     const char *model, *machine; /* machine: a file; NULL = tsp1 */
     enum takt_target target;
-    uint32_t context, chunk; /* as in struct takt_engine_options */
+    uint32_t context, chunk, users; /* as in struct takt_engine_options */
     const char *prompt;
     bool chat;
     uint32_t tokens; /* most tokens to generate */

@@ -116,8 +116,9 @@ static const struct run_program *get_program(struct world *world, uint32_t chunk
 {
     const struct run_program *program;
     struct takt_error error;
-    if (run_programs_get(world->engine, chunk, compile_bucket(world->engine->plan, CONTEXT),
-                         chunk > 1, &program, &error) != TAKT_OK) {
+    const struct compile_step step = {chunk, compile_bucket(world->engine->plan, CONTEXT),
+                                      chunk > 1, 0, 1};
+    if (run_programs_get(world->engine, &step, &program, &error) != TAKT_OK) {
         fail_msg("%s", error.message);
     }
     return program;
@@ -200,7 +201,8 @@ static void replace_chip(struct scene *scene, const struct machine *machine)
     chip_destroy(scene->session->chip);
     assert_int_equal(chip_create(&scene->session->chip, machine, NULL), TAKT_OK);
     chip_load_image(scene->session->chip, &scene->before);
-    scene->session->loaded = NULL; /* no text but what the image holds */
+    scene->session->shared->chip = scene->session->chip;
+    scene->session->shared->loaded = NULL; /* no text but what the image holds */
 }
 
 static enum takt_status run_one(struct scene *scene, const struct run_program *program,
@@ -214,7 +216,7 @@ static enum takt_status run_one(struct scene *scene, const struct run_program *p
     for (uint32_t i = 0; i < count; i++) {
         tokens[i] = token_at(start + i);
     }
-    return run_step(scene->session, program, tokens, count, start, logits, &cycles, error);
+    return run_step_chunk(scene->session, program, tokens, count, start, logits, &cycles, error);
 }
 
 /* Runs the steps; logits [steps][step_logits]. */
@@ -325,7 +327,8 @@ void scene_put_inputs(struct scene *scene, uint32_t step, uint8_t **memory)
     assert_int_equal(chip_create(&scene->session->chip, machine, NULL), TAKT_OK);
     const struct program_image image = image_of(machine, *memory);
     chip_load_image(scene->session->chip, &image);
-    scene->session->loaded = NULL;
+    scene->session->shared->chip = scene->session->chip;
+    scene->session->shared->loaded = NULL;
     assert_int_equal(run_one(scene, &empty, step, NULL, NULL), TAKT_OK);
     free(*memory);
     *memory = read_memory(scene->session->chip, machine);

@@ -151,14 +151,16 @@ static void run_in_bucket(struct takt_engine *engine, uint32_t bucket, uint32_t 
     const size_t vocab = engine->graph.vocab;
     uint64_t cycles;
     assert_int_equal(takt_session_open(&session, engine, NULL), TAKT_OK);
-    assert_int_equal(run_programs_get(engine, 1, bucket, false, &program, NULL), TAKT_OK);
+    const struct compile_step step = {1, bucket, false, 0, 1};
+    assert_int_equal(run_programs_get(engine, &step, &program, NULL), TAKT_OK);
     assert_int_equal(program->program->cycles > 0, 1);
     session->staging.element_capacity = BASE_MAX(bucket, (uint32_t)vocab) + MACHINE_LANES_MAX;
     session->staging.elements = calloc(session->staging.element_capacity, sizeof(uint32_t));
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t token = (i * 37 + 11) % (uint32_t)vocab;
         assert_int_equal(
-            run_step(session, program, &token, 1, i, logits + i * vocab, &cycles, NULL), TAKT_OK);
+            run_step_chunk(session, program, &token, 1, i, logits + i * vocab, &cycles, NULL),
+            TAKT_OK);
     }
     takt_session_close(session);
 }
@@ -369,7 +371,8 @@ static void compile_bytes(uint32_t chunk, uint32_t bucket, bool all, struct base
     struct takt_engine *engine = runs_open(
         &(struct run_case){.model = FABLE, .target = TAKT_TARGET_CHIP, .context = 640, .chunk = 7});
     const struct run_program *program;
-    assert_int_equal(run_programs_get(engine, chunk, bucket, all, &program, NULL), TAKT_OK);
+    const struct compile_step step = {chunk, bucket, all, 0, 1};
+    assert_int_equal(run_programs_get(engine, &step, &program, NULL), TAKT_OK);
     memcpy(hash, program->hash, 65);
     program_encode(program->program, compile_plan_image(engine->plan), bytes);
     takt_engine_close(engine);

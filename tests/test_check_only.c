@@ -179,7 +179,8 @@ static void compiled_programs_take_their_cycles(void **state)
     for (uint32_t chunk = 1; chunk <= 16; chunk += 15) {
         const struct run_program *program = NULL;
         const struct program_image none = {0, NULL};
-        if (run_programs_get(engine, chunk, 320, false, &program, &error) != TAKT_OK)
+        const struct compile_step step = {chunk, 320, false, 0, 1};
+        if (run_programs_get(engine, &step, &program, &error) != TAKT_OK)
             fail_msg("%s", error.message);
         struct run run = run_program_once(program->program, &none, true);
         if (run.status != TAKT_OK)

@@ -43,7 +43,8 @@ static void measure(struct base_text *text, const char *path, const char *name, 
     struct takt_error error = {0};
     const struct run_program *program = NULL;
     if (takt_engine_open(&engine, &options, &error) != TAKT_OK ||
-        run_programs_get(engine, chunk, bucket, false, &program, &error) != TAKT_OK) {
+        run_programs_get(engine, &(struct compile_step){chunk, bucket, false, 0, 1}, &program,
+                         &error) != TAKT_OK) {
         fail_msg("%s", error.message);
     }
     char line[160];

@@ -232,7 +232,9 @@ static void compiles_alike(void **state)
     assert_string_equal(first.program_hash, second.program_hash);
     const struct run_program *plain = NULL; /* without an account */
     struct takt_error error;
-    assert_int_equal(run_programs_get(scene->engine, 8, 320, false, &plain, &error), TAKT_OK);
+    assert_int_equal(run_programs_get(scene->engine, &(struct compile_step){8, 320, false, 0, 1},
+                                      &plain, &error),
+                     TAKT_OK);
     assert_string_equal(plain->hash, first.program_hash);
     json_t *diff = parse(takt_inspection_diff(scene->steps[1], again, true));
     assert_true(json_is_true(json_object_get(diff, "same")));

@@ -34,10 +34,11 @@ struct scene {
     float expected[SESSIONS][MOST][VOCAB]; /* by the reference, one token at a time */
 };
 
-static struct takt_engine *open_engine(const char *path, enum takt_target target, uint32_t chunk)
+static struct takt_engine *open_engine(const char *path, enum takt_target target, uint32_t chunk,
+                                       uint32_t users)
 {
-    return runs_open(
-        &(struct run_case){.model = path, .target = target, .context = 64, .chunk = chunk});
+    return runs_open(&(struct run_case){
+        .model = path, .target = target, .context = 64, .chunk = chunk, .users = users});
 }
 
 static struct takt_session *open_session(struct takt_engine *engine)
@@ -49,7 +50,7 @@ static struct takt_session *open_session(struct takt_engine *engine)
     return session;
 }
 
-static struct scene *scene_open(enum takt_target target, uint32_t chunk)
+static struct scene *scene_open(enum takt_target target, uint32_t chunk, uint32_t users)
 {
     struct scene *scene = calloc(1, sizeof *scene);
     assert_non_null(scene);
@@ -58,7 +59,7 @@ static struct scene *scene_open(enum takt_target target, uint32_t chunk)
     assert_true(file >= 0);
     close(file);
     assert_true(gguf_write_random(scene->path, &shape));
-    struct takt_engine *reference = open_engine(scene->path, TAKT_TARGET_REFERENCE, 1);
+    struct takt_engine *reference = open_engine(scene->path, TAKT_TARGET_REFERENCE, 1, 1);
     for (uint32_t s = 0; s < SESSIONS; s++) {
         struct takt_session *session = open_session(reference);
         for (uint32_t i = 0; i < MOST; i++)
@@ -69,7 +70,7 @@ static struct scene *scene_open(enum takt_target target, uint32_t chunk)
         takt_session_close(session);
     }
     takt_engine_close(reference);
-    scene->engine = open_engine(scene->path, target, chunk);
+    scene->engine = open_engine(scene->path, target, chunk, users);
     return scene;
 }
 
@@ -86,11 +87,11 @@ static void expect(const struct scene *scene, uint32_t s, size_t length, const f
 }
 
 /* Rounds of batches in which every session takes a number of tokens of its own. */
-static void batches(enum takt_target target, uint32_t chunk)
+static void batches(enum takt_target target, uint32_t chunk, uint32_t users)
 {
     static const size_t counts[][SESSIONS] = {
         {1, 7, 0, 12, 3}, {1, 0, 9, 1, 1}, {1, 1, 1, 1, 1}, {0, 0, 17, 0, 2}, {13, 1, 1, 1, 1}};
-    struct scene *scene = scene_open(target, chunk);
+    struct scene *scene = scene_open(target, chunk, users);
     struct takt_session *sessions[SESSIONS];
     size_t done[SESSIONS] = {0};
     static float logits[SESSIONS][VOCAB];
@@ -118,7 +119,7 @@ static void batches(enum takt_target target, uint32_t chunk)
 
 static void prefixes(enum takt_target target)
 {
-    struct scene *scene = scene_open(target, 8);
+    struct scene *scene = scene_open(target, 8, 1);
     struct takt_session *a = open_session(scene->engine), *b = open_session(scene->engine);
     float logits[VOCAB];
     const struct takt_step *steps;
@@ -163,16 +164,16 @@ static void prefixes(enum takt_target target)
 static void batches_reference(void **state)
 {
     (void)state;
-    batches(TAKT_TARGET_REFERENCE, 64);
-    batches(TAKT_TARGET_REFERENCE, 7);
+    batches(TAKT_TARGET_REFERENCE, 64, 1);
+    batches(TAKT_TARGET_REFERENCE, 7, 1);
 }
 
 static void batches_native(void **state)
 {
     (void)state;
-    batches(TAKT_TARGET_NATIVE, 64);
-    batches(TAKT_TARGET_NATIVE, 7);
-    batches(TAKT_TARGET_NATIVE, 1);
+    batches(TAKT_TARGET_NATIVE, 64, 1);
+    batches(TAKT_TARGET_NATIVE, 7, 1);
+    batches(TAKT_TARGET_NATIVE, 1, 1);
 }
 
 static void prefixes_native(void **state)
@@ -184,7 +185,43 @@ static void prefixes_native(void **state)
 static void batches_chip(void **state)
 {
     (void)state;
-    batches(TAKT_TARGET_CHIP, 16);
+    batches(TAKT_TARGET_CHIP, 16, 1);
+}
+
+/* Sessions that share a chip: those that are extended by one token each are one step. */
+static void batches_chip_users(void **state)
+{
+    (void)state;
+    batches(TAKT_TARGET_CHIP, 16, 2);
+    batches(TAKT_TARGET_CHIP, 1, 3);
+}
+
+/* Both tokens of two users take one step's cycles, fewer than two steps of one. */
+static void users_share_steps(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(TAKT_TARGET_CHIP, 1, 2);
+    struct takt_session *sessions[2];
+    float logits[2][VOCAB];
+    struct takt_batch_item items[2];
+    const struct takt_step *steps[2];
+    for (uint32_t s = 0; s < 2; s++) {
+        sessions[s] = open_session(scene->engine);
+        assert_int_equal(takt_session_extend(sessions[s], scene->tokens[s], 1, NULL, NULL, NULL),
+                         TAKT_OK);
+        items[s] = (struct takt_batch_item){sessions[s], scene->tokens[s] + 1, 1, logits[s]};
+    }
+    assert_int_equal(takt_extend_batch(scene->engine, items, 2, NULL), TAKT_OK);
+    for (uint32_t s = 0; s < 2; s++) {
+        expect(scene, s, 2, logits[s]);
+        assert_int_equal(takt_session_steps(sessions[s], &steps[s]), 2);
+        assert_int_equal(steps[s][1].cycles_executed, steps[s][1].cycles_compiled);
+        assert_true(steps[s][1].cycles_executed < 2 * steps[s][0].cycles_executed);
+    }
+    assert_int_equal(steps[0][1].cycles_executed, steps[1][1].cycles_executed);
+    takt_session_close(sessions[0]);
+    takt_session_close(sessions[1]);
+    scene_close(scene);
 }
 
 static void prefixes_reference(void **state)
@@ -202,8 +239,8 @@ static void prefixes_chip(void **state)
 static void refused_batches(void **state)
 {
     (void)state;
-    struct scene *scene = scene_open(TAKT_TARGET_REFERENCE, 8);
-    struct takt_engine *other = open_engine(scene->path, TAKT_TARGET_REFERENCE, 8);
+    struct scene *scene = scene_open(TAKT_TARGET_REFERENCE, 8, 1);
+    struct takt_engine *other = open_engine(scene->path, TAKT_TARGET_REFERENCE, 8, 1);
     struct takt_session *a = open_session(scene->engine), *b = open_session(scene->engine);
     struct takt_session *stranger = open_session(other);
     const uint32_t *tokens = scene->tokens[0], wrong = VOCAB;
@@ -232,7 +269,7 @@ static void refused_batches(void **state)
 static void sessions_run_out(void **state)
 {
     (void)state;
-    struct scene *scene = scene_open(TAKT_TARGET_REFERENCE, 8);
+    struct scene *scene = scene_open(TAKT_TARGET_REFERENCE, 8, 1);
     struct takt_engine_options options = {
         .model_path = scene->path, .target = TAKT_TARGET_NATIVE, .sessions = 2};
     struct takt_engine *engine;
@@ -251,6 +288,7 @@ static void sessions_run_out(void **state)
 }
 
 TEST_GROUP(session, cmocka_unit_test(batches_reference), cmocka_unit_test(batches_chip),
+           cmocka_unit_test(batches_chip_users), cmocka_unit_test(users_share_steps),
            cmocka_unit_test(batches_native), cmocka_unit_test(prefixes_native),
            cmocka_unit_test(prefixes_reference), cmocka_unit_test(prefixes_chip),
            cmocka_unit_test(refused_batches), cmocka_unit_test(sessions_run_out));

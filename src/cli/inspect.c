@@ -7,7 +7,7 @@
 
 struct side_settings { /* of a model's step */
     const char *machine;
-    uint32_t context, chunk, length;
+    uint32_t context, chunk, length, users;
 };
 
 struct settings {
@@ -54,10 +54,14 @@ static enum takt_status open_side(struct opened *opened, const char *path,
                                                 .machine_path = settings->machine,
                                                 .target = TAKT_TARGET_CHIP,
                                                 .context = settings->context,
-                                                .chunk = settings->chunk};
+                                                .chunk = settings->chunk,
+                                                .users = settings->users};
     const enum takt_status status = takt_engine_open(&opened->engine, &options, error);
-    const struct takt_inspect_options step = {
-        .chunk = settings->chunk, .context = settings->length, .all_logits = all_logits};
+    const bool joint = settings->users > 1;
+    const struct takt_inspect_options step = {.chunk = joint ? settings->users : settings->chunk,
+                                              .context = settings->length,
+                                              .all_logits = all_logits,
+                                              .users = settings->users};
     return status == TAKT_OK ? takt_inspect(&opened->inspection, opened->engine, &step, error)
                              : status;
 }
@@ -161,6 +165,14 @@ static int run_inspect(const struct cli_command *command, int argc, char **argv)
          1,                                                                                        \
          256,                                                                                      \
          "tokens of the step" whose},                                                              \
+        {"--users" suffix,                                                                         \
+         NULL,                                                                                     \
+         "N",                                                                                      \
+         CLI_U32,                                                                                  \
+         offsetof(struct settings, member.users),                                                  \
+         1,                                                                                        \
+         8,                                                                                        \
+         "a token each of so many users of one chip, side by side" whose},                         \
     {                                                                                              \
         "--machine" suffix, NULL, "FILE", CLI_TEXT, offsetof(struct settings, member.machine), 0,  \
             0, "a machine file" whose                                                              \
@@ -193,6 +205,7 @@ const struct cli_command cli_inspect = {
                "an assembly file too. docs/INSPECT.md explains every line.\n\n"
                "  takt inspect model.gguf                        a decode step\n"
                "  takt inspect model.gguf --chunk 64 --json      a prefill step, as JSON\n"
+               "  takt inspect model.gguf --users 2              a decode step of two users\n"
                "  takt inspect model.gguf --svg layer.svg --trace step.json",
     .options = inspect_options,
     .option_count = BASE_COUNT(inspect_options),
@@ -210,6 +223,7 @@ static struct side_settings second_side(const struct settings *settings)
     side.context = side.context > 0 ? side.context : settings->step.context;
     side.length = side.length > 0 ? side.length : settings->step.length;
     side.chunk = side.chunk > 0 ? side.chunk : settings->step.chunk;
+    side.users = side.users > 0 ? side.users : settings->step.users;
     return side;
 }
 

@@ -13,8 +13,12 @@ uint32_t build_buffer(struct compiler *c, enum buffer_kind kind, uint32_t planes
     char name[48];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(name, sizeof name, format, arguments);
+    int length = vsnprintf(name, sizeof name, format, arguments);
     va_end(arguments);
+    BASE_ASSERT(length > 0 && (size_t)length < sizeof name - 4);
+    if (c->attending != NONE && strncmp(name, "attention.", 10) == 0) { /* each user has its own */
+        snprintf(name + length, sizeof name - (size_t)length, "@%u", c->attending);
+    }
     for (uint32_t i = c->plan->buffer_count; i < c->buffer_count; i++) {
         struct buffer *b = &c->buffers[i];
         if (strcmp(b->name, name) == 0) {

@@ -27,18 +27,25 @@ uint32_t compile_bucket(const struct compile_plan *plan, uint32_t length)
 /* ---- one program ----------------------------------------------------------------------------- */
 
 static enum takt_status compiler_open(struct compiler *c, const struct compile_plan *plan,
-                                      uint32_t chunk, uint32_t bucket, bool all_logits,
-                                      struct takt_error *error)
+                                      const struct compile_step *step, struct takt_error *error)
 {
+    bool joint = step->users > 1;
+    BASE_ASSERT(step->chunk >= 1 && step->chunk <= BASE_MAX(plan->chunk_max, plan->users));
+    BASE_ASSERT(step->bucket % plan->lanes == 0);
+    BASE_ASSERT(step->first_user + step->users <= plan->users && step->users >= 1);
+    BASE_ASSERT(!joint || (step->chunk == step->users && step->all_logits));
     *c = (struct compiler){.plan = plan,
                            .graph = plan->graph,
                            .machine = &plan->machine,
                            .error = error,
-                           .chunk = chunk,
-                           .bucket = bucket,
-                           .tiles = bucket / plan->lanes,
-                           .blocks = compile_blocks(chunk),
-                           .all_logits = all_logits,
+                           .chunk = step->chunk,
+                           .bucket = step->bucket,
+                           .tiles = step->bucket / plan->lanes,
+                           .blocks = joint ? step->users : compile_blocks(step->chunk),
+                           .first_user = step->first_user,
+                           .users = step->users,
+                           .attending = NONE,
+                           .all_logits = step->all_logits,
                            .task_capacity = TASKS_MAX,
                            .buffer_capacity = plan->buffer_count + BUFFERS_MAX};
     enum takt_status status = base_arena_create(&c->arena, ARENA_BYTES, error);
@@ -73,19 +80,18 @@ struct owned_program { /* a program and what it stands on */
     struct base_arena arena;
 };
 
-static enum takt_status compile_step(struct program **program, struct compile_account *account,
-                                     const struct compile_plan *plan, uint32_t chunk,
-                                     uint32_t bucket, bool all_logits, struct takt_error *error)
+static enum takt_status compile(struct program **program, struct compile_account *account,
+                                const struct compile_plan *plan, const struct compile_step *step,
+                                struct takt_error *error)
 {
     struct compiler c;
-    BASE_ASSERT(chunk >= 1 && chunk <= plan->chunk_max && bucket % plan->lanes == 0);
     struct owned_program *owned = calloc(1, sizeof *owned);
     if (owned == NULL) {
         return base_fail(error, TAKT_MEMORY, "compile: out of memory");
     }
     enum takt_status status = base_arena_create(&owned->arena, PROGRAM_BYTES, error);
     if (status == TAKT_OK) {
-        status = compiler_open(&c, plan, chunk, bucket, all_logits, error);
+        status = compiler_open(&c, plan, step, error);
     }
     if (status != TAKT_OK) {
         compile_program_destroy(&owned->program);
@@ -125,22 +131,21 @@ static enum takt_status compile_step(struct program **program, struct compile_ac
 }
 
 enum takt_status compile_program(struct program **program, const struct compile_plan *plan,
-                                 uint32_t chunk, uint32_t bucket, bool all_logits,
-                                 struct takt_error *error)
+                                 const struct compile_step *step, struct takt_error *error)
 {
-    return compile_step(program, NULL, plan, chunk, bucket, all_logits, error);
+    return compile(program, NULL, plan, step, error);
 }
 
 enum takt_status compile_program_account(struct program **program, struct compile_account **account,
-                                         const struct compile_plan *plan, uint32_t chunk,
-                                         uint32_t bucket, bool all_logits, struct takt_error *error)
+                                         const struct compile_plan *plan,
+                                         const struct compile_step *step, struct takt_error *error)
 {
     *account = NULL;
     struct compile_account *made = calloc(1, sizeof *made);
     if (made == NULL) {
         return base_fail(error, TAKT_MEMORY, "compile: out of memory");
     }
-    enum takt_status status = compile_step(program, made, plan, chunk, bucket, all_logits, error);
+    enum takt_status status = compile(program, made, plan, step, error);
     if (status != TAKT_OK) {
         compile_account_destroy(made);
         return status;
@@ -161,12 +166,13 @@ void compile_program_destroy(struct program *program)
 /* ---- the plan -------------------------------------------------------------------------------- */
 
 /* The largest steps must find room before the first one runs. */
-static enum takt_status check_room(const struct compile_plan *plan, uint32_t chunk,
+static enum takt_status check_room(const struct compile_plan *plan, uint32_t chunk, uint32_t users,
                                    struct takt_error *error)
 {
     struct compiler c;
-    enum takt_status status =
-        compiler_open(&c, plan, chunk, plan->context_tiles * plan->lanes, chunk > 1, error);
+    const struct compile_step step = {chunk, plan->context_tiles * plan->lanes, chunk > 1, 0,
+                                      users};
+    enum takt_status status = compiler_open(&c, plan, &step, error);
     if (status == TAKT_OK) {
         status = run_passes(&c, MEMORY_PASSES, BASE_COUNT(MEMORY_PASSES));
         base_arena_destroy(&c.arena);
@@ -183,7 +189,7 @@ static uint64_t plan_bytes(const struct graph *graph, const struct machine *mach
 
 enum takt_status compile_plan_create(struct compile_plan **out, const struct graph *graph,
                                      const struct machine *machine, uint32_t context,
-                                     uint32_t chunk_max, struct takt_error *error)
+                                     uint32_t chunk_max, uint32_t users, struct takt_error *error)
 {
     uint32_t most = BASE_MIN(machine->mxm_accumulators / 4, 256u);
     if (chunk_max < 1 || chunk_max > most) {
@@ -191,6 +197,10 @@ enum takt_status compile_plan_create(struct compile_plan **out, const struct gra
                          "compile: a chunk of %u tokens; \"%s\" has accumulators for 1..%u: use a "
                          "smaller --chunk",
                          chunk_max, machine->name, most);
+    }
+    if (users < 1 || users > COMPILE_USERS_MAX) {
+        return base_fail(error, TAKT_LIMIT, "compile: %u users of a chip; it serves 1 to %u", users,
+                         COMPILE_USERS_MAX);
     }
     struct compile_plan *plan = calloc(1, sizeof *plan);
     if (plan == NULL) {
@@ -200,16 +210,20 @@ enum takt_status compile_plan_create(struct compile_plan **out, const struct gra
     plan->machine = *machine;
     plan->context = context;
     plan->chunk_max = chunk_max;
+    plan->users = users;
     enum takt_status status = base_arena_create(&plan->arena, plan_bytes(graph, machine), error);
     if (status == TAKT_OK) {
         status = plan_build(plan, error);
     }
     if (status == TAKT_OK) {
         plan_check(plan);
-        status = check_room(plan, 1, error);
+        status = check_room(plan, 1, 1, error);
     }
     if (status == TAKT_OK && chunk_max > 1) {
-        status = check_room(plan, chunk_max, error);
+        status = check_room(plan, chunk_max, 1, error);
+    }
+    if (status == TAKT_OK && users > 1) {
+        status = check_room(plan, users, users, error);
     }
     if (status != TAKT_OK) {
         compile_plan_destroy(plan);

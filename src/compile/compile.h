@@ -11,48 +11,61 @@
 #include "graph/graph.h"
 #include "program/program.h"
 
+#define COMPILE_USERS_MAX 8u
+
 /* Where weights, constants and the KV cache of one model lie in one machine: shared by all its
  * programs, so that they can take turns on one memory. */
 struct compile_plan;
 
-/* context: most positions the KV cache holds; chunk_max: largest chunk any program will have.
- * CAPACITY with bytes needed, available, what takes them and how many chips would do. */
+/* context: most positions the KV cache holds; chunk_max: largest chunk any program will have;
+ * users: timelines of tokens that share the machine, each with a cache of its own. CAPACITY with
+ * bytes needed, available, what takes them and how many chips would do. */
 enum takt_status compile_plan_create(struct compile_plan **plan, const struct graph *graph,
                                      const struct machine *machine, uint32_t context,
-                                     uint32_t chunk_max, struct takt_error *error);
+                                     uint32_t chunk_max, uint32_t users, struct takt_error *error);
 void compile_plan_destroy(struct compile_plan *plan);
 const struct program_image *compile_plan_image(const struct compile_plan *plan);
 
 /* The bucket (positions a program attends over) that holds `length` positions. */
 uint32_t compile_bucket(const struct compile_plan *plan, uint32_t length);
 
+/* What a program is for: a chunk of one user's tokens, or one token of each of several (then chunk
+ * = users, and all_logits). */
+struct compile_step {
+    uint32_t chunk, bucket; /* bucket: a value that compile_bucket gave */
+    bool all_logits;        /* of every token, or of one */
+    uint32_t first_user, users;
+};
+
 /*
- * Compiles one step: `chunk` tokens, attention over `bucket` positions (a value compile_bucket
- * gave), logits of every token or of one.
+ * Compiles one step: `chunk` tokens, attention over `bucket` positions.
  *
  * Bindings (token m of the chunk is at position start + m; a step may hold fewer than chunk tokens:
- * the rest are padding, their maps all ISA_SKIP, their other inputs zero, their masks any):
+ * the rest are padding, their maps all ISA_SKIP, their other inputs zero, their masks any; of
+ * several users, token m is user first_user + m's, at a position of its own, or padding):
  *   x           in  f32  items chunk; elements width: the embedding row
  *   rope_cos    in  f32  items chunk; elements head_dim: cosine, both elements of a pair alike
  *   rope_sin    in  f32  items chunk; elements head_dim: -sine at even, +sine at odd elements
  *   mask        in  u8   items chunk; elements bucket: 1 where the token sees a position, else 0;
- * when chunk = 1 it does not see its own there own         in  u8   1 item, only when chunk = 1;
- * elements bucket: 1 at the token's position, else 0 v_map, k_map, k_read_map, k_write_map   in,
- * bytes, elements lanes: maps for Scatter and Gather, 16-bit little-endian addresses in lanes 0 and
- * 1 of each superlane: v_map       items chunk*16; item m*16+j: position/16 if position % 16 == j,
- * else ISA_SKIP k_map       items chunk*16; item m*16+j: (position/16 % row_ring) * k_groups, or
- * ISA_SKIP k_read_map  items blocks; item b, B = start/16 + b: (B % row_ring) * k_groups; ISA_SKIP
+ *               where every user has one token it does not see its own there
+ *   own         in  u8   items chunk, only where every user has one token; elements bucket: 1 at
+ *               the token's position, else 0
+ *   v_map, k_map, k_read_map, k_write_map   in, bytes, elements lanes: maps for Scatter and Gather,
+ *               16-bit little-endian addresses in lanes 0 and 1 of each superlane:
+ *     v_map       items chunk*16; item m*16+j: position/16 if position % 16 == j, else ISA_SKIP
+ *     k_map       items chunk*16; item m*16+j: (position/16 % row_ring) * k_groups, or ISA_SKIP
+ *     k_read_map  items blocks; item b, B = start/16 + b: (B % row_ring) * k_groups; ISA_SKIP
  *                 when block B holds no token of the step
  *     k_write_map items blocks; superlane B % superlanes: (B / superlanes) * k_groups, the other
  *                 superlanes ISA_SKIP; all ISA_SKIP when block B holds no token of the step
+ *                 Of several users, blocks = users, and block b is where user b's token is.
  *   row_map     in, bytes, elements lanes, 1 item; only when chunk > 1 and not all_logits: every
  *               superlane holds m, the token whose logits are wanted
  *   logits      out f32  items chunk if all_logits, else 1; elements vocab
  * Parameters: chunk, bucket, all_logits, blocks, row_ring, k_groups, superlanes.
  */
 enum takt_status compile_program(struct program **program, const struct compile_plan *plan,
-                                 uint32_t chunk, uint32_t bucket, bool all_logits,
-                                 struct takt_error *error);
+                                 const struct compile_step *step, struct takt_error *error);
 void compile_program_destroy(struct program *program);
 
 /* ---- the account: where a program's instructions come from ------------------------------------
@@ -93,9 +106,8 @@ struct compile_account {
 
 /* The same program, with its account. */
 enum takt_status compile_program_account(struct program **program, struct compile_account **account,
-                                         const struct compile_plan *plan, uint32_t chunk,
-                                         uint32_t bucket, bool all_logits,
-                                         struct takt_error *error);
+                                         const struct compile_plan *plan,
+                                         const struct compile_step *step, struct takt_error *error);
 void compile_account_destroy(struct compile_account *account); /* NULL is fine */
 
 #endif

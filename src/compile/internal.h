@@ -192,7 +192,7 @@ struct plan_layer {
     uint32_t query_up;                 /* f32 [pieces of q]: 2^(141-E) of each lane's head */
     uint32_t query_down;               /* f32 [heads]: 2^(E-141) */
     struct product q, k, v, o, gate, up, down;
-    /* KV cache, for each word of heads: buffers with `whole` set, sixteen slices each */
+    /* KV cache, [users][kv_words]: buffers with `whole` set, sixteen slices each */
     uint32_t *key_rows, *key_tiles, *values;
 };
 
@@ -201,7 +201,8 @@ struct compile_plan {
     struct machine machine;
     struct base_arena arena;
     uint32_t lanes, superlanes, quads; /* quads: positions of MEM, both hemispheres */
-    uint32_t context, chunk_max;
+    uint32_t context, chunk_max, users;
+    uint32_t value_rows;        /* groups of sixteen positions */
     uint32_t context_tiles;     /* KV cache, in tiles of `lanes` positions */
     uint32_t group_slice[2][2]; /* first slice of a plane's sixteen weight slices, global */
     uint32_t *quad_used;        /* [quads] words taken by the plan */
@@ -249,6 +250,9 @@ struct compiler {
     struct base_arena arena; /* everything of this compilation but the program */
     struct takt_error *error;
     uint32_t chunk, bucket, tiles, blocks;
+    uint32_t first_user,
+        users;          /* whose caches the tokens attend to: all to the first's, or one each */
+    uint32_t attending; /* the user whose attention is being lowered, of several; else NONE */
     bool all_logits;
     uint32_t buffer_count, buffer_capacity;
     struct buffer *buffers; /* the plan's, then the temporary ones */

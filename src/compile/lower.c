@@ -64,9 +64,9 @@ static void request_inputs(struct compiler *c)
     int32_t *all = identity(c, c->tiles * lanes);
     request(c, "mask", false, build_buffer(c, BUFFER_LINEAR, 1, c->tiles * chunk, "mask"), chunk,
             c->tiles, c->bucket, all, false);
-    if (chunk == 1) {
-        request(c, "own", false, build_buffer(c, BUFFER_LINEAR, 1, c->tiles, "own"), 1, c->tiles,
-                c->bucket, all, false);
+    if (chunk == c->users) {
+        request(c, "own", false, build_buffer(c, BUFFER_LINEAR, 1, c->tiles * chunk, "own"), chunk,
+                c->tiles, c->bucket, all, false);
     }
     const char *striped[2] = {"v_map", "k_map"}, *blocks[2] = {"k_read_map", "k_write_map"};
     for (uint32_t i = 0; i < 2; i++) {

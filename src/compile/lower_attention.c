@@ -29,9 +29,9 @@ static void lower_score_sums(struct attention *a, uint32_t kv, uint32_t t, uint3
     struct compiler *c = a->c;
     const struct compile_plan *plan = a->plan;
     uint32_t word = kv / plan->heads_word, index = kv % plan->heads_word * plan->head_superlanes;
-    uint32_t buffer = a->layer->key_tiles[word], n = a->groups * a->chunk;
+    uint32_t buffer = a->key_tiles[word], n = a->groups * a->chunk;
     const struct buffer *cache = &plan->buffers[buffer];
-    struct tile tile = {.hemisphere = (c->layer + word) % 2,
+    struct tile tile = {.hemisphere = attention_hemisphere(a, word),
                         .plane = 0,
                         .slice = cache->slice,
                         .address = cache->address + t * plan->key_groups + index,
@@ -42,7 +42,7 @@ static void lower_score_sums(struct attention *a, uint32_t kv, uint32_t t, uint3
                         .buffer = buffer};
     build_load(c, &tile, "K");
     struct pass *pass = build_pass(c, &tile, n, true, true, "scores");
-    struct access q = access_linear(a->q, word * n);
+    struct access q = attention_tokens(a, a->q, word * a->groups);
     build_segment(pass, true, 1, q, access_linear(hi, kv * n));
     build_segment(pass, false, 0, q, access_linear(lo, kv * n));
 }
@@ -56,7 +56,7 @@ static void lower_scores(struct attention *a, uint32_t t, uint32_t scales, uint3
              lo = attention_floats(a, a->items, "score_lo", t % 2);
     uint32_t score = attention_floats(a, a->items, "score", t), n = a->groups * a->chunk;
     uint32_t cached = a->own ? attention_floats(a, a->items, "score_cached", t) : score;
-    uint32_t mask = attention_map(c, "mask", false, a->tiles * a->chunk);
+    uint32_t mask = attention_map(c, "mask", false, a->tiles * c->chunk);
     for (uint32_t kv = 0; kv < c->graph->kv_heads; kv++) {
         lower_score_sums(a, kv, t, hi, lo);
     }
@@ -68,7 +68,8 @@ static void lower_scores(struct attention *a, uint32_t t, uint32_t scales, uint3
         s = build_op(c, ISA_MUL_F32, s, build_input(c, down, 4), 0);
         struct access scale = access_constant(scales, t * c->graph->kv_heads + kv);
         s = build_op(c, ISA_MUL_F32, s, build_input(c, scale, 4), 0);
-        uint16_t allowed = build_input(c, attention_by_token(mask, t * a->chunk, a->chunk), 1);
+        uint16_t allowed =
+            build_input(c, attention_by_token(mask, t * c->chunk + a->first, a->chunk), 1);
         s = build_op(c, ISA_SELECT_F32_IMM, allowed, s, 0xFF800000u);
         build_output(c, s, access_linear(cached, kv * n));
         if (a->tiles == 1 && !a->own) {
@@ -144,21 +145,22 @@ static void lower_weigh_word(struct attention *a, uint32_t word, const uint32_t 
 {
     struct compiler *c = a->c;
     const struct compile_plan *plan = a->plan;
-    uint32_t buffer = a->layer->values[word];
+    uint32_t buffer = a->values[word];
     const struct buffer *cache = &plan->buffers[buffer];
     uint32_t n = attention_word_heads(a, word) * a->groups * a->chunk;
     uint32_t base = word * plan->heads_word * a->groups * a->chunk;
     uint32_t batch = a->tiles == 1 ? n : BASE_MIN(n, c->machine->mxm_accumulators / 2);
     for (uint32_t first = 0; first < n; first += batch) {
         for (uint32_t t = 0; t < a->tiles; t++) {
-            struct tile tile = {.hemisphere = (c->layer + word) % 2,
-                                .plane = 1,
-                                .slice = cache->slice,
-                                .address = cache->address + t * plan->superlanes,
-                                .address_step = 1,
-                                .index_step = 1,
-                                .count = plan->superlanes,
-                                .buffer = buffer};
+            struct tile tile = {
+                .hemisphere = attention_hemisphere(a, word),
+                .plane = 1,
+                .slice = cache->slice,
+                .address = cache->address + t * plan->superlanes,
+                .address_step = 1,
+                .index_step = 1,
+                .count = BASE_MIN(plan->superlanes, plan->value_rows - t * plan->superlanes),
+                .buffer = buffer};
             bool last = t + 1 == a->tiles;
             build_load(c, &tile, "V");
             struct pass *pass =
@@ -179,7 +181,7 @@ static void end_output(struct attention *a, uint16_t o, uint32_t word)
     uint16_t up = build_input(c, attention_by_token(a->output_up, 0, a->chunk), 4);
     o = build_op(c, ISA_MUL_F32, o, up, 0);
     build_output(c, build_op(c, ISA_CVT_F32_I16, o, REF_NONE, 0),
-                 access_linear(a->result->q16, word * a->groups * a->chunk));
+                 attention_tokens(a, a->result->q16, word * a->groups));
 }
 
 /* Each head's sums, scaled, into the lanes of its KV head; heads that share a vector are or-ed
@@ -239,43 +241,92 @@ static uint32_t lower_maxima(struct attention *a, uint32_t spread)
     return lower_max_f32(c, spread, a->items, "attention.score");
 }
 
+/* ---- users, stage by stage ------------------------------------------------------------------- */
+
+static void lower_all_scores(struct attention *a)
+{
+    a->spread = build_buffer(a->c, BUFFER_SKEW, 4, a->items, "attention.maxima");
+    uint32_t key_scales = attention_key_scales(a);
+    for (uint32_t t = 0; t < a->tiles; t++) {
+        lower_scores(a, t, key_scales, a->spread);
+    }
+    attention_append_values(a);
+}
+
+static void lower_keys(struct attention *a)
+{
+    attention_quantise(a);
+    if (!a->own) {
+        attention_append_keys(a);
+    }
+}
+
+static void lower_own(struct attention *a)
+{
+    if (a->own) {
+        attention_own(a, a->spread);
+    }
+}
+
+static void lower_softmax(struct attention *a)
+{
+    a->maximum = lower_maxima(a, a->spread);
+    attention_bounds(a);
+    a->value_scales = attention_value_scales(a);
+}
+
+static void lower_result(struct attention *a)
+{
+    uint32_t p16[KERNEL_INPUTS_MAX];
+    for (uint32_t t = 0; t < a->tiles; t++) {
+        p16[t] = lower_exponentials(a, t, a->maximum, a->value_scales);
+    }
+    lower_weighted_sum(a, p16, lower_ratios(a));
+}
+
+static void lower_append(struct attention *a)
+{
+    if (a->own) {
+        attention_append_keys(a);
+    }
+}
+
 void lower_attention(struct compiler *c, uint32_t q, uint32_t k, uint32_t v,
                      const struct attention_result *result)
 {
-    struct attention a = {.c = c,
-                          .plan = c->plan,
-                          .layer = &c->plan->layers[c->layer],
-                          .chunk = c->chunk,
-                          .tiles = c->tiles,
-                          .items = c->graph->heads * c->chunk,
-                          .groups = c->plan->group_heads,
-                          .q = q,
-                          .k = k,
-                          .v = v,
-                          .result = result,
-                          .own = c->chunk == 1};
-    uint32_t p16[KERNEL_INPUTS_MAX],
-        spread = build_buffer(c, BUFFER_SKEW, 4, a.items, "attention.maxima");
-    attention_quantise(&a);
-    if (!a.own) {
-        attention_append_keys(&a);
+    /* What is in a chain first; what only the next step reads goes where it finds room. */
+    static void (*const stages[])(struct attention *) = {
+        lower_keys, lower_all_scores, lower_own, lower_softmax, lower_append, lower_result};
+    const struct plan_layer *layer = &c->plan->layers[c->layer];
+    struct attention users[COMPILE_USERS_MAX];
+    /* A user's tokens attend to that user's cache: all tokens of the step, or one of each user. */
+    for (uint32_t i = 0; i < c->users; i++) {
+        uint32_t user = (c->first_user + i) * c->plan->kv_words, chunk = c->chunk / c->users;
+        users[i] = (struct attention){.c = c,
+                                      .plan = c->plan,
+                                      .layer = layer,
+                                      .key_rows = layer->key_rows + user,
+                                      .key_tiles = layer->key_tiles + user,
+                                      .values = layer->values + user,
+                                      .chunk = chunk,
+                                      .first = i * chunk,
+                                      .turn = c->layer + c->first_user + i,
+                                      .blocks = c->blocks / c->users,
+                                      .first_block = i * (c->blocks / c->users),
+                                      .tiles = c->tiles,
+                                      .items = c->graph->heads * chunk,
+                                      .groups = c->plan->group_heads,
+                                      .q = q,
+                                      .k = k,
+                                      .v = v,
+                                      .result = result,
+                                      .own = chunk == 1};
     }
-    uint32_t key_scales = attention_key_scales(&a);
-    for (uint32_t t = 0; t < a.tiles; t++) {
-        lower_scores(&a, t, key_scales, spread);
+    for (uint32_t stage = 0; stage < BASE_COUNT(stages); stage++) {
+        for (uint32_t i = 0; i < c->users; i++) {
+            c->attending = c->users > 1 ? i : NONE;
+            stages[stage](&users[i]);
+        }
     }
-    attention_append_values(&a);
-    if (a.own) {
-        attention_own(&a, spread);
-    }
-    uint32_t maximum = lower_maxima(&a, spread);
-    attention_bounds(&a);
-    uint32_t value_scales = attention_value_scales(&a);
-    if (a.own) {
-        attention_append_keys(&a);
-    }
-    for (uint32_t t = 0; t < a.tiles; t++) {
-        p16[t] = lower_exponentials(&a, t, maximum, value_scales);
-    }
-    lower_weighted_sum(&a, p16, lower_ratios(&a));
+    c->attending = NONE;
 }

@@ -10,10 +10,15 @@ struct attention {
     const struct compile_plan *plan;
     const struct plan_layer *layer;
     uint32_t chunk, tiles, items, groups; /* groups: query heads a KV head */
+    uint32_t first;                       /* of its tokens in the step */
+    uint32_t turn;                        /* layers and users spread over the hemispheres */
+    uint32_t blocks, first_block;         /* of sixteen positions that its tokens touch */
+    const uint32_t *key_rows, *key_tiles, *values; /* the user's cache, [kv_words] */
     uint32_t q, k, v;
     /* What the values' codes bound, per KV head and token, and per token. */
     uint32_t weight_up, weight_down, output_up;
     const struct attention_result *result;
+    uint32_t spread, maximum, value_scales; /* scores on their way to their maximum; that; V's */
     uint32_t codes, k8, v8; /* of the step's tokens: [2 * words * chunk], [words * chunk] */
     /*
      * A step of one token does not wait until its K has gone through the cache: `own` is true, the
@@ -35,7 +40,11 @@ uint32_t attention_map(struct compiler *c, const char *name, bool striped, uint3
 /* One value a token, for bursts over (query head, token). */
 struct access attention_by_token(uint32_t buffer, uint32_t base, uint32_t chunk);
 
-/* One value a query head, for the same. */
+/* Where the plan has put the word's cache, but for the ring of rows. */
+uint32_t attention_hemisphere(const struct attention *a, uint32_t word);
+/* Vectors of the tokens in a tensor of the whole step, from `piece` on; piece by piece. */
+struct access attention_tokens(const struct attention *a, uint32_t buffer, uint32_t piece);
+/* One value a query head, for bursts over (query head, token). */
 struct access attention_by_head(uint32_t buffer, uint32_t base, uint32_t heads, uint32_t chunk);
 
 /* Codes and bytes of the step's k and v. */

@@ -34,6 +34,19 @@ struct access attention_by_token(uint32_t buffer, uint32_t base, uint32_t chunk)
     return (struct access){.buffer = buffer, .base = base, .n0 = chunk, .s0 = 1, .n1 = 1};
 }
 
+uint32_t attention_hemisphere(const struct attention *a, uint32_t word)
+{
+    return (a->turn + word) % 2;
+}
+
+struct access attention_tokens(const struct attention *a, uint32_t buffer, uint32_t piece)
+{
+    uint32_t stride = a->c->chunk;
+    struct access access = access_linear(buffer, piece * stride + a->first);
+    access.s0 = a->chunk == stride ? 1 : stride;
+    return access;
+}
+
 struct access attention_by_head(uint32_t buffer, uint32_t base, uint32_t heads, uint32_t chunk)
 {
     return (struct access){.buffer = buffer, .base = base, .n0 = chunk, .n1 = heads, .s1 = 1};
@@ -50,7 +63,7 @@ static uint32_t lower_codes(struct attention *a)
     const uint32_t tensors[2] = {a->k, a->v};
     for (uint32_t i = 0; i < 2; i++) {
         build_kernel(c, n, "code");
-        uint16_t x = build_input(c, access_linear(tensors[i], 0), 4);
+        uint16_t x = build_input(c, attention_tokens(a, tensors[i], 0), 4);
         x = build_op(c, ISA_SHR_B32_IMM, x, REF_NONE, 20);
         x = build_op(c, ISA_AND_B32_IMM, x, REF_NONE, 0x7FF);
         x = build_op(c, ISA_ADD_I32_IMM, x, REF_NONE, 0u - NUM_CODE_BASE);
@@ -77,7 +90,7 @@ static uint32_t lower_bytes(struct attention *a, uint32_t tensor, uint32_t first
     build_kernel(c, n, "quantise");
     uint16_t u = attention_bound(c, build_input(c, access_linear(a->codes, first), 1));
     u = build_op(c, ISA_RDIV_F32_IMM, u, REF_NONE, num_bits(127.0f));
-    u = build_op(c, ISA_MUL_F32, build_input(c, access_linear(tensor, 0), 4), u, 0);
+    u = build_op(c, ISA_MUL_F32, build_input(c, attention_tokens(a, tensor, 0), 4), u, 0);
     u = build_op(c, ISA_CVT_F32_I8, u, REF_NONE, 0);
     build_output(c, u, access_linear(bytes, 0));
     if (wide != NONE) {
@@ -93,12 +106,12 @@ static void lower_append(struct attention *a, uint32_t in, uint32_t base, const 
 {
     struct compiler *c = a->c;
     c->buffers[in].inner = true; /* apart from every slice that is stored to */
-    uint32_t map = attention_map(c, map_name, true, a->chunk * STRIPES);
+    uint32_t map = attention_map(c, map_name, true, c->chunk * STRIPES);
     for (uint32_t j = 0; j < STRIPES; j += MACHINE_SLICES_PER_POSITION) {
         struct task *task = build_task(c, TASK_SCATTER, a->chunk, "append");
         task->in = access_linear(in, base);
         task->shared_value = true;
-        task->map = access_linear(map, j);
+        task->map = access_linear(map, a->first * STRIPES + j);
         task->map.s0 = STRIPES;
         task->target_buffer = target;
         task->target_slice = j;
@@ -112,7 +125,7 @@ static void lower_code_rows(struct attention *a, uint32_t word, uint32_t codes, 
 {
     struct compiler *c = a->c;
     const struct compile_plan *plan = a->plan;
-    uint32_t h = (c->layer + word + 1) % 2;
+    uint32_t h = 1 - attention_hemisphere(a, word);
     const uint32_t addresses[2] = {plan->constants.select_k[h], plan->constants.select_v[h]};
     for (uint32_t i = 0; i < 2; i++) {
         struct tile tile = {.hemisphere = h,
@@ -134,7 +147,7 @@ static void lower_key_rows(struct attention *a, uint32_t word)
 {
     struct compiler *c = a->c;
     const struct compile_plan *plan = a->plan;
-    uint32_t h = (c->layer + word + 1) % 2;
+    uint32_t h = 1 - attention_hemisphere(a, word);
     uint32_t groups = attention_word_heads(a, word) * plan->head_superlanes;
     uint32_t rows = build_buffer(c, BUFFER_LINEAR, 1, plan->key_groups * a->chunk,
                                  "attention.rows.%u", word % 2);
@@ -150,11 +163,11 @@ static void lower_key_rows(struct attention *a, uint32_t word)
         struct pass *pass = build_pass(c, &tile, a->chunk, true, true, "replicate");
         build_segment(pass, true, 0, access_linear(a->k8, word * a->chunk),
                       access_linear(rows, s * a->chunk));
-        lower_append(a, rows, s * a->chunk, "k_map", a->layer->key_rows[word], s);
+        lower_append(a, rows, s * a->chunk, "k_map", a->key_rows[word], s);
     }
     uint32_t last = plan->key_groups - 1;
     lower_code_rows(a, word, a->codes, rows, last * a->chunk);
-    lower_append(a, rows, last * a->chunk, "k_map", a->layer->key_rows[word], last);
+    lower_append(a, rows, last * a->chunk, "k_map", a->key_rows[word], last);
 }
 
 /* A copy of the host's map for each position of slices, so that all sixteen can store at once. Made
@@ -186,17 +199,17 @@ static void lower_key_tiles(struct attention *a, uint32_t word)
     uint32_t read_map = attention_map(c, "k_read_map", false, c->blocks);
     uint32_t write_maps[STRIPES / MACHINE_SLICES_PER_POSITION];
     lower_write_maps(c, write_maps);
-    for (uint32_t b = 0; b < c->blocks; b++) {
+    for (uint32_t b = a->first_block; b < a->first_block + a->blocks; b++) {
         /* One for each home of tiles: the allocator then keeps it out of their slices. */
-        uint32_t home = a->plan->buffers[a->layer->key_tiles[word]].slice;
-        uint32_t block = build_buffer(c, BUFFER_STRIPE, 1, groups * STRIPES,
-                                      "attention.block.%u.%u", home, b % 2);
+        uint32_t home = a->plan->buffers[a->key_tiles[word]].slice;
+        uint32_t block =
+            build_buffer(c, BUFFER_STRIPE, 1, groups * STRIPES, "key_block.%u.%u", home, b % 2);
         struct task *task = build_task(c, TASK_TRANSPOSE, groups, "transpose K");
         task->hemisphere = NONE;
         task->unit = b % MACHINE_TRANSPOSERS;
         task->rows = 0xFFFF;
-        task->in = access_linear(a->layer->key_rows[word], 0);
-        task->offset = access_linear(a->layer->key_rows[word], 0);
+        task->in = access_linear(a->key_rows[word], 0);
+        task->offset = access_linear(a->key_rows[word], 0);
         task->map = access_constant(read_map, b);
         task->out = access_linear(block, 0);
         for (uint32_t j = 0; j < STRIPES; j += MACHINE_SLICES_PER_POSITION) {
@@ -205,9 +218,9 @@ static void lower_key_tiles(struct attention *a, uint32_t word)
             task->in.s0 = STRIPES;
             task->map = access_constant(write_maps[j / MACHINE_SLICES_PER_POSITION], b);
             task->shared_map = true;
-            task->target_buffer = a->layer->key_tiles[word];
+            task->target_buffer = a->key_tiles[word];
             task->target_slice = j;
-            task->target_address = access_linear(a->layer->key_tiles[word], 0);
+            task->target_address = access_linear(a->key_tiles[word], 0);
         }
     }
 }
@@ -232,7 +245,7 @@ void attention_append_keys(struct attention *a)
 void attention_append_values(struct attention *a)
 {
     for (uint32_t w = 0; w < a->plan->kv_words; w++) {
-        lower_append(a, a->v8, w * a->chunk, "v_map", a->layer->values[w], 0);
+        lower_append(a, a->v8, w * a->chunk, "v_map", a->values[w], 0);
     }
 }
 
@@ -243,7 +256,7 @@ static struct access code_row(const struct attention *a, uint32_t t, uint32_t kv
 {
     const struct compile_plan *plan = a->plan;
     uint32_t vector = (t + 1) * plan->key_groups - 1;
-    return access_constant(a->layer->key_tiles[kv / plan->heads_word],
+    return access_constant(a->key_tiles[kv / plan->heads_word],
                            vector * STRIPES + kv % plan->heads_word * 2 + i);
 }
 
@@ -293,14 +306,17 @@ uint32_t attention_seen(struct attention *a, uint32_t t, uint32_t kv)
 static void lower_seen_codes(struct attention *a, uint32_t t, uint32_t kv, uint32_t spread)
 {
     struct compiler *c = a->c;
-    uint32_t mask = attention_map(c, "mask", false, a->tiles * a->chunk);
+    uint32_t mask = attention_map(c, "mask", false, a->tiles * c->chunk);
     build_kernel(c, a->chunk, "seen codes");
     uint16_t code = build_input(c, code_row(a, t, kv, 1), 1);
-    uint16_t allowed = build_input(c, access_linear(mask, t * a->chunk), 1);
+    uint16_t allowed = build_input(c, access_linear(mask, t * c->chunk + a->first), 1);
     code = build_op(c, ISA_SELECT_B8_IMM, allowed, code, 0);
     if (a->own) {
         uint16_t here =
-            build_input(c, access_linear(attention_map(c, "own", false, a->tiles), t), 1);
+            build_input(c,
+                        access_constant(attention_map(c, "own", false, a->tiles * c->chunk),
+                                        t * c->chunk + a->first),
+                        1);
         uint16_t own = build_input(c, access_constant(a->own_codes, c->graph->kv_heads + kv), 1);
         code = build_op(c, ISA_OR_B8, code, build_op(c, ISA_SELECT_B8_IMM, here, own, 0), 0);
     }
@@ -312,18 +328,16 @@ static void lower_seen_codes(struct attention *a, uint32_t t, uint32_t kv, uint3
 
 /* 2^(141-E) and 2^(E-141) of the exponent of a code's bound, times `factor`; E too, unless NONE. */
 static void lower_bound_scales(struct compiler *c, struct access codes, uint32_t n, float factor,
-                               uint32_t up, uint32_t down, uint32_t exponent)
+                               uint32_t up, struct access down, struct access exponent)
 {
     build_kernel(c, n, "bound");
     uint16_t u = attention_bound(c, build_input(c, codes, 1));
     u = build_op(c, ISA_MUL_F32_IMM, u, REF_NONE, num_bits(factor));
     u = build_op(c, ISA_AND_B32_IMM, u, REF_NONE, 0x7F800000u);
     build_output(c, build_op(c, ISA_RSUB_I32_IMM, u, REF_NONE, 268u << 23), access_linear(up, 0));
-    build_output(c, build_op(c, ISA_ADD_I32_IMM, u, REF_NONE, 0u - (14u << 23)),
-                 access_linear(down, 0));
-    if (exponent != NONE) {
-        build_output(c, build_op(c, ISA_SHR_B32_IMM, u, REF_NONE, EXPONENT_SHIFT),
-                     access_linear(exponent, 0));
+    build_output(c, build_op(c, ISA_ADD_I32_IMM, u, REF_NONE, 0u - (14u << 23)), down);
+    if (exponent.buffer != NONE) {
+        build_output(c, build_op(c, ISA_SHR_B32_IMM, u, REF_NONE, EXPONENT_SHIFT), exponent);
     }
 }
 
@@ -366,8 +380,9 @@ void attention_bounds(struct attention *a)
     a->weight_up = attention_floats(a, n, "weight.up", 0);
     a->weight_down = attention_floats(a, n, "weight.down", 0);
     a->output_up = attention_floats(a, a->chunk, "output.up", 0);
-    lower_bound_scales(c, access_linear(codes, 0), n, 1.0f / 127.0f, a->weight_up, a->weight_down,
-                       NONE);
+    lower_bound_scales(c, access_linear(codes, 0), n, 1.0f / 127.0f, a->weight_up,
+                       access_linear(a->weight_down, 0), access_none());
     lower_bound_scales(c, access_linear(codes, items - a->chunk), a->chunk, 1.0f, a->output_up,
-                       a->result->down, a->result->exponent);
+                       attention_tokens(a, a->result->down, 0),
+                       attention_tokens(a, a->result->exponent, 0));
 }

@@ -71,7 +71,10 @@ static void lower_own_scores(struct attention *a, uint32_t t, uint32_t spread)
         s = build_op(c, ISA_MUL_F32, s, build_input(c, down, 4), 0);
         s = build_op(c, ISA_MUL_F32, s, build_input(c, access_constant(a->own_scale, kv), 4), 0);
         uint16_t here =
-            build_input(c, access_constant(attention_map(c, "own", false, a->tiles), t), 1);
+            build_input(c,
+                        access_constant(attention_map(c, "own", false, a->tiles * c->chunk),
+                                        t * c->chunk + a->first),
+                        1);
         s = build_op(c, ISA_SELECT_F32_IMM, here, s, 0xFF800000u);
         s = build_op(c, ISA_MAX_F32, build_input(c, access_linear(cached, first), 4), s, 0);
         build_output(c, s, access_linear(score, first));
@@ -89,7 +92,7 @@ void attention_own(struct attention *a, uint32_t spread)
         build_buffer(c, BUFFER_LINEAR, 3, words * a->groups, "attention.own_products");
     for (uint32_t w = 0; w < words; w++) {
         build_kernel(c, a->groups, "own product");
-        uint16_t q = build_input(c, access_linear(a->q, w * a->groups), 2);
+        uint16_t q = build_input(c, attention_tokens(a, a->q, w * a->groups), 2);
         uint16_t k = build_input(c, access_constant(a->k16, w), 2);
         build_output(c, build_op(c, ISA_MUL_I16, q, k, 0), access_linear(products, w * a->groups));
     }

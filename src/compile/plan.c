@@ -292,31 +292,39 @@ static uint32_t emptier(const struct compile_plan *plan, uint32_t hemisphere)
            plan->quad_used[slices[0] / MACHINE_SLICES_PER_POSITION];
 }
 
-/* V and K transposed beside the two planes of a hemisphere, K's newest rows across: layers in turn.
- */
+/* One word of heads of one user: V and K transposed beside the two planes of a hemisphere, K's
+ * newest rows across. */
+static void plan_cache_word(struct compile_plan *plan, struct plan_layer *layer, uint32_t index,
+                            uint32_t h)
+{
+    uint32_t v = emptier(plan, h);
+    uint32_t words[3] = {plan->row_ring * plan->key_groups, plan->context_tiles * plan->key_groups,
+                         plan->value_rows};
+    uint32_t slices[3] = {plan->group_slice[1 - h][emptier(plan, 1 - h)],
+                          plan->group_slice[h][1 - v], plan->group_slice[h][v]};
+    uint32_t *buffers[3] = {&layer->key_rows[index], &layer->key_tiles[index],
+                            &layer->values[index]};
+    const char *names[3] = {"key_rows", "key_tiles", "values"};
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t address = take_group(plan, slices[i], words[i]);
+        *buffers[i] =
+            add_buffer(plan, names[i], BUFFER_STRIPE, 1, words[i] * STRIPES, slices[i], address);
+        plan->buffers[*buffers[i]].whole = true;
+        plan->bytes_kv += (uint64_t)words[i] * STRIPES * plan->lanes;
+    }
+}
+
+/* Hemispheres in turn over layers and words. */
 static void plan_cache(struct compile_plan *plan)
 {
+    uint32_t count = plan->users * plan->kv_words;
     for (uint32_t l = 0; l < plan->graph->layers; l++) {
         struct plan_layer *layer = &plan->layers[l];
-        layer->key_rows = BASE_NEW(&plan->arena, uint32_t, plan->kv_words);
-        layer->key_tiles = BASE_NEW(&plan->arena, uint32_t, plan->kv_words);
-        layer->values = BASE_NEW(&plan->arena, uint32_t, plan->kv_words);
-        for (uint32_t w = 0; w < plan->kv_words; w++) {
-            uint32_t h = (l + w) % 2, v = emptier(plan, h);
-            uint32_t words[3] = {plan->row_ring * plan->key_groups,
-                                 plan->context_tiles * plan->key_groups,
-                                 plan->context_tiles * plan->superlanes};
-            uint32_t slices[3] = {plan->group_slice[1 - h][emptier(plan, 1 - h)],
-                                  plan->group_slice[h][1 - v], plan->group_slice[h][v]};
-            uint32_t *buffers[3] = {&layer->key_rows[w], &layer->key_tiles[w], &layer->values[w]};
-            const char *names[3] = {"key_rows", "key_tiles", "values"};
-            for (uint32_t i = 0; i < 3; i++) {
-                uint32_t address = take_group(plan, slices[i], words[i]);
-                *buffers[i] = add_buffer(plan, names[i], BUFFER_STRIPE, 1, words[i] * STRIPES,
-                                         slices[i], address);
-                plan->buffers[*buffers[i]].whole = true;
-                plan->bytes_kv += (uint64_t)words[i] * STRIPES * plan->lanes;
-            }
+        layer->key_rows = BASE_NEW(&plan->arena, uint32_t, count);
+        layer->key_tiles = BASE_NEW(&plan->arena, uint32_t, count);
+        layer->values = BASE_NEW(&plan->arena, uint32_t, count);
+        for (uint32_t i = 0; i < count; i++) {
+            plan_cache_word(plan, layer, i, (l + i % plan->kv_words + i / plan->kv_words) % 2);
         }
     }
 }
@@ -452,6 +460,7 @@ enum takt_status plan_build(struct compile_plan *plan, struct takt_error *error)
     plan->lanes = machine_lanes(&plan->machine);
     plan->superlanes = plan->machine.superlanes;
     plan->context_tiles = (plan->context + plan->lanes - 1) / plan->lanes;
+    plan->value_rows = (plan->context + MACHINE_WEIGHT_ROWS - 1) / MACHINE_WEIGHT_ROWS;
     plan_slices(plan);
     status = plan_heads(plan, error);
     if (status != TAKT_OK) {
@@ -459,7 +468,7 @@ enum takt_status plan_build(struct compile_plan *plan, struct takt_error *error)
     }
     uint32_t layers = plan->graph->layers;
     plan->layers = BASE_NEW(&plan->arena, struct plan_layer, layers);
-    plan->buffer_capacity = 16 + layers * (11 + 3 * plan->kv_words);
+    plan->buffer_capacity = 16 + layers * (11 + 3 * plan->users * plan->kv_words);
     plan->buffers = BASE_NEW(&plan->arena, struct buffer, plan->buffer_capacity);
     plan_products(plan);
     plan_constants(plan);

@@ -14,9 +14,9 @@ static enum takt_status add_step(struct run_cycles *cycles, uint32_t start, uint
     struct takt_engine *engine = cycles->engine;
     const uint32_t bucket = compile_bucket(engine->plan, start + count);
     const struct run_program *program;
-    const enum takt_status status =
-        run_programs_get(engine, count == 1 ? 1 : engine->chip_chunk, bucket,
-                         prefill && cycles->all_logits, &program, error);
+    const struct compile_step step = {count == 1 ? 1 : engine->chip_chunk, bucket,
+                                      prefill && cycles->all_logits, 0, 1};
+    const enum takt_status status = run_programs_get(engine, &step, &program, error);
     if (status != TAKT_OK) {
         return status;
     }

@@ -40,6 +40,10 @@ static enum takt_status choose_sizes(struct takt_engine *engine,
         status =
             check_size(options, "a number of sessions", engine->sessions, RUN_SESSIONS_MAX, error);
     }
+    engine->users = options->users > 0 ? options->users : 1;
+    if (status == TAKT_OK) {
+        status = check_size(options, "a number of users", engine->users, COMPILE_USERS_MAX, error);
+    }
     engine->chunk = BASE_MIN(engine->chunk, engine->context);
     engine->chip_chunk =
         options->chunk > 0 ? BASE_MIN(options->chunk, RUN_CHUNK_MAX) : RUN_CHUNK_DEFAULT;
@@ -75,7 +79,9 @@ static enum takt_status open_parts(struct takt_engine *engine,
     }
     model_set_context(engine->model, engine->context);
     engine->slots = calloc(engine->sessions, sizeof *engine->slots);
-    if (!engine->slots) {
+    engine->chips =
+        calloc((engine->sessions + engine->users - 1) / engine->users, sizeof *engine->chips);
+    if (!engine->slots || !engine->chips) {
         return base_fail(error, TAKT_MEMORY, "%s: no memory for an engine", options->model_path);
     }
     status = base_arena_create(&engine->arena, graph_arena_bytes(engine->model), error);
@@ -135,6 +141,7 @@ void takt_engine_close(struct takt_engine *engine)
         model_close(engine->model);
     }
     free(engine->slots);
+    free(engine->chips);
     free(engine);
 }
 
@@ -144,7 +151,7 @@ enum takt_status run_engine_plan(struct takt_engine *engine, struct takt_error *
         return TAKT_OK;
     }
     return compile_plan_create(&engine->plan, &engine->graph, &engine->machine, engine->context,
-                               engine->chip_chunk, error);
+                               engine->chip_chunk, engine->users, error);
 }
 
 void takt_engine_info(const struct takt_engine *engine, struct takt_model_info *info)
@@ -190,8 +197,9 @@ enum takt_status takt_compile_to_assembly(struct takt_engine *engine, uint32_t c
         return status;
     }
     const struct run_program *entry;
-    status = run_programs_get(engine, chunk, compile_bucket(engine->plan, context), all_logits,
-                              &entry, error);
+    const struct compile_step step = {chunk, compile_bucket(engine->plan, context), all_logits, 0,
+                                      1};
+    status = run_programs_get(engine, &step, &entry, error);
     if (status != TAKT_OK) {
         return status;
     }

@@ -124,9 +124,15 @@ static void count_work(const struct graph *graph, uint32_t chunk, uint32_t bucke
 }
 
 static enum takt_status check_options(const struct takt_engine *engine, uint32_t chunk,
-                                      uint32_t context, struct takt_error *error)
+                                      uint32_t users, uint32_t context, struct takt_error *error)
 {
-    if (chunk != 1 && chunk != engine->chunk) {
+    if (users > 1 && (users != engine->users || chunk != users)) {
+        return base_fail(error, TAKT_USAGE,
+                         "%s: a step of %u users of %u tokens; the engine has %u users, and each "
+                         "has one token",
+                         engine->model->path, users, chunk, engine->users);
+    }
+    if (users <= 1 && chunk != 1 && chunk != engine->chunk) {
         return base_fail(error, TAKT_USAGE,
                          "%s: a program has 1 token or the engine's chunk of %u, not %u",
                          engine->model->path, engine->chunk, chunk);
@@ -148,10 +154,12 @@ static enum takt_status inspect_step(struct takt_inspection *in, struct takt_eng
     facts->context = engine->context;
     facts->bucket = compile_bucket(engine->plan, context);
     facts->clock_hz = (double)engine->machine.clock_mhz * 1e6;
-    const bool all = options->all_logits && options->chunk > 1;
+    const uint32_t users = options->users > 0 ? options->users : 1;
+    const bool all = (options->all_logits || users > 1) && options->chunk > 1;
+    const struct compile_step step = {options->chunk, facts->bucket, all, 0, users};
     const double began = base_seconds();
-    enum takt_status status = compile_program_account(&in->compiled, &in->account, engine->plan,
-                                                      options->chunk, facts->bucket, all, error);
+    enum takt_status status =
+        compile_program_account(&in->compiled, &in->account, engine->plan, &step, error);
     facts->compile_seconds = base_seconds() - began;
     if (status != TAKT_OK) {
         return status;
@@ -171,7 +179,7 @@ enum takt_status takt_inspect(struct takt_inspection **inspection, struct takt_e
 {
     *inspection = NULL;
     const uint32_t context = options->context > 0 ? options->context : engine->context;
-    enum takt_status status = check_options(engine, options->chunk, context, error);
+    enum takt_status status = check_options(engine, options->chunk, options->users, context, error);
     if (status == TAKT_OK) {
         status = run_engine_plan(engine, error);
     }

@@ -48,9 +48,9 @@ static void find_bindings(struct run_program *entry)
                 entry->k_write_map->elements == lanes);
     BASE_ASSERT(entry->logits->output);
     BASE_ASSERT(entry->logits->items == (entry->all_logits ? entry->chunk : 1));
-    if (entry->chunk == 1) {
+    if (entry->chunk == entry->step.users) {
         entry->own = binding(program, "own", 1);
-        BASE_ASSERT(entry->own->items == 1 && entry->own->elements == entry->bucket);
+        BASE_ASSERT(entry->own->items == entry->chunk && entry->own->elements == entry->bucket);
     }
     if (entry->chunk > 1 && !entry->all_logits) {
         entry->row_map = binding(program, "row_map", 1);
@@ -72,8 +72,7 @@ static void program_free(struct run_program *entry)
 static enum takt_status compile_entry(struct takt_engine *engine, struct run_program *entry,
                                       struct takt_error *error)
 {
-    enum takt_status status = compile_program(&entry->program, engine->plan, entry->chunk,
-                                              entry->bucket, entry->all_logits, error);
+    enum takt_status status = compile_program(&entry->program, engine->plan, &entry->step, error);
     if (status != TAKT_OK) {
         return status;
     }
@@ -101,15 +100,21 @@ static bool reserve_entry(struct run_programs *programs)
     return true;
 }
 
-enum takt_status run_programs_get(struct takt_engine *engine, uint32_t chunk, uint32_t bucket,
-                                  bool all_logits, const struct run_program **program,
-                                  struct takt_error *error)
+static bool same_step(const struct compile_step *a, const struct compile_step *b)
+{
+    return a->chunk == b->chunk && a->bucket == b->bucket && a->all_logits == b->all_logits &&
+           a->first_user == b->first_user && a->users == b->users;
+}
+
+enum takt_status run_programs_get(struct takt_engine *engine, const struct compile_step *wanted,
+                                  const struct run_program **program, struct takt_error *error)
 {
     struct run_programs *programs = &engine->programs;
-    const bool all = all_logits && chunk > 1; /* of one token, all logits are the last's */
+    struct compile_step step = *wanted;
+    step.all_logits = step.all_logits && step.chunk > 1; /* of one token they are the last's */
     for (size_t i = 0; i < programs->count; i++) {
         const struct run_program *entry = programs->entries[i];
-        if (entry->chunk == chunk && entry->bucket == bucket && entry->all_logits == all) {
+        if (same_step(&entry->step, &step)) {
             *program = entry;
             return TAKT_OK;
         }
@@ -120,9 +125,10 @@ enum takt_status run_programs_get(struct takt_engine *engine, uint32_t chunk, ui
         return base_fail(error, TAKT_MEMORY, "%s: no memory for another program",
                          engine->model->path);
     }
-    entry->chunk = chunk;
-    entry->bucket = bucket;
-    entry->all_logits = all;
+    entry->step = step;
+    entry->chunk = step.chunk;
+    entry->bucket = step.bucket;
+    entry->all_logits = step.all_logits;
     const enum takt_status status = compile_entry(engine, entry, error);
     if (status != TAKT_OK) {
         program_free(entry);

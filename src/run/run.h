@@ -35,7 +35,8 @@
 
 /* A compiled program with its decoded text, and its inputs found by name. */
 struct run_program {
-    uint32_t chunk, bucket;
+    struct compile_step step;
+    uint32_t chunk, bucket; /* the step's */
     bool all_logits;
     struct program *program;
     struct chip_text *text;
@@ -57,6 +58,13 @@ struct takt_vocabulary {
     char path[512];
 };
 
+/* A chip, for as long as a session is on it. */
+struct run_chip {
+    struct chip *chip;
+    uint32_t sessions;
+    const struct run_program *loaded; /* whose text lies in the chip's memory */
+};
+
 struct takt_engine {
     struct model *model;
     struct takt_vocabulary vocabulary; /* the model's */
@@ -65,12 +73,14 @@ struct takt_engine {
     struct graph graph;
     enum takt_target target;
     uint32_t context, chunk;
-    uint32_t chip_threads; /* that share the lanes of a chip */
+    uint32_t chip_threads;     /* that share the lanes of a chip */
     uint32_t chip_chunk;       /* prefill chunk of the chip's programs */
     bool cycles;               /* native: takt_generate is to know the chip's cycles */
     struct run_trie *trie;     /* of the vocabulary, made when a scheduler opens */
     uint32_t sessions, batch;  /* most sessions open; most tokens in a native pass */
     bool *slots;               /* [sessions]: taken */
+    uint32_t users;            /* sessions that share a chip: slots i * users .. */
+    struct run_chip *chips;    /* [sessions / users, rounded up], made when first needed */
     struct native *native;     /* targets native and both */
     struct compile_plan *plan; /* NULL without a chip, until something is compiled */
     struct run_programs programs;
@@ -87,7 +97,7 @@ struct run_staging {
 struct takt_session {
     struct takt_engine *engine;
     uint32_t slot;               /* of the engine's sessions; UINT32_MAX: none yet */
-    struct chip *chip;           /* targets chip and both */
+    struct chip *chip;           /* targets chip and both; shared with others where users > 1 */
     struct reference *reference; /* reference target */
     uint32_t length;             /* positions in the cache */
     uint32_t *tokens;            /* [context]: those held */
@@ -95,7 +105,7 @@ struct takt_session {
     size_t step_count;
     const struct run_program **used; /* programs in order of first use */
     size_t used_count, used_capacity;
-    const struct run_program *loaded; /* whose text lies in the chip's memory */
+    struct run_chip *shared; /* the same, with those it is shared with */
     struct run_staging staging;
     float *reference_logits;             /* [chunk][vocab], reference target */
     float *first_logits, *second_logits; /* [chunk][vocab], target both: of the chip, of native */
@@ -106,20 +116,31 @@ struct takt_session {
 enum takt_status run_engine_plan(struct takt_engine *engine, struct takt_error *error);
 
 /* programs.c */
-enum takt_status run_programs_get(struct takt_engine *engine, uint32_t chunk, uint32_t bucket,
-                                  bool all_logits, const struct run_program **program,
-                                  struct takt_error *error);
+enum takt_status run_programs_get(struct takt_engine *engine, const struct compile_step *step,
+                                  const struct run_program **program, struct takt_error *error);
 void run_programs_free(struct run_programs *programs);
 
 /* execute.c: a program file, or the program of an assembly file, checked; without its image. */
 enum takt_status run_program_load(const char *path, struct base_arena *arena,
                                   struct program *program, struct takt_error *error);
 
-/* step.c: one program on the chip: inputs, run, outputs. count <= chunk tokens at positions start
- * ... logits: [count][vocab] if the program gives all, else [vocab], or NULL. */
+/* A token of a step. */
+struct run_row {
+    bool active; /* else padding */
+    uint32_t token, position;
+};
+/* step.c: one program on the chip: inputs, run. rows: [chunk], at least one of them active; of one
+ * user's chunk those that are come first, at positions one after the other. */
 enum takt_status run_step(struct takt_session *session, const struct run_program *program,
-                          const uint32_t *tokens, uint32_t count, uint32_t start, float *logits,
-                          uint64_t *cycles, struct takt_error *error);
+                          const struct run_row *rows, uint64_t *cycles, struct takt_error *error);
+/* The same of a chunk of one user's tokens, count <= chunk, at positions start ... logits:
+ * [count][vocab] if the program gives all, else [vocab], or NULL. */
+enum takt_status run_step_chunk(struct takt_session *session, const struct run_program *program,
+                                const uint32_t *tokens, uint32_t count, uint32_t start,
+                                float *logits, uint64_t *cycles, struct takt_error *error);
+/* What it left: logits[vocab] of a row, or of the one that the program was to choose (row 0). */
+void run_step_logits(struct takt_session *session, const struct run_program *program, uint32_t row,
+                     float *logits);
 
 /* sample.c: what is done to a row of logits before the draw, in this order: biases, repetition
  * penalty, frequency and presence penalty. */

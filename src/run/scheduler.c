@@ -325,9 +325,9 @@ static enum takt_status step_cycles(struct takt_engine *engine, uint32_t count, 
                                     uint64_t *cycles, struct takt_error *error)
 {
     const struct run_program *program;
-    const enum takt_status status =
-        run_programs_get(engine, count == 1 ? 1 : engine->chunk,
-                         compile_bucket(engine->plan, length + count), false, &program, error);
+    const struct compile_step step = {count == 1 ? 1 : engine->chunk,
+                                      compile_bucket(engine->plan, length + count), false, 0, 1};
+    const enum takt_status status = run_programs_get(engine, &step, &program, error);
     if (status != TAKT_OK) {
         return status;
     }

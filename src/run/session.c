@@ -10,6 +10,41 @@ static enum takt_status no_memory(struct takt_error *error, const struct takt_en
                      engine->model->path, engine->context);
 }
 
+/* The chip of the session's slot, made for the first of its users. */
+static enum takt_status take_chip(struct takt_session *session, struct takt_error *error)
+{
+    const struct takt_engine *engine = session->engine;
+    struct run_chip *shared = &engine->chips[session->slot / engine->users];
+    if (shared->sessions == 0) {
+        enum takt_status status = chip_create(&shared->chip, &engine->machine, error);
+        if (status == TAKT_OK) {
+            status = chip_set_threads(shared->chip, engine->chip_threads, error);
+        }
+        if (status != TAKT_OK) {
+            chip_destroy(shared->chip);
+            shared->chip = NULL;
+            return status;
+        }
+        chip_load_image(shared->chip, compile_plan_image(engine->plan));
+        shared->loaded = NULL;
+    }
+    shared->sessions++;
+    session->shared = shared;
+    session->chip = shared->chip;
+    return TAKT_OK;
+}
+
+static void leave_chip(struct takt_session *session)
+{
+    if (session->chip == NULL) {
+        return;
+    }
+    if (--session->shared->sessions == 0) {
+        chip_destroy(session->shared->chip);
+        session->shared->chip = NULL;
+    }
+}
+
 static enum takt_status open_target(struct takt_session *session, struct takt_error *error)
 {
     struct takt_engine *engine = session->engine;
@@ -29,15 +64,10 @@ static enum takt_status open_target(struct takt_session *session, struct takt_er
     if (!session->staging.row) {
         return no_memory(error, engine);
     }
-    enum takt_status status = chip_create(&session->chip, &engine->machine, error);
+    const enum takt_status status = take_chip(session, error);
     if (status != TAKT_OK) {
         return status;
     }
-    status = chip_set_threads(session->chip, engine->chip_threads, error);
-    if (status != TAKT_OK) {
-        return status;
-    }
-    chip_load_image(session->chip, compile_plan_image(engine->plan));
     return engine->target == TAKT_TARGET_BOTH ? run_both_open(session, error) : TAKT_OK;
 }
 
@@ -91,7 +121,7 @@ void takt_session_close(struct takt_session *session)
     if (session->reference) {
         reference_destroy(session->reference);
     }
-    chip_destroy(session->chip);
+    leave_chip(session);
     free(session->reference_logits);
     free(session->first_logits);
     free(session->second_logits);
@@ -149,8 +179,9 @@ static enum takt_status chip_target_step(struct takt_session *session, const uin
     struct takt_engine *engine = session->engine;
     const uint32_t bucket = compile_bucket(engine->plan, session->length + count);
     const struct run_program *program;
-    enum takt_status status =
-        run_programs_get(engine, count == 1 ? 1 : engine->chunk, bucket, all, &program, error);
+    const struct compile_step step = {count == 1 ? 1 : engine->chunk, bucket, all,
+                                      session->slot % engine->users, 1};
+    enum takt_status status = run_programs_get(engine, &step, &program, error);
     if (status != TAKT_OK) {
         return status;
     }
@@ -160,8 +191,8 @@ static enum takt_status chip_target_step(struct takt_session *session, const uin
     }
     record->context = bucket;
     record->cycles_compiled = program->program->cycles;
-    return run_step(session, program, tokens, count, session->length, logits,
-                    &record->cycles_executed, error);
+    return run_step_chunk(session, program, tokens, count, session->length, logits,
+                          &record->cycles_executed, error);
 }
 
 static void reference_target_step(struct takt_session *session, const uint32_t *tokens,
@@ -292,6 +323,84 @@ static enum takt_status check_item(const struct takt_engine *engine,
     return check_tokens(item->session, item->tokens, item->count, error);
 }
 
+/* ---- several users of a chip ----------------------------------------------------------------- */
+
+static bool together(const struct takt_engine *engine, const struct takt_batch_item *a,
+                     const struct takt_batch_item *b)
+{
+    return a->count == 1 && b->count == 1 &&
+           a->session->slot / engine->users == b->session->slot / engine->users;
+}
+
+/* One step of one token of each item, all of one chip; by_user: [users], NULL where there is none.
+ */
+static enum takt_status joint_step(struct takt_engine *engine,
+                                   const struct takt_batch_item *const *by_user,
+                                   struct takt_error *error)
+{
+    struct run_row rows[COMPILE_USERS_MAX] = {{0}};
+    struct takt_session *any = NULL;
+    uint32_t length = 0;
+    for (uint32_t u = 0; u < engine->users; u++) {
+        if (by_user[u] != NULL) {
+            any = by_user[u]->session;
+            rows[u] = (struct run_row){true, by_user[u]->tokens[0], any->length};
+            length = BASE_MAX(length, any->length);
+        }
+    }
+    const struct compile_step step = {engine->users, compile_bucket(engine->plan, length + 1), true,
+                                      0, engine->users};
+    const struct run_program *program;
+    enum takt_status status = run_programs_get(engine, &step, &program, error);
+    for (uint32_t u = 0; status == TAKT_OK && u < engine->users; u++) {
+        status = by_user[u] != NULL ? note_program(by_user[u]->session, program, error) : TAKT_OK;
+    }
+    if (status != TAKT_OK) {
+        return status;
+    }
+    struct takt_step record = {.tokens = 1, .context = step.bucket};
+    struct takt_error failure = {0};
+    record.cycles_compiled = program->program->cycles;
+    status = run_step(any, program, rows, &record.cycles_executed, &failure);
+    for (uint32_t u = 0; u < engine->users; u++) {
+        const struct takt_batch_item *item = by_user[u];
+        if (item == NULL) {
+            continue;
+        }
+        if (status != TAKT_OK) {
+            item->session->broken = failure;
+            continue;
+        }
+        if (item->logits != NULL) {
+            run_step_logits(item->session, program, u, item->logits);
+        }
+        run_session_note(item->session, item->tokens, &record);
+    }
+    return status == TAKT_OK ? TAKT_OK : base_fail(error, status, "%s", failure.message);
+}
+
+/* Item `at` with those after it that are one step with it; *done also when an earlier item has done
+ * it already, and not when it is alone. */
+static enum takt_status extend_together(struct takt_engine *engine,
+                                        const struct takt_batch_item *items, size_t count,
+                                        size_t at, bool *done, struct takt_error *error)
+{
+    const struct takt_batch_item *by_user[COMPILE_USERS_MAX] = {NULL};
+    uint32_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (i == at || together(engine, &items[at], &items[i])) {
+            *done = *done || i < at;
+            by_user[items[i].session->slot % engine->users] = &items[i];
+            found++;
+        }
+    }
+    if (*done || found < 2 || items[at].count != 1) {
+        return TAKT_OK;
+    }
+    *done = true;
+    return joint_step(engine, by_user, error);
+}
+
 enum takt_status takt_extend_batch(struct takt_engine *engine, const struct takt_batch_item *items,
                                    size_t count, struct takt_error *error)
 {
@@ -304,8 +413,14 @@ enum takt_status takt_extend_batch(struct takt_engine *engine, const struct takt
         return TAKT_OK;
     }
     for (size_t i = 0; i < count && status == TAKT_OK; i++) {
-        status = takt_session_extend(items[i].session, items[i].tokens, items[i].count,
-                                     items[i].logits, NULL, error);
+        bool done = false;
+        if (engine->target == TAKT_TARGET_CHIP && engine->users > 1) {
+            status = extend_together(engine, items, count, i, &done, error);
+        }
+        if (status == TAKT_OK && !done) {
+            status = takt_session_extend(items[i].session, items[i].tokens, items[i].count,
+                                         items[i].logits, NULL, error);
+        }
     }
     return status;
 }

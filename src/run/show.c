@@ -103,7 +103,7 @@ static enum takt_status plan_context(const struct graph *graph, const struct mac
     for (*context = wanted; *context >= 64 || *context == wanted; *context /= 2) {
         struct compile_plan *plan = NULL;
         status = compile_plan_create(&plan, graph, machine, *context,
-                                     BASE_MIN(RUN_CHUNK_DEFAULT, *context), error);
+                                     BASE_MIN(RUN_CHUNK_DEFAULT, *context), 1, error);
         if (status == TAKT_OK) {
             compile_plan_destroy(plan);
         }

@@ -12,8 +12,8 @@
 struct step {
     struct takt_session *session;
     const struct run_program *program;
-    const uint32_t *tokens;
-    uint32_t count, start; /* token m < count is at position start + m */
+    const struct run_row *rows; /* [chunk] */
+    uint32_t last;              /* the last that is active */
     uint32_t lanes;
 };
 
@@ -73,7 +73,7 @@ static void write_map(const struct step *step, const struct program_binding *bin
 static void write_embedding(const struct step *step, uint32_t m)
 {
     struct run_staging *staging = &step->session->staging;
-    graph_embedding(&step->session->engine->graph, step->tokens[m], staging->row);
+    graph_embedding(&step->session->engine->graph, step->rows[m].token, staging->row);
     for (uint32_t i = 0; i < step->program->x->elements; i++) {
         staging->elements[i] = num_bits(staging->row[i]);
     }
@@ -87,7 +87,7 @@ static void write_rope(const struct step *step, uint32_t m)
     uint32_t *sines = elements + graph->head_dim;
     for (uint32_t pair = 0; pair < graph->head_dim / 2; pair++) {
         float cosine, sine;
-        graph_rope(graph, 0, pair, step->start + m, &cosine, &sine);
+        graph_rope(graph, 0, pair, step->rows[m].position, &cosine, &sine);
         elements[2 * pair] = elements[2 * pair + 1] = num_bits(cosine);
         sines[2 * pair] = num_bits(-sine);
         sines[2 * pair + 1] = num_bits(sine);
@@ -101,7 +101,7 @@ static void write_rope(const struct step *step, uint32_t m)
 static void write_mask(const struct step *step, uint32_t m)
 {
     const struct run_program *program = step->program;
-    const uint32_t position = step->start + BASE_MIN(m, step->count - 1);
+    const uint32_t position = step->rows[step->rows[m].active ? m : step->last].position;
     const uint32_t end = program->own ? position : position + 1;
     uint32_t *elements = step->session->staging.elements;
     for (uint32_t i = 0; i < program->mask->elements; i++) {
@@ -112,7 +112,7 @@ static void write_mask(const struct step *step, uint32_t m)
         elements[i] = i == position ? 1 : 0;
     }
     if (program->own) {
-        write_item(step, program->own, 0);
+        write_item(step, program->own, m);
     }
 }
 
@@ -120,10 +120,10 @@ static void write_mask(const struct step *step, uint32_t m)
 static void write_token_maps(const struct step *step, uint32_t m)
 {
     const struct run_program *program = step->program;
-    const uint32_t position = step->start + m;
+    const uint32_t position = step->rows[m].position;
     const uint32_t block = position / 16;
     for (uint32_t j = 0; j < 16; j++) {
-        const bool here = m < step->count && position % 16 == j;
+        const bool here = step->rows[m].active && position % 16 == j;
         write_map(step, program->v_map, m * 16 + j, here ? block : ISA_SKIP);
         write_map(step, program->k_map, m * 16 + j,
                   here ? (block % program->row_ring) * program->k_groups : ISA_SKIP);
@@ -134,10 +134,12 @@ static void write_block_maps(const struct step *step)
 {
     const struct run_program *program = step->program;
     const uint32_t superlanes = step->lanes / MACHINE_LANES_PER_SUPERLANE;
-    const uint32_t last = (step->start + step->count - 1) / 16;
+    const uint32_t last = step->rows[step->last].position / 16;
+    const bool joint = program->step.users > 1; /* then block b is user b's */
     for (uint32_t b = 0; b < program->blocks; b++) {
-        const uint32_t block = step->start / 16 + b;
-        const bool here = block <= last;
+        const uint32_t block =
+            joint ? step->rows[b].position / 16 : step->rows[0].position / 16 + b;
+        const bool here = joint ? step->rows[b].active : block <= last;
         write_map(step, program->k_read_map, b,
                   here ? (block % program->row_ring) * program->k_groups : ISA_SKIP);
         map_fill(step, ISA_SKIP);
@@ -154,7 +156,7 @@ static void write_inputs(const struct step *step)
 {
     const struct run_program *program = step->program;
     for (uint32_t m = 0; m < program->chunk; m++) {
-        if (m < step->count) {
+        if (step->rows[m].active) {
             write_embedding(step, m);
             write_rope(step, m);
         } else {
@@ -167,58 +169,77 @@ static void write_inputs(const struct step *step)
     }
     write_block_maps(step);
     if (program->row_map) {
-        write_map(step, program->row_map, 0, step->count - 1);
+        write_map(step, program->row_map, 0, step->last);
     }
 }
 
-static void read_logits(const struct step *step, uint32_t item, float *out)
+void run_step_logits(struct takt_session *session, const struct run_program *program, uint32_t row,
+                     float *logits)
 {
-    struct run_staging *staging = &step->session->staging;
-    const struct program_binding *binding = step->program->logits;
-    for (uint32_t row = 0; row < binding->rows; row++) {
+    struct run_staging *staging = &session->staging;
+    const struct program_binding *binding = program->logits;
+    const uint32_t lanes = machine_lanes(&program->program->machine);
+    for (uint32_t piece = 0; piece < binding->rows; piece++) {
         const struct program_place *places =
-            binding->places + ((size_t)item * binding->rows + row) * 4;
-        const int32_t *source = binding->source + (size_t)row * step->lanes;
+            binding->places + ((size_t)row * binding->rows + piece) * 4;
+        const int32_t *source = binding->source + (size_t)piece * lanes;
         for (uint32_t b = 0; b < 4; b++) {
-            chip_read_word(step->session->chip, places[b], staging->planes[b]);
+            chip_read_word(session->chip, places[b], staging->planes[b]);
         }
-        for (uint32_t lane = 0; lane < step->lanes; lane++) {
+        for (uint32_t lane = 0; lane < lanes; lane++) {
             if (source[lane] >= 0) {
-                out[source[lane]] = num_float((uint32_t)staging->planes[0][lane] |
-                                              (uint32_t)staging->planes[1][lane] << 8 |
-                                              (uint32_t)staging->planes[2][lane] << 16 |
-                                              (uint32_t)staging->planes[3][lane] << 24);
+                logits[source[lane]] = num_float((uint32_t)staging->planes[0][lane] |
+                                                 (uint32_t)staging->planes[1][lane] << 8 |
+                                                 (uint32_t)staging->planes[2][lane] << 16 |
+                                                 (uint32_t)staging->planes[3][lane] << 24);
             }
         }
     }
 }
 
 enum takt_status run_step(struct takt_session *session, const struct run_program *program,
-                          const uint32_t *tokens, uint32_t count, uint32_t start, float *logits,
-                          uint64_t *cycles, struct takt_error *error)
+                          const struct run_row *rows, uint64_t *cycles, struct takt_error *error)
 {
-    BASE_ASSERT(count >= 1 && count <= program->chunk);
-    BASE_ASSERT(start + count <= program->bucket);
-    const struct step step = {session, program, tokens,
-                              count,   start,   machine_lanes(&program->program->machine)};
-    if (session->loaded != program) { /* before the inputs: another program's are elsewhere */
+    struct step step = {.session = session,
+                        .program = program,
+                        .rows = rows,
+                        .last = UINT32_MAX,
+                        .lanes = machine_lanes(&program->program->machine)};
+    for (uint32_t m = 0; m < program->chunk; m++) {
+        BASE_ASSERT(!rows[m].active || rows[m].position < program->bucket);
+        step.last = rows[m].active ? m : step.last;
+    }
+    BASE_ASSERT(step.last != UINT32_MAX);
+    if (session->shared->loaded !=
+        program) { /* before the inputs: another program's are elsewhere */
         chip_load_text(session->chip, program->text);
-        session->loaded = program;
+        session->shared->loaded = program;
     }
     write_inputs(&step);
     const enum takt_status status = chip_run(session->chip, program->text, cycles, error);
-    if (status != TAKT_OK) {
-        return status;
-    }
-    if (*cycles != program->program->cycles) {
+    if (status == TAKT_OK && *cycles != program->program->cycles) {
         return base_fail(error, TAKT_FAULT,
                          "a step of %u tokens at context %u took %llu cycles, compiled for %llu: "
                          "compiler and machine disagree",
-                         count, program->bucket, (unsigned long long)*cycles,
+                         program->chunk, program->bucket, (unsigned long long)*cycles,
                          (unsigned long long)program->program->cycles);
     }
-    for (uint32_t i = 0; logits && i < (program->all_logits ? count : 1); i++) {
-        read_logits(&step, i, logits + (size_t)i * session->engine->graph.vocab);
+    return status;
+}
+
+enum takt_status run_step_chunk(struct takt_session *session, const struct run_program *program,
+                                const uint32_t *tokens, uint32_t count, uint32_t start,
+                                float *logits, uint64_t *cycles, struct takt_error *error)
+{
+    struct run_row rows[RUN_CHUNK_MAX];
+    BASE_ASSERT(count >= 1 && count <= program->chunk && program->chunk <= RUN_CHUNK_MAX);
+    for (uint32_t m = 0; m < program->chunk; m++) {
+        rows[m] = (struct run_row){m < count, m < count ? tokens[m] : 0, start + m};
     }
-    return TAKT_OK;
+    const enum takt_status status = run_step(session, program, rows, cycles, error);
+    const uint32_t given = logits == NULL ? 0 : program->all_logits ? count : 1;
+    for (uint32_t i = 0; status == TAKT_OK && i < given; i++) {
+        run_step_logits(session, program, i, logits + (size_t)i * session->engine->graph.vocab);
+    }
+    return status;
 }
