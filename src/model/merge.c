@@ -15,6 +15,7 @@ void tokenizer_work_free(struct tokenizer_work *work)
     free(work->symbols);
     free(work->heap);
     free(work->cache);
+    free(work->steps);
     *work = (struct tokenizer_work){0};
 }
 

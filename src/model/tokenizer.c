@@ -1,5 +1,6 @@
 /* Encoding around special tokens, and decoding. */
 #include "model/tokenizer_parts.h"
+#include "model/unicode.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,8 @@ void tokenizer_close(struct tokenizer *tokenizer)
     if (tokenizer == NULL)
         return;
     tokenizer_split_destroy(tokenizer->split);
+    normaliser_destroy(tokenizer->normaliser);
+    tokenizer_unigram_free(tokenizer);
     tokenizer_free_templates(tokenizer);
     base_arena_destroy(&tokenizer->arena);
     base_file_unmap(&tokenizer->file);
@@ -123,46 +126,124 @@ struct encoder {
     const struct tokenizer *tokenizer;
     struct tokenizer_work work;
     struct tokenizer_ids ids;
+    struct base_text normal, scratch; /* text as the normaliser makes it */
+    struct takt_error *error;
+    bool first;         /* nothing of the text is encoded yet */
     bool after_special; /* SPM puts its leading space at the start of a text and after special
                            tokens */
 };
 
-static enum takt_status encode_plain(struct encoder *encoder, const char *text, size_t length,
-                                     struct takt_error *error)
+static enum takt_status encode_piece(void *user, const char *text, size_t length)
+{
+    struct encoder *encoder = user;
+    const struct tokenizer *tokenizer = encoder->tokenizer;
+    switch (tokenizer->kind) {
+    case TOKENIZER_UNIGRAM:
+        return tokenizer_unigram_piece(tokenizer, &encoder->work, text, length, &encoder->ids,
+                                       encoder->error);
+    case TOKENIZER_WORDPIECE:
+        tokenizer_wordpiece_piece(tokenizer, &encoder->work, text, length, &encoder->ids);
+        return TAKT_OK;
+    default:
+        return tokenizer_bpe_piece(tokenizer, &encoder->work, text, length, &encoder->ids,
+                                   encoder->error);
+    }
+}
+
+static enum takt_status encode_plain(struct encoder *encoder, const char *text, size_t length)
 {
     if (length == 0)
         return TAKT_OK;
     const struct tokenizer *tokenizer = encoder->tokenizer;
     bool add_space = tokenizer->add_space_prefix && encoder->after_special;
-    encoder->after_special = false;
+    bool first = encoder->first;
+    encoder->after_special = encoder->first = false;
+    encoder->ids.run = encoder->ids.count;
     if (tokenizer->kind == TOKENIZER_SPM)
         return tokenizer_spm_encode(tokenizer, &encoder->work, text, length, add_space,
-                                    &encoder->ids, error);
-    return tokenizer_bpe_encode(tokenizer, &encoder->work, text, length, &encoder->ids, error);
+                                    &encoder->ids, encoder->error);
+    if (tokenizer->normaliser != NULL) {
+        encoder->normal.length = 0;
+        enum takt_status status =
+            normaliser_run(tokenizer->normaliser, text, length, &encoder->normal, &encoder->scratch,
+                           encoder->error);
+        if (status != TAKT_OK)
+            return status;
+        text = encoder->normal.data;
+        length = encoder->normal.length;
+        if (length > TEXT_BYTES_MAX)
+            return base_fail(encoder->error, TAKT_LIMIT,
+                             "tokenizer: text of %zu bytes once normalised, at most %u; encode it "
+                             "in parts",
+                             length, TEXT_BYTES_MAX);
+    }
+    return tokenizer_split_run(tokenizer->split, text, length, first, encode_piece, encoder,
+                               encoder->error);
+}
+
+static bool is_word_at(const char *text, size_t length, bool before)
+{
+    size_t size, at = 0;
+    if (length == 0)
+        return false;
+    for (at = before ? length - 1 : 0; at != 0 && ((unsigned char)text[at] & 0xC0) == 0x80;)
+        at--;
+    uint32_t code = unicode_decode(text + at, length - at, &size);
+    enum unicode_category category = unicode_category(code);
+    return (category >= UNICODE_LU && category <= UNICODE_NL) || category == UNICODE_PC;
+}
+
+/* The white space at the end of the first bytes, or at the beginning of the others. */
+static size_t spaces_before(const char *text, size_t length)
+{
+    size_t end = length, size;
+    while (end != 0) {
+        size_t at = end - 1;
+        while (at != 0 && ((unsigned char)text[at] & 0xC0) == 0x80)
+            at--;
+        if (!unicode_is_space(unicode_decode(text + at, end - at, &size)))
+            break;
+        end = at;
+    }
+    return length - end;
+}
+
+static size_t spaces_behind(const char *text, size_t length)
+{
+    size_t at = 0, size;
+    while (at < length && unicode_is_space(unicode_decode(text + at, length - at, &size)))
+        at += size;
+    return at;
 }
 
 static enum takt_status encode_all(struct encoder *encoder, const char *text,
-                                   const unsigned char *foreign, size_t length, bool parse_special,
-                                   struct takt_error *error)
+                                   const unsigned char *foreign, size_t length, bool parse_special)
 {
     size_t start = 0, at = 0;
+    const struct tokenizer *tokenizer = encoder->tokenizer;
     while (at < length) {
-        uint32_t id =
-            special_in_front(encoder->tokenizer, text + at, foreign == NULL ? NULL : foreign + at,
-                             length - at, parse_special);
-        if (id == TOKENIZER_NONE) {
+        uint32_t id = special_in_front(tokenizer, text + at, foreign == NULL ? NULL : foreign + at,
+                                       length - at, parse_special);
+        const struct token *token = id == TOKENIZER_NONE ? NULL : &tokenizer->tokens[id];
+        if (token == NULL ||
+            (token->single_word &&
+             (is_word_at(text + start, at - start, true) ||
+              is_word_at(text + at + token->length, length - at - token->length, false)))) {
             at++;
             continue;
         }
-        enum takt_status status = encode_plain(encoder, text + start, at - start, error);
+        size_t skipped = token->strips_left ? spaces_before(text + start, at - start) : 0;
+        enum takt_status status = encode_plain(encoder, text + start, at - start - skipped);
         if (status != TAKT_OK)
             return status;
         tokenizer_ids_append(&encoder->ids, id);
         encoder->after_special = true;
-        at += encoder->tokenizer->tokens[id].length;
+        encoder->first = false;
+        at += token->length;
+        at += token->strips_right ? spaces_behind(text + at, length - at) : 0;
         start = at;
     }
-    return encode_plain(encoder, text + start, length - start, error);
+    return encode_plain(encoder, text + start, length - start);
 }
 
 static enum takt_status encode(const struct tokenizer *tokenizer, const char *text,
@@ -176,13 +257,16 @@ static enum takt_status encode(const struct tokenizer *tokenizer, const char *te
         return base_fail(error, TAKT_LIMIT,
                          "tokenizer: text of %zu bytes, at most %u; encode it in parts", length,
                          TEXT_BYTES_MAX);
-    struct encoder encoder = {.tokenizer = tokenizer, .after_special = true};
+    struct encoder encoder = {
+        .tokenizer = tokenizer, .error = error, .first = true, .after_special = true};
     if (length >= CACHE_BYTES_MIN)
         tokenizer_cache_create(&encoder.work);
     if (add_bos && tokenizer->special.add_bos)
         tokenizer_ids_append(&encoder.ids, tokenizer->special.bos);
-    enum takt_status status = encode_all(&encoder, text, foreign, length, parse_special, error);
+    enum takt_status status = encode_all(&encoder, text, foreign, length, parse_special);
     tokenizer_work_free(&encoder.work);
+    base_text_free(&encoder.normal);
+    base_text_free(&encoder.scratch);
     if (status == TAKT_OK && encoder.ids.ids == NULL && !encoder.ids.failed) {
         encoder.ids.ids = malloc(sizeof(*encoder.ids.ids)); /* no ids, but never NULL */
         encoder.ids.failed = encoder.ids.ids == NULL;
@@ -252,6 +336,20 @@ static void append_bpe(const struct token *token, struct base_text *out)
     }
 }
 
+/* A token that begins a word has a space before it, but for the first. */
+static void append_word(const struct tokenizer *tokenizer, const struct token *token, bool first,
+                        struct base_text *out)
+{
+    const char *mark =
+        tokenizer->word_mark[0] != '\0' ? tokenizer->word_mark : tokenizer->continuing_mark;
+    size_t length = strlen(mark);
+    bool marked = token->length >= length && memcmp(token->text, mark, length) == 0;
+    bool begins = tokenizer->word_mark[0] != '\0' ? marked : !marked;
+    base_text_append(out, " ", begins && !first ? 1 : 0);
+    base_text_append(out, token->text + (marked ? length : 0),
+                     token->length - (marked ? length : 0));
+}
+
 static unsigned hex_digit(char c)
 {
     return c >= '0' && c <= '9' ? (unsigned)(c - '0') : ((unsigned)(c - 'A') & 15u) + 10u;
@@ -283,7 +381,9 @@ void tokenizer_decode(const struct tokenizer *tokenizer, uint32_t id, bool first
     case TOKEN_UNDEFINED:
     case TOKEN_NORMAL:
     case TOKEN_UNUSED:
-        if (tokenizer->kind == TOKENIZER_SPM)
+        if (tokenizer->kind == TOKENIZER_WORDPIECE)
+            append_word(tokenizer, token, first, out);
+        else if (tokenizer->marks || tokenizer->traits.characters)
             append_spm(token, first && tokenizer->add_space_prefix, out);
         else
             append_bpe(token, out);

@@ -1,6 +1,6 @@
 /*
- * GPT-2-style encoding: text is split by the pre-tokenizer; each piece's bytes, as characters of
- * GPT-2's alphabet, are merged by the rank of their pair in the file's list.
+ * Byte-pair encoding of a piece: its bytes, as characters of GPT-2's alphabet, or its characters as
+ * they are, merged by the rank of their pair in the file's list.
  */
 #include "model/tokenizer_parts.h"
 
@@ -78,7 +78,6 @@ static const struct token_merge *find_merge(const struct tokenizer *tokenizer, u
     return &tokenizer->merges[slot];
 }
 
-/* A pair that stands twice keeps its first rank. */
 static void add_merge(struct tokenizer *tokenizer, uint32_t left, uint32_t right, uint32_t rank,
                       uint32_t result)
 {
@@ -90,25 +89,46 @@ static void add_merge(struct tokenizer *tokenizer, uint32_t left, uint32_t right
     tokenizer->merges[slot] = (struct token_merge){pair, rank, result};
 }
 
-/* One line of the file: "left right". Lines whose parts or result are no tokens can never apply. */
+void tokenizer_merges_start(struct tokenizer *tokenizer, size_t count)
+{
+    /* Whoever reserved the arena bounded the count: tokenizer_index_bytes. */
+    uint32_t slots = 16;
+    while (slots < 2 * count)
+        slots *= 2;
+    tokenizer->merges = BASE_NEW(&tokenizer->arena, struct token_merge, slots);
+    tokenizer->merge_mask = slots - 1;
+    for (uint32_t i = 0; i < slots; i++)
+        tokenizer->merges[i].pair = UINT64_MAX;
+}
+
+void tokenizer_merges_add(struct tokenizer *tokenizer, uint32_t rank, const char *left,
+                          size_t left_length, const char *right, size_t right_length)
+{
+    char joined[4096];
+    if (left_length + right_length > sizeof(joined))
+        return; /* so long a token would be found by nobody */
+    memcpy(joined, left, left_length);
+    memcpy(joined + left_length, right, right_length);
+    uint32_t left_id = tokenizer_find(tokenizer, left, left_length);
+    uint32_t right_id = tokenizer_find(tokenizer, right, right_length);
+    uint32_t result = tokenizer_find(tokenizer, joined, left_length + right_length);
+    if (left_id != TOKENIZER_NONE && right_id != TOKENIZER_NONE && result != TOKENIZER_NONE)
+        add_merge(tokenizer, left_id, right_id, rank, result);
+}
+
+/* One line of the file: "left right". */
 static enum takt_status load_merge(struct tokenizer *tokenizer, const struct gguf *gguf,
                                    uint32_t rank, struct gguf_string line, struct takt_error *error)
 {
-    char joined[4096];
     const char *space = line.length < 3 ? NULL : memchr(line.text + 1, ' ', line.length - 2);
-    if (space == NULL || line.length > sizeof(joined))
+    if (space == NULL || line.length > 4096)
         return base_fail(error, TAKT_FORMAT,
                          "%s: tokenizer.ggml.merges[%u] is \"%.*s\", wanted two texts with a space "
                          "between; convert the model again",
                          gguf->path, rank, (int)BASE_MIN(line.length, (size_t)80), line.text);
-    size_t left_length = (size_t)(space - line.text), right_length = line.length - left_length - 1;
-    memcpy(joined, line.text, left_length);
-    memcpy(joined + left_length, space + 1, right_length);
-    uint32_t left = tokenizer_find(tokenizer, line.text, left_length);
-    uint32_t right = tokenizer_find(tokenizer, space + 1, right_length);
-    uint32_t result = tokenizer_find(tokenizer, joined, left_length + right_length);
-    if (left != TOKENIZER_NONE && right != TOKENIZER_NONE && result != TOKENIZER_NONE)
-        add_merge(tokenizer, left, right, rank, result);
+    size_t left_length = (size_t)(space - line.text);
+    tokenizer_merges_add(tokenizer, rank, line.text, left_length, space + 1,
+                         line.length - left_length - 1);
     return TAKT_OK;
 }
 
@@ -120,14 +140,7 @@ enum takt_status tokenizer_bpe_load(struct tokenizer *tokenizer, const struct gg
         model_gguf_array(gguf, "tokenizer.ggml.merges", true, GGUF_STRING, &merges, error);
     if (status != TAKT_OK)
         return status;
-    /* vocabulary.c bounded the count and reserved this table's bytes. */
-    uint32_t slots = 16;
-    while (slots < 2 * merges->count)
-        slots *= 2;
-    tokenizer->merges = BASE_NEW(&tokenizer->arena, struct token_merge, slots);
-    tokenizer->merge_mask = slots - 1;
-    for (uint32_t i = 0; i < slots; i++)
-        tokenizer->merges[i].pair = UINT64_MAX;
+    tokenizer_merges_start(tokenizer, (size_t)merges->count);
     const unsigned char *cursor = merges->data;
     for (uint32_t rank = 0; status == TAKT_OK && rank < merges->count; rank++)
         status = load_merge(tokenizer, gguf, rank, model_gguf_next_string(&cursor), error);
@@ -135,13 +148,6 @@ enum takt_status tokenizer_bpe_load(struct tokenizer *tokenizer, const struct gg
 }
 
 /* ---- encoding -------------------------------------------------------------------------------- */
-
-struct encoding {
-    const struct tokenizer *tokenizer;
-    struct tokenizer_work *work;
-    struct tokenizer_ids *ids;
-    struct takt_error *error;
-};
 
 static bool pair_by_rank(const struct tokenizer *tokenizer, const struct tokenizer_work *work,
                          const struct tokenizer_symbol *left, const struct tokenizer_symbol *right,
@@ -162,54 +168,88 @@ static bool pair_by_rank(const struct tokenizer *tokenizer, const struct tokeniz
 static uint32_t find_whole(const struct tokenizer *tokenizer, const char *text, size_t length)
 {
     char characters[2048];
+    size_t used = 0;
+    uint32_t id;
     if (length > sizeof(characters) / 2 || length > tokenizer->longest_bytes)
         return TOKENIZER_NONE;
-    size_t used = 0;
-    for (size_t i = 0; i < length; i++)
+    for (size_t i = 0; !tokenizer->traits.characters && i < length; i++)
         used += tokenizer_byte_character((unsigned char)text[i], characters + used);
-    uint32_t id = tokenizer_find(tokenizer, characters, used);
+    id = tokenizer->traits.characters ? tokenizer_find(tokenizer, text, length)
+                                      : tokenizer_find(tokenizer, characters, used);
     bool normal = id != TOKENIZER_NONE && tokenizer->tokens[id].type != TOKEN_CONTROL;
     return normal ? id : TOKENIZER_NONE;
 }
 
-static enum takt_status encode_piece(void *user, const char *text, size_t length)
+static bool is_newlines(const char *text, size_t length)
 {
-    struct encoding *encoding = user;
-    const struct tokenizer *tokenizer = encoding->tokenizer;
-    struct tokenizer_work *work = encoding->work;
-    size_t from = encoding->ids->count;
-    if (tokenizer_cache_take(work, text, length, encoding->ids))
+    for (size_t i = 0; i < length; i++)
+        if (text[i] != '\n')
+            return false;
+    return true;
+}
+
+/* A symbol for each byte, or for each character where tokens are made of those. */
+static void add_symbols(const struct tokenizer *tokenizer, struct tokenizer_work *work,
+                        const char *text, size_t length)
+{
+    for (size_t i = 0; i < length && !tokenizer->traits.characters; i++)
+        tokenizer_work_add(work, (uint32_t)i, 1, tokenizer->byte_ids[(unsigned char)text[i]]);
+    for (size_t i = 0; i < length && tokenizer->traits.characters;) {
+        size_t size = base_utf8_size(text + i, length - i);
+        size += size == 0 ? 1 : 0;
+        tokenizer_work_add(work, (uint32_t)i, (uint32_t)size,
+                           tokenizer_find(tokenizer, text + i, size));
+        i += size;
+    }
+}
+
+/* What is no token: its bytes where they all are tokens, otherwise the unknown one. A byte that the
+ * vocabulary lacks altogether leaves no token. */
+static void append_rest(const struct tokenizer *tokenizer, const char *text, size_t length,
+                        bool after_unknown, struct tokenizer_ids *ids)
+{
+    bool bytes = tokenizer->traits.characters;
+    for (size_t i = 0; bytes && i < length; i++)
+        bytes = tokenizer->byte_ids[(unsigned char)text[i]] != TOKENIZER_NONE;
+    for (size_t i = 0; bytes && i < length; i++)
+        tokenizer_ids_append(ids, tokenizer->byte_ids[(unsigned char)text[i]]);
+    if (!bytes && tokenizer->unknown != TOKENIZER_NONE &&
+        !(after_unknown && tokenizer->fuses_unknown))
+        tokenizer_ids_append(ids, tokenizer->unknown);
+}
+
+enum takt_status tokenizer_bpe_piece(const struct tokenizer *tokenizer, struct tokenizer_work *work,
+                                     const char *text, size_t length, struct tokenizer_ids *ids,
+                                     struct takt_error *error)
+{
+    size_t from = ids->count;
+    if (tokenizer_cache_take(work, text, length, ids))
         return TAKT_OK;
-    if (tokenizer->traits.whole_pieces) {
+    if (tokenizer->traits.whole_pieces ||
+        (tokenizer->traits.newline_runs && is_newlines(text, length))) {
         uint32_t id = find_whole(tokenizer, text, length);
         if (id != TOKENIZER_NONE) {
-            tokenizer_ids_append(encoding->ids, id);
-            tokenizer_cache_put(work, text, length, encoding->ids, from);
+            tokenizer_ids_append(ids, id);
+            tokenizer_cache_put(work, text, length, ids, from);
             return TAKT_OK;
         }
     }
     if (!tokenizer_work_start(work, text, length))
-        return base_fail(encoding->error, TAKT_MEMORY,
+        return base_fail(error, TAKT_MEMORY,
                          "tokenizer: no memory to encode %zu bytes; encode less", length);
-    for (size_t i = 0; i < length; i++)
-        tokenizer_work_add(work, (uint32_t)i, 1, tokenizer->byte_ids[(unsigned char)text[i]]);
+    add_symbols(tokenizer, work, text, length);
     tokenizer_merge_all(tokenizer, work, pair_by_rank);
+    bool after_unknown = false;
     for (size_t i = 0; i < work->symbol_count; i++) {
         const struct tokenizer_symbol *symbol = &work->symbols[i];
-        uint32_t id = symbol->id != TOKENIZER_NONE ? symbol->id : tokenizer->unknown;
-        /* A byte that the vocabulary lacks altogether leaves no token. */
-        if (symbol->length != 0 && id != TOKENIZER_NONE)
-            tokenizer_ids_append(encoding->ids, id);
+        if (symbol->length == 0)
+            continue;
+        if (symbol->id != TOKENIZER_NONE)
+            tokenizer_ids_append(ids, symbol->id);
+        else
+            append_rest(tokenizer, text + symbol->start, symbol->length, after_unknown, ids);
+        after_unknown = symbol->id == TOKENIZER_NONE;
     }
-    tokenizer_cache_put(work, text, length, encoding->ids, from);
+    tokenizer_cache_put(work, text, length, ids, from);
     return TAKT_OK;
-}
-
-enum takt_status tokenizer_bpe_encode(const struct tokenizer *tokenizer,
-                                      struct tokenizer_work *work, const char *text, size_t length,
-                                      struct tokenizer_ids *ids, struct takt_error *error)
-{
-    struct encoding encoding = {tokenizer, work, ids, error};
-    return tokenizer_split_run(tokenizer->split, text, length, true, encode_piece, &encoding,
-                               error);
 }

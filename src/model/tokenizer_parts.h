@@ -1,16 +1,21 @@
 /*
- * What the tokenizer's files share: vocabulary.c reads and indexes the vocabulary, tokenizer.c
- * drives and decodes, tokenizer_spm.c and tokenizer_bpe.c encode, merge.c merges for both,
- * pretokenize.c splits for BPE.
+ * What the tokenizer's files share: vocabulary.c reads a GGUF file's vocabulary, tokenizer_folder.c
+ * and tokenizer_json.c a Hugging Face folder's, index.c makes what is looked things up in;
+ * tokenizer.c drives and decodes; tokenizer_spm.c, _bpe.c, _unigram.c and _wordpiece.c encode,
+ * merge.c merges for the first two; normalise.c and pretokenize.c come before all but the first.
  */
 #ifndef MODEL_TOKENIZER_PARTS_H
 #define MODEL_TOKENIZER_PARTS_H
 
 #include "model/gguf.h"
+#include "model/normalise.h"
 #include "model/pretokenize.h"
 #include "model/tokenizer.h"
 
-enum tokenizer_kind { TOKENIZER_SPM, TOKENIZER_BPE };
+enum tokenizer_kind { TOKENIZER_SPM, TOKENIZER_BPE, TOKENIZER_UNIGRAM, TOKENIZER_WORDPIECE };
+
+#define VOCABULARY_MAX (1u << 24) /* tokens, and merges; files today have under 2^19 */
+#define TOKEN_BYTES_MAX 65535u
 
 /* As files number them. */
 enum token_type {
@@ -27,7 +32,10 @@ struct token {
     const char *text; /* inside the mapped file, not NUL-terminated */
     uint32_t length;  /* bytes */
     enum token_type type;
-    float score; /* SPM */
+    float score; /* SPM, unigram */
+    /* Of a token that stands for itself: white space beside it goes; letters beside it forbid it.
+     */
+    bool strips_left, strips_right, single_word;
 };
 
 struct token_merge {
@@ -47,12 +55,19 @@ struct tokenizer {
     /* Tokens that stand for themselves in text, sorted by it; where each first byte begins. */
     uint32_t *specials;
     uint32_t special_start[257];
-    bool add_space_prefix;      /* SPM */
-    bool before_mark[256];      /* SPM: some token holds U+2581 behind this byte */
-    struct split_traits traits; /* BPE */
-    struct token_merge *merges; /* BPE: by pair, open addressing */
+    bool add_space_prefix; /* SPM */
+    bool before_mark[256]; /* some token holds U+2581 behind this byte */
+    bool marks;            /* U+2581 in tokens is a space */
+    bool byte_names;       /* tokens of single bytes are called <0x41> */
+    bool fuses_unknown;    /* BPE of characters: neighbouring unknown ones are one token */
+    const char *word_mark, *continuing_mark; /* WordPiece: in front of tokens; "" = nothing */
+    struct token_prefixes *prefixes;         /* unigram */
+    float unknown_score;
+    struct normaliser *normaliser; /* NULL: none */
+    struct split_traits traits;    /* BPE */
+    struct token_merge *merges;    /* BPE: by pair, open addressing */
     uint32_t merge_mask;
-    struct tokenizer_split *split; /* BPE */
+    struct tokenizer_split *split; /* all but SPM */
     struct tokenizer_template *templates;
     size_t template_count;
     struct base_file file; /* only of tokenizer_open_file */
@@ -68,8 +83,28 @@ bool tokenizer_add_template(struct tokenizer *tokenizer, const char *name, size_
                             const char *text, size_t length);
 void tokenizer_free_templates(struct tokenizer *tokenizer);
 
+/* ---- index.c --------------------------------------------------------------------------------- */
+
+/* Bytes of arena that the indices of so many tokens take. */
+size_t tokenizer_index_bytes(size_t tokens, size_t merges);
+/* Of texts: tokenizer_find works from then on. */
+void tokenizer_index_texts(struct tokenizer *tokenizer);
+/* Of bytes, marks and tokens that stand for themselves, once types are settled. */
+enum takt_status tokenizer_index(struct tokenizer *tokenizer, const char *where,
+                                 struct takt_error *error);
+/* Tokens named <0x41> are bytes, where byte_names says so and no file says otherwise. */
+void tokenizer_type_bytes(struct tokenizer *tokenizer);
+void tokenizer_add_end(struct tokenizer *tokenizer, uint32_t id);
+/* Chat models stop at any of these, though files often name only one end. */
+void tokenizer_add_known_ends(struct tokenizer *tokenizer);
+
 /* ---- vocabulary.c ---------------------------------------------------------------------------- */
 
+/* BERT's normaliser and splitter; accents: they stay. */
+enum takt_status tokenizer_add_bert(struct tokenizer *tokenizer, const char *where, bool accents,
+                                    bool lowercase, struct takt_error *error);
+enum takt_status tokenizer_add_bert_split(struct tokenizer *tokenizer, const char *where,
+                                          struct takt_error *error);
 /* The file behind *gguf must outlive the tokenizer. */
 enum takt_status tokenizer_create(struct tokenizer **tokenizer, const struct gguf *gguf,
                                   struct takt_error *error);
@@ -84,6 +119,17 @@ size_t tokenizer_byte_character(unsigned char byte, char out[2]);
 bool tokenizer_character_byte(const char *character, size_t size, unsigned char *byte);
 enum takt_status tokenizer_bpe_load(struct tokenizer *tokenizer, const struct gguf *gguf,
                                     struct takt_error *error);
+/* An empty table for so many merges, then each by its parts; parts that are no tokens can never
+ * apply, and a pair that stands twice keeps its first rank. */
+void tokenizer_merges_start(struct tokenizer *tokenizer, size_t count);
+void tokenizer_merges_add(struct tokenizer *tokenizer, uint32_t rank, const char *left,
+                          size_t left_length, const char *right, size_t right_length);
+
+/* ---- tokenizer_unigram.c --------------------------------------------------------------------- */
+
+enum takt_status tokenizer_unigram_load(struct tokenizer *tokenizer, const char *where,
+                                        struct takt_error *error);
+void tokenizer_unigram_free(struct tokenizer *tokenizer);
 
 /* ---- encoding -------------------------------------------------------------------------------- */
 
@@ -91,6 +137,7 @@ enum takt_status tokenizer_bpe_load(struct tokenizer *tokenizer, const struct gg
 struct tokenizer_ids {
     uint32_t *ids;
     size_t count, capacity;
+    size_t run; /* where the stretch of text now encoded begins */
     bool failed;
 };
 void tokenizer_ids_append(struct tokenizer_ids *list, uint32_t id);
@@ -104,6 +151,7 @@ struct tokenizer_symbol {
 };
 struct tokenizer_candidate;
 struct tokenizer_cached;
+struct tokenizer_step;
 
 /* Scratch memory of one encoding, grown as needed. */
 struct tokenizer_work {
@@ -112,6 +160,8 @@ struct tokenizer_work {
     struct tokenizer_candidate *heap;
     size_t symbol_count, symbol_capacity, heap_count, heap_capacity;
     struct tokenizer_cached *cache; /* NULL: none */
+    struct tokenizer_step *steps;   /* unigram */
+    size_t step_capacity;
 };
 void tokenizer_work_free(struct tokenizer_work *work);
 /* Makes room for that many symbols and starts anew; false when memory is short. */
@@ -142,8 +192,15 @@ enum takt_status tokenizer_spm_encode(const struct tokenizer *tokenizer,
                                       struct tokenizer_work *work, const char *text, size_t length,
                                       bool add_space, struct tokenizer_ids *ids,
                                       struct takt_error *error);
-enum takt_status tokenizer_bpe_encode(const struct tokenizer *tokenizer,
-                                      struct tokenizer_work *work, const char *text, size_t length,
-                                      struct tokenizer_ids *ids, struct takt_error *error);
+/* Encode a piece of text that is normalised and cut. */
+enum takt_status tokenizer_bpe_piece(const struct tokenizer *tokenizer, struct tokenizer_work *work,
+                                     const char *text, size_t length, struct tokenizer_ids *ids,
+                                     struct takt_error *error);
+enum takt_status tokenizer_unigram_piece(const struct tokenizer *tokenizer,
+                                         struct tokenizer_work *work, const char *text,
+                                         size_t length, struct tokenizer_ids *ids,
+                                         struct takt_error *error);
+void tokenizer_wordpiece_piece(const struct tokenizer *tokenizer, struct tokenizer_work *work,
+                               const char *text, size_t length, struct tokenizer_ids *ids);
 
 #endif

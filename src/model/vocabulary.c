@@ -3,42 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-#define VOCABULARY_MAX (1u << 24) /* tokens, and merges; files today have under 2^19 */
-#define TOKEN_BYTES_MAX 65535u
-
-/* ---- text to id ------------------------------------------------------------------------------ */
-
-/* FNV-1a, with a finish that spreads it over the low bits. */
-static uint32_t hash_text(const char *text, size_t length)
-{
-    uint64_t hash = UINT64_C(0xCBF29CE484222325);
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001B3);
-    return (uint32_t)(hash ^ hash >> 32);
-}
-
-static bool token_is(const struct token *token, const char *text, size_t length)
-{
-    return token->length == length && memcmp(token->text, text, length) == 0;
-}
-
-static uint32_t *slot_of(const struct tokenizer *tokenizer, const char *text, size_t length)
-{
-    uint32_t slot = hash_text(text, length) & tokenizer->slot_mask;
-    while (tokenizer->slots[slot] != TOKENIZER_NONE &&
-           !token_is(&tokenizer->tokens[tokenizer->slots[slot]], text, length))
-        slot = (slot + 1) & tokenizer->slot_mask;
-    return &tokenizer->slots[slot];
-}
-
-uint32_t tokenizer_find(const struct tokenizer *tokenizer, const char *text, size_t length)
-{
-    /* Without the first test a long text would be hashed for each of its merges. */
-    if (length == 0 || length > tokenizer->longest_bytes)
-        return TOKENIZER_NONE;
-    return *slot_of(tokenizer, text, length);
-}
+#include <strings.h>
 
 /* ---- the arrays of the file ------------------------------------------------------------------ */
 
@@ -67,7 +32,8 @@ static enum takt_status find_arrays(const struct gguf *gguf, enum tokenizer_kind
         status = model_gguf_array(gguf, "tokenizer.ggml.token_type", false, GGUF_I32,
                                   &arrays->types, error);
     if (status == TAKT_OK)
-        status = model_gguf_array(gguf, "tokenizer.ggml.scores", kind == TOKENIZER_SPM, GGUF_F32,
+        status = model_gguf_array(gguf, "tokenizer.ggml.scores",
+                                  kind == TOKENIZER_SPM || kind == TOKENIZER_UNIGRAM, GGUF_F32,
                                   &arrays->scores, error);
     if (status == TAKT_OK)
         status = model_gguf_array(gguf, "tokenizer.ggml.merges", kind == TOKENIZER_BPE, GGUF_STRING,
@@ -98,7 +64,8 @@ static enum takt_status load_token(struct tokenizer *tokenizer, const struct ggu
         return base_fail(error, TAKT_LIMIT,
                          "%s: tokenizer.ggml.tokens[%u] has %zu bytes; takt takes at most %u",
                          gguf->path, id, text.length, TOKEN_BYTES_MAX);
-    *token = (struct token){text.text, (uint32_t)text.length, TOKEN_NORMAL, 0.0f};
+    *token =
+        (struct token){.text = text.text, .length = (uint32_t)text.length, .type = TOKEN_NORMAL};
     if (arrays->types != NULL) {
         uint32_t type = model_gguf_read_u32(arrays->types->data + 4 * (size_t)id);
         if (type > TOKEN_BYTE)
@@ -131,19 +98,7 @@ static enum takt_status load_tokens(struct tokenizer *tokenizer, const struct gg
         if (status != TAKT_OK)
             return status;
     }
-    uint32_t slots = 16;
-    while (slots < 2 * tokenizer->vocab)
-        slots *= 2;
-    tokenizer->slots = BASE_NEW(&tokenizer->arena, uint32_t, slots);
-    tokenizer->slot_mask = slots - 1;
-    for (uint32_t i = 0; i < slots; i++)
-        tokenizer->slots[i] = TOKENIZER_NONE;
-    /* Of equal texts the last one is found, as in llama.cpp; an empty one never is. */
-    for (uint32_t id = 0; id < tokenizer->vocab; id++) {
-        const struct token *token = &tokenizer->tokens[id];
-        if (token->length != 0)
-            *slot_of(tokenizer, token->text, token->length) = id;
-    }
+    tokenizer_index_texts(tokenizer);
     return TAKT_OK;
 }
 
@@ -164,38 +119,20 @@ static enum takt_status read_id(const struct tokenizer *tokenizer, const struct 
     return TAKT_OK;
 }
 
-static void add_end(struct tokenizer *tokenizer, uint32_t id)
-{
-    struct tokenizer_special *special = &tokenizer->special;
-    if (id == TOKENIZER_NONE || special->end_count == TOKENIZER_ENDS_MAX)
-        return;
-    for (uint32_t i = 0; i < special->end_count; i++)
-        if (special->ends[i] == id)
-            return;
-    special->ends[special->end_count++] = id;
-}
-
 static enum takt_status read_ends(struct tokenizer *tokenizer, const struct gguf *gguf,
                                   struct takt_error *error)
 {
     static const char *const keys[] = {"tokenizer.ggml.eot_token_id",
                                        "tokenizer.ggml.eom_token_id"};
-    /* Files often name only one end; chat models stop at any of these. */
-    static const char *const names[] = {"<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>",
-                                        "</s>"};
-    add_end(tokenizer, tokenizer->special.eos);
+    tokenizer_add_end(tokenizer, tokenizer->special.eos);
     for (size_t i = 0; i < BASE_COUNT(keys); i++) {
         uint32_t id = TOKENIZER_NONE;
         enum takt_status status = read_id(tokenizer, gguf, keys[i], &id, error);
         if (status != TAKT_OK)
             return status;
-        add_end(tokenizer, id);
+        tokenizer_add_end(tokenizer, id);
     }
-    for (size_t i = 0; i < BASE_COUNT(names); i++) {
-        uint32_t id = tokenizer_find(tokenizer, names[i], strlen(names[i]));
-        if (id != TOKENIZER_NONE && tokenizer->tokens[id].type == TOKEN_CONTROL)
-            add_end(tokenizer, id);
-    }
+    tokenizer_add_known_ends(tokenizer);
     return TAKT_OK;
 }
 
@@ -230,98 +167,149 @@ static enum takt_status read_special(struct tokenizer *tokenizer, const struct g
             tokenizer->tokens[special->eos].type = TOKEN_CONTROL;
         if (tokenizer->unknown != TOKENIZER_NONE)
             tokenizer->tokens[tokenizer->unknown].type = TOKEN_UNKNOWN;
+        tokenizer_type_bytes(tokenizer);
     }
     status = read_ends(tokenizer, gguf, error);
-    special->add_bos = tokenizer->kind == TOKENIZER_SPM || tokenizer->traits.adds_bos;
+    special->add_bos = tokenizer->kind == TOKENIZER_SPM || tokenizer->kind == TOKENIZER_WORDPIECE ||
+                       tokenizer->traits.adds_bos;
     if (status == TAKT_OK)
         status = model_gguf_bool(gguf, "tokenizer.ggml.add_bos_token", &special->add_bos, error);
     special->add_bos = special->add_bos && special->bos != TOKENIZER_NONE;
-    tokenizer->add_space_prefix = tokenizer->kind == TOKENIZER_SPM;
-    if (status == TAKT_OK && tokenizer->kind == TOKENIZER_SPM)
-        status = model_gguf_bool(gguf, "tokenizer.ggml.add_space_prefix",
-                                 &tokenizer->add_space_prefix, error);
     return status;
 }
 
-/* ---- indices over the tokens ----------------------------------------------------------------- */
+/* ---- what each kind has beside tokens -------------------------------------------------------- */
 
-static void index_bytes(struct tokenizer *tokenizer, bool has_types)
+static enum takt_status load_bpe(struct tokenizer *tokenizer, const struct gguf *gguf,
+                                 struct takt_error *error)
 {
-    for (unsigned byte = 0; byte < 256; byte++) {
-        char text[8];
-        size_t length = tokenizer->kind == TOKENIZER_SPM
-                            ? (size_t)snprintf(text, sizeof(text), "<0x%02X>", byte)
-                            : tokenizer_byte_character((unsigned char)byte, text);
-        uint32_t id = tokenizer_find(tokenizer, text, length);
-        if (tokenizer->kind == TOKENIZER_SPM && id != TOKENIZER_NONE) {
-            if (!has_types)
-                tokenizer->tokens[id].type = TOKEN_BYTE;
-            if (tokenizer->tokens[id].type != TOKEN_BYTE)
-                id = TOKENIZER_NONE;
-        }
-        tokenizer->byte_ids[byte] = id;
-    }
+    struct gguf_string pre = {"default", 7}, name = {"", 0};
+    enum takt_status status = model_gguf_string(gguf, "tokenizer.ggml.pre", false, &pre, error);
+    if (status == TAKT_OK)
+        status = model_gguf_string(gguf, "tokenizer.ggml.model", true, &name, error);
+    if (status == TAKT_OK && model_gguf_string_is(name, "gemma4"))
+        pre = name;
+    if (status == TAKT_OK)
+        status =
+            tokenizer_split_create(&tokenizer->split, gguf->path, pre, &tokenizer->traits, error);
+    if (status == TAKT_OK)
+        status = tokenizer_bpe_load(tokenizer, gguf, error);
+    if (status != TAKT_OK || !tokenizer->traits.marks_spaces)
+        return status;
+    tokenizer->marks = true;
+    tokenizer->normaliser = normaliser_new();
+    if (tokenizer->normaliser == NULL)
+        return base_fail(error, TAKT_MEMORY, "%s: no memory for the tokenizer; free some",
+                         gguf->path);
+    return normaliser_add(tokenizer->normaliser, gguf->path, NORMALISE_MARK_SPACES, "", 0, "", 0,
+                          error);
 }
 
-/* Which bytes come right before a space mark within a token. */
-static void index_marks(struct tokenizer *tokenizer)
+/* The splitter and normaliser that unigram and WordPiece begin with, both empty. */
+static enum takt_status make_empty(struct tokenizer *tokenizer, const struct gguf *gguf,
+                                   struct takt_error *error)
 {
-    for (uint32_t id = 0; id < tokenizer->vocab; id++) {
-        const struct token *token = &tokenizer->tokens[id];
-        for (uint32_t i = 1; i + 3 <= token->length; i++)
-            if (memcmp(token->text + i, "\xE2\x96\x81", 3) == 0)
-                tokenizer->before_mark[(unsigned char)token->text[i - 1]] = true;
-    }
+    tokenizer->split = tokenizer_split_new();
+    tokenizer->normaliser = normaliser_new();
+    if (tokenizer->split == NULL || tokenizer->normaliser == NULL)
+        return base_fail(error, TAKT_MEMORY, "%s: no memory for the tokenizer; free some",
+                         gguf->path);
+    return TAKT_OK;
 }
 
-static bool stands_for_itself(const struct token *token)
+static enum takt_status load_unigram(struct tokenizer *tokenizer, const struct gguf *gguf,
+                                     struct takt_error *error)
 {
-    return token->length != 0 && (token->type == TOKEN_CONTROL || token->type == TOKEN_USER ||
-                                  token->type == TOKEN_UNKNOWN);
+    bool prefix = false, merges = false;
+    const struct gguf_pair *map = model_gguf_find(gguf, "tokenizer.ggml.precompiled_charsmap");
+    enum takt_status status = make_empty(tokenizer, gguf, error);
+    if (status == TAKT_OK)
+        status = model_gguf_bool(gguf, "tokenizer.ggml.add_space_prefix", &prefix, error);
+    if (status == TAKT_OK)
+        status = model_gguf_bool(gguf, "tokenizer.ggml.remove_extra_whitespaces", &merges, error);
+    if (status == TAKT_OK && map != NULL &&
+        (map->type != GGUF_ARRAY || (map->element != GGUF_U8 && map->element != GGUF_I8)))
+        status =
+            base_fail(error, TAKT_FORMAT,
+                      "%s: tokenizer.ggml.precompiled_charsmap is no array of bytes", gguf->path);
+    if (status == TAKT_OK && map != NULL && map->count != 0)
+        status = normaliser_add_map(tokenizer->normaliser, gguf->path, map->data,
+                                    (size_t)map->count, error);
+    if (status == TAKT_OK)
+        status = normaliser_add(tokenizer->normaliser, gguf->path,
+                                merges   ? NORMALISE_MARK_WORDS
+                                : prefix ? NORMALISE_MARK_FRONT
+                                         : NORMALISE_MARK_SPACES,
+                                "", 0, "", 0, error);
+    tokenizer->add_space_prefix = prefix || merges;
+    tokenizer->marks = true;
+    return status == TAKT_OK ? tokenizer_unigram_load(tokenizer, gguf->path, error) : status;
 }
 
-struct special_entry {
-    const struct token *token;
-    uint32_t id;
-};
-
-/* By text as bytes, the shorter of two that begin alike first, then id, so that the order is total.
- */
-static int compare_specials(const void *a, const void *b)
+enum takt_status tokenizer_add_bert(struct tokenizer *tokenizer, const char *where, bool accents,
+                                    bool lowercase, struct takt_error *error)
 {
-    const struct special_entry *left = a, *right = b;
-    int order = memcmp(left->token->text, right->token->text,
-                       BASE_MIN(left->token->length, right->token->length));
-    if (order == 0 && left->token->length != right->token->length)
-        return left->token->length < right->token->length ? -1 : 1;
-    return order != 0 ? order : left->id < right->id ? -1 : 1;
+    static const enum normalise_kind kinds[] = {NORMALISE_CLEAN, NORMALISE_CHINESE, NORMALISE_NFD,
+                                                NORMALISE_STRIP_ACCENTS, NORMALISE_LOWERCASE};
+    const bool wanted[] = {true, true, !accents, !accents, lowercase};
+    enum takt_status status = TAKT_OK;
+    for (size_t i = 0; status == TAKT_OK && i < BASE_COUNT(kinds); i++)
+        if (wanted[i])
+            status = normaliser_add(tokenizer->normaliser, where, kinds[i], "", 0, "", 0, error);
+    return status;
 }
 
-static enum takt_status index_specials(struct tokenizer *tokenizer, const struct gguf *gguf,
+enum takt_status tokenizer_add_bert_split(struct tokenizer *tokenizer, const char *where,
+                                          struct takt_error *error)
+{
+    static const char spaces[] = "\\s+", marks[] = "[!-/:-@\\[-`{-~\\p{P}]";
+    enum takt_status status = tokenizer_split_add_pattern(
+        tokenizer->split, where, spaces, strlen(spaces), SPLIT_REMOVED, false, error);
+    if (status == TAKT_OK)
+        status = tokenizer_split_add_pattern(tokenizer->split, where, marks, strlen(marks),
+                                             SPLIT_ISOLATED, false, error);
+    return status;
+}
+
+static enum takt_status load_wordpiece(struct tokenizer *tokenizer, const struct gguf *gguf,
                                        struct takt_error *error)
 {
-    uint32_t count = 0;
-    for (uint32_t id = 0; id < tokenizer->vocab; id++)
-        count += stands_for_itself(&tokenizer->tokens[id]) ? 1 : 0;
-    struct special_entry *entries = malloc((count + 1) * sizeof(*entries));
-    if (entries == NULL)
-        return base_fail(error, TAKT_MEMORY, "%s: no memory for %u special tokens; free some",
-                         gguf->path, count);
-    count = 0;
-    for (uint32_t id = 0; id < tokenizer->vocab; id++)
-        if (stands_for_itself(&tokenizer->tokens[id]))
-            entries[count++] = (struct special_entry){&tokenizer->tokens[id], id};
-    qsort(entries, count, sizeof(*entries), compare_specials);
-    tokenizer->specials = BASE_NEW(&tokenizer->arena, uint32_t, count);
-    uint32_t at = 0;
-    for (unsigned byte = 0; byte < 256; byte++) {
-        tokenizer->special_start[byte] = at;
-        for (; at < count && (unsigned char)entries[at].token->text[0] == byte; at++)
-            tokenizer->specials[at] = entries[at].id;
+    bool lowercase = true, strips;
+    enum takt_status status = make_empty(tokenizer, gguf, error);
+    tokenizer->word_mark = "\xE2\x96\x81"; /* as files of this format have them */
+    tokenizer->continuing_mark = "";
+    tokenizer->marks = true;
+    tokenizer->add_space_prefix = true;
+    if (status == TAKT_OK)
+        status = model_gguf_bool(gguf, "tokenizer.ggml.normalizer.lowercase", &lowercase, error);
+    strips = lowercase;
+    if (status == TAKT_OK)
+        status = model_gguf_bool(gguf, "tokenizer.ggml.normalizer.strip_accents", &strips, error);
+    if (status == TAKT_OK)
+        status = tokenizer_add_bert(tokenizer, gguf->path, !strips, lowercase, error);
+    return status == TAKT_OK ? tokenizer_add_bert_split(tokenizer, gguf->path, error) : status;
+}
+
+/* Phi-3's tokens take the white space behind them, which its GGUF files do not say. */
+static enum takt_status read_strips(struct tokenizer *tokenizer, const struct gguf *gguf,
+                                    struct takt_error *error)
+{
+    static const char *const without[] = {"<unk>", "<s>", "<|endoftext|>"};
+    struct gguf_string name = {"", 0};
+    enum takt_status status = model_gguf_string(gguf, "general.name", false, &name, error);
+    bool phi = false;
+    for (size_t i = 0; i + 4 <= name.length; i++)
+        phi = phi || strncasecmp(name.text + i, "phi3", 4) == 0 ||
+              (i + 5 <= name.length && strncasecmp(name.text + i, "phi-3", 5) == 0);
+    for (uint32_t id = 0; phi && id < tokenizer->vocab; id++) {
+        struct token *token = &tokenizer->tokens[id];
+        struct gguf_string text = {token->text, token->length};
+        token->strips_right = token->type == TOKEN_CONTROL || token->type == TOKEN_USER ||
+                              token->type == TOKEN_UNKNOWN || model_gguf_string_is(text, "</s>");
+        for (size_t i = 0; i < BASE_COUNT(without); i++)
+            token->strips_right = token->strips_right && !model_gguf_string_is(text, without[i]);
     }
-    tokenizer->special_start[256] = count;
-    free(entries);
-    return TAKT_OK;
+    return status;
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -329,20 +317,42 @@ static enum takt_status index_specials(struct tokenizer *tokenizer, const struct
 static enum takt_status read_kind(const struct gguf *gguf, enum tokenizer_kind *kind,
                                   struct takt_error *error)
 {
+    static const struct {
+        const char *name;
+        enum tokenizer_kind kind;
+    } kinds[] = {{"llama", TOKENIZER_SPM},
+                 {"gpt2", TOKENIZER_BPE},
+                 {"gemma4", TOKENIZER_BPE},
+                 {"t5", TOKENIZER_UNIGRAM},
+                 {"bert", TOKENIZER_WORDPIECE}};
     struct gguf_string name;
     enum takt_status status = model_gguf_string(gguf, "tokenizer.ggml.model", true, &name, error);
     if (status != TAKT_OK)
         return status;
-    if (model_gguf_string_is(name, "llama"))
-        *kind = TOKENIZER_SPM;
-    else if (model_gguf_string_is(name, "gpt2"))
-        *kind = TOKENIZER_BPE;
-    else
-        return base_fail(
-            error, TAKT_UNSUPPORTED,
-            "%s: tokenizer.ggml.model is \"%.*s\"; this version has \"llama\" and \"gpt2\"",
-            gguf->path, (int)BASE_MIN(name.length, (size_t)64), name.text);
-    return TAKT_OK;
+    for (size_t i = 0; i < BASE_COUNT(kinds); i++)
+        if (model_gguf_string_is(name, kinds[i].name)) {
+            *kind = kinds[i].kind;
+            return TAKT_OK;
+        }
+    return base_fail(
+        error, TAKT_UNSUPPORTED,
+        "%s: tokenizer.ggml.model is \"%.*s\"; takt has llama, gpt2, gemma4, t5 and bert",
+        gguf->path, (int)BASE_MIN(name.length, (size_t)64), name.text);
+}
+
+static enum takt_status load_kind(struct tokenizer *tokenizer, const struct gguf *gguf,
+                                  struct takt_error *error)
+{
+    switch (tokenizer->kind) {
+    case TOKENIZER_BPE: return load_bpe(tokenizer, gguf, error);
+    case TOKENIZER_UNIGRAM: return load_unigram(tokenizer, gguf, error);
+    case TOKENIZER_WORDPIECE: return load_wordpiece(tokenizer, gguf, error);
+    case TOKENIZER_SPM: break;
+    }
+    tokenizer->marks = true;
+    tokenizer->add_space_prefix = true;
+    return model_gguf_bool(gguf, "tokenizer.ggml.add_space_prefix", &tokenizer->add_space_prefix,
+                           error);
 }
 
 static enum takt_status load(struct tokenizer *tokenizer, const struct gguf *gguf,
@@ -354,32 +364,21 @@ static enum takt_status load(struct tokenizer *tokenizer, const struct gguf *ggu
         status = find_arrays(gguf, tokenizer->kind, &arrays, error);
     if (status != TAKT_OK)
         return status;
-    /* Tokens, specials, and two tables of at most four slots an entry (a power of two at least
-     * twice). */
     size_t merges = arrays.merges == NULL ? 0 : (size_t)arrays.merges->count;
-    size_t bytes = (size_t)arrays.tokens->count * (sizeof(struct token) + 5 * sizeof(uint32_t)) +
-                   merges * 4 * sizeof(struct token_merge) + 4096;
-    status = base_arena_create(&tokenizer->arena, bytes, error);
+    status = base_arena_create(&tokenizer->arena,
+                               tokenizer_index_bytes((size_t)arrays.tokens->count, merges), error);
     if (status == TAKT_OK)
         status = load_tokens(tokenizer, gguf, &arrays, error);
-    if (status == TAKT_OK && tokenizer->kind == TOKENIZER_BPE) {
-        struct gguf_string pre = {"default", 7};
-        status = model_gguf_string(gguf, "tokenizer.ggml.pre", false, &pre, error);
-        if (status == TAKT_OK)
-            status = tokenizer_split_create(&tokenizer->split, gguf->path, pre, &tokenizer->traits,
-                                            error);
-        if (status == TAKT_OK)
-            status = tokenizer_bpe_load(tokenizer, gguf, error);
-    }
+    if (status == TAKT_OK)
+        status = load_kind(tokenizer, gguf, error);
+    tokenizer->byte_names = tokenizer->kind != TOKENIZER_BPE || tokenizer->traits.characters;
     if (status == TAKT_OK)
         status = read_special(tokenizer, gguf, arrays.types != NULL, error);
     if (status == TAKT_OK)
+        status = read_strips(tokenizer, gguf, error);
+    if (status == TAKT_OK)
         status = tokenizer_load_templates(tokenizer, gguf, error);
-    if (status != TAKT_OK)
-        return status;
-    index_bytes(tokenizer, arrays.types != NULL);
-    index_marks(tokenizer);
-    return index_specials(tokenizer, gguf, error);
+    return status == TAKT_OK ? tokenizer_index(tokenizer, gguf->path, error) : status;
 }
 
 enum takt_status tokenizer_create(struct tokenizer **out, const struct gguf *gguf,
