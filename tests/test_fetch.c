@@ -5,6 +5,7 @@
 
 #include "chip/chip.h"
 #include "program/assembly.h"
+#include "scene.h"
 
 /* ---- packed text ----------------------------------------------------------------------------- */
 
@@ -189,8 +190,65 @@ static void text_is_checked_only_where_there_are_values(void **state)
     close_bench(&bench);
 }
 
+/* ---- a compiled program ---------------------------------------------------------------------- */
+
+/* One step from the scene's memory, with a bit of the program's text turned where it lies. */
+static bool step_notices(struct scene *scene, uint64_t seed)
+{
+    const struct program *program = scene->program->program;
+    const uint32_t lanes = machine_lanes(&program->machine);
+    struct takt_session *session = scene->session;
+    uint8_t word[MACHINE_LANES_MAX];
+    uint64_t cycles, i = 0;
+    uint32_t queue = 0;
+    do { /* a block that is not the last of its queue: no byte of it is padding */
+        queue = (uint32_t)(base_random_u64(seed, 0, i++) % program->queue_count);
+    } while (program->text_blocks[queue] < 2);
+    const uint64_t block = base_random_u64(seed, 1, 0) % (program->text_blocks[queue] - 1u);
+    struct program_place place = program->text_places[queue][block];
+    place.address = (uint16_t)(place.address + base_random_u64(seed, 2, 0) % 2);
+    const uint32_t bit = (uint32_t)(base_random_u64(seed, 3, 0) % (8u * lanes));
+    chip_destroy(session->shared->chip);
+    assert_int_equal(chip_create(&session->shared->chip, &program->machine, NULL), TAKT_OK);
+    chip_load_image(session->shared->chip, &scene->before); /* with the text in it */
+    chip_read_word(session->shared->chip, place, word);
+    word[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+    chip_write_word(session->shared->chip, place, word);
+    session->shared->loaded = scene->program;
+    const uint32_t token = 3;
+    const enum takt_status status = run_step_chunk(session, scene->program, &token, 1,
+                                                   scene->look.start, scene->logits, &cycles, NULL);
+    return status == TAKT_FAULT || chip_fetched_other_text(session->shared->chip);
+}
+
+static void a_changed_bit_of_a_compiled_text_shows(void **state)
+{
+    (void)state;
+    const struct look look = {"decode", 1, 14, 1, 1};
+    struct world world;
+    struct scene scene;
+    uint32_t blocks = 0, ifetches = 0;
+    world_open(&world);
+    scene_open(&scene, &world, &look);
+    const struct program *program = scene.program->program;
+    for (uint32_t q = 0; q < program->queue_count; q++) {
+        blocks += program->text_blocks[q];
+        for (uint32_t i = 0; i < program->queue_words[q]; i++)
+            ifetches += program->text[q][i] >> 56 == isa_op_info(ISA_IFETCH)->opcode;
+    }
+    assert_true(blocks > 100);
+    assert_int_equal(blocks, ifetches);
+    assert_false(chip_fetched_other_text(scene.session->shared->chip));
+    for (uint64_t seed = 0; seed < 200; seed++)
+        if (!step_notices(&scene, seed))
+            fail_msg("seed %llu: a changed bit of text goes unnoticed", (unsigned long long)seed);
+    scene_close(&scene);
+    world_close(&world);
+}
+
 TEST_GROUP(fetch, cmocka_unit_test(packed_text_is_the_same_instruction),
            cmocka_unit_test(any_bytes_are_refused_or_pack_again),
            cmocka_unit_test(a_changed_bit_of_text_shows),
+           cmocka_unit_test(a_changed_bit_of_a_compiled_text_shows),
            cmocka_unit_test(runs_do_not_leave_their_text_behind),
            cmocka_unit_test(text_is_checked_only_where_there_are_values));

@@ -34,7 +34,7 @@ uint32_t chip_ecc_encode(const uint8_t data[16])
 {
     uint32_t code = 0, ones = 0;
     for (uint32_t bit = 0; bit < DATA_BITS; bit++) {
-        if (data[bit / 8u] >> (bit % 8u) & 1u) {
+        if ((uint32_t)data[bit / 8u] >> (bit % 8u) & 1u) {
             code ^= column(bit);
             ones++;
         }

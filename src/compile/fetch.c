@@ -181,7 +181,9 @@ static void put_in(struct fetch *f, uint32_t queue, uint64_t cycle, struct isa_i
         const struct issue *old = text->added;
         text->added_capacity = text->added_capacity == 0 ? 32 : 2 * text->added_capacity;
         text->added = BASE_NEW(&f->c->arena, struct issue, text->added_capacity);
-        memcpy(text->added, old, text->added_count * sizeof *old);
+        if (old != NULL) {
+            memcpy(text->added, old, text->added_count * sizeof *old);
+        }
     }
     uint32_t at = text->added_count++;
     for (; at > 0 && text->added[at - 1].cycle > cycle; at--) {
