@@ -176,6 +176,39 @@ static void runs_do_not_leave_their_text_behind(void **state)
     close_bench(&bench);
 }
 
+/* However often the same text ran before on a chip: what is in memory now is what it executes. */
+static void text_changed_between_runs_shows(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct chip *chip;
+    uint8_t right[MACHINE_LANES_MAX], wrong[MACHINE_LANES_MAX], word[MACHINE_LANES_MAX];
+    uint64_t cycles;
+    open_bench(&bench);
+    const struct program *program = &bench.assembly.program;
+    const uint32_t east = program->machine.mem_slices;
+    const struct program_place place = program->text_places[east][0];
+    const struct program_place eighth = {(uint16_t)(east + 8), 7};
+    assert_int_equal(chip_create(&chip, &program->machine, NULL), TAKT_OK);
+    chip_load_image(chip, &bench.assembly.image);
+    chip_load_text(chip, bench.text);
+    chip_read_word(chip, place, right);
+    memcpy(wrong, right, sizeof wrong);
+    assert_int_equal(wrong[2], 7); /* of `read 7, e0`, the address's low byte */
+    wrong[2] = 3;
+    for (uint32_t i = 0; i < 24; i++) {
+        const bool changed = i % 8 > 5;
+        chip_write_word(chip, place, changed ? wrong : right);
+        assert_int_equal(chip_run(chip, bench.text, &cycles, NULL), TAKT_OK);
+        assert_int_equal(cycles, 22);
+        chip_read_word(chip, eighth, word);
+        assert_int_equal(word[0], changed ? 4 : 8);
+        assert_true(chip_fetched_other_text(chip) == changed);
+    }
+    chip_destroy(chip);
+    close_bench(&bench);
+}
+
 static void text_is_checked_only_where_there_are_values(void **state)
 {
     (void)state;
@@ -251,4 +284,5 @@ TEST_GROUP(fetch, cmocka_unit_test(packed_text_is_the_same_instruction),
            cmocka_unit_test(a_changed_bit_of_text_shows),
            cmocka_unit_test(a_changed_bit_of_a_compiled_text_shows),
            cmocka_unit_test(runs_do_not_leave_their_text_behind),
+           cmocka_unit_test(text_changed_between_runs_shows),
            cmocka_unit_test(text_is_checked_only_where_there_are_values));

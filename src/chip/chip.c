@@ -249,6 +249,7 @@ enum takt_status chip_run(struct chip *chip, const struct chip_text *text, uint6
     enum takt_status status = check_text(chip, text, error);
     if (status != TAKT_OK)
         return status;
+    chip->other_text = false;
     const struct chip_trace *trace = chip_trace_of(chip, text);
     if (trace) {
         if (!chip_replay(chip, trace))
@@ -295,6 +296,7 @@ enum takt_status chip_run_together(struct chip_party *parties, uint32_t count,
         parties[i].ended = false;
         parties[i].cycles = 0;
         parties[i].chip->number = i;
+        parties[i].chip->other_text = false;
         parties[i].chip->started = parties[i].start;
         enum takt_status status = check_text(parties[i].chip, parties[i].text, error);
         if (status != TAKT_OK)

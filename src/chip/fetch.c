@@ -45,10 +45,7 @@ void chip_fetch_drop(struct chip_queue *queue)
 
 bool chip_fetched_other_text(const struct chip *chip)
 {
-    bool any = false;
-    for (uint32_t i = 0; i < chip->queue_count; i++)
-        any = any || chip->queues[i].own != NULL;
-    return any;
+    return chip->other_text;
 }
 
 /* The queue's next word is not in its buffer as far as is known: is it by now? */
@@ -161,6 +158,7 @@ static void decode_again(struct chip *chip, struct chip_queue *queue)
 static void change_text(struct chip *chip, struct chip_queue *queue, const uint8_t *first,
                         const uint8_t *second)
 {
+    chip->other_text = true;
     if (!queue->own) {
         queue->own = own_text(queue, 2u * chip->lanes);
         if (queue->unit.unit == ISA_UNIT_MEM)

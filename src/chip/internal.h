@@ -72,7 +72,7 @@ struct chip_op {
     uint32_t wait;  /* in a trace: every thread must have done the ops before this one; 0 = none */
     uint16_t repetition;
     uint8_t queue, code; /* code: of the instruction, enum isa_op */
-    bool fresh; /* products: the sums of the columns are to be found first */
+    bool fresh;          /* products: the sums of the columns are to be found first */
 };
 
 /* A permutation that was found to be one. */
@@ -276,6 +276,7 @@ struct chip {
     uint32_t notifies;                           /* under way */
     uint64_t last_park;
     uint8_t *halves;              /* [queue_count][lanes] the first vector of an Ifetch */
+    bool other_text;              /* some queue fetched, in this run, bytes that are not its text */
     uint64_t started;             /* cycle 0 on the clock common to chips that run together */
     uint32_t number;              /* among these */
     uint32_t results_pending;     /* of all planes */
