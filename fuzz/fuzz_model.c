@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "graph/graph.h"
+#include "model/describe.h"
 #include "model/model.h"
 
 static void read_rows(const struct model_tensor *tensor)
@@ -35,6 +37,18 @@ static void use_tokenizer(const struct tokenizer *tokenizer)
     base_text_free(&out);
 }
 
+/* Quantised too, where that is little work. */
+static void build_graph(const struct model *model)
+{
+    struct base_arena arena = {0};
+    struct graph graph;
+    const size_t bytes = graph_arena_bytes(model);
+    if (bytes < ((size_t)4 << 20) && base_arena_create(&arena, bytes, NULL) == TAKT_OK) {
+        graph_build(model, &arena, &graph, NULL);
+    }
+    base_arena_destroy(&arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char path[64];
@@ -54,7 +68,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             read_rows(&model->layer[i].down);
         }
         use_tokenizer(model->tokenizer);
+        build_graph(model);
         model_close(model);
+    }
+    json_t *json = NULL;
+    if (model_describe(path, &json, &error) == TAKT_OK) {
+        json_decref(json);
     }
     if (tokenizer_open_file(&tokenizer, path, &error) == TAKT_OK) {
         use_tokenizer(tokenizer);

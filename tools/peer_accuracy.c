@@ -5,7 +5,7 @@
  * How far another engine is from binary32, by the measure of takt accuracy. Without LOGITS: prints
  * the windows of TEXT, a line of token ids each. With it: the file holds that engine's logits of
  * every position, binary32, [position][vocab]; prints their KL divergence from MODEL in plain
- * binary32. tools/peer-accuracy.sh runs both about llama.cpp.
+ * binary32. tools/accuracy.sh --peer runs both about llama.cpp.
  */
 #include <math.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-// node peer-logits.mjs MODEL WINDOWS OUTPUT: llama.cpp's logits (npm node-llama-cpp, CPU) of every
+// node logits.mjs MODEL WINDOWS OUTPUT: llama.cpp's logits (npm node-llama-cpp, CPU) of every
 // position of every window, as peer_accuracy wants them. WINDOWS: a line of token ids each.
 import fs from "node:fs";
 import {getLlama, LlamaLogLevel} from "node-llama-cpp";
