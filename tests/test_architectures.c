@@ -18,6 +18,7 @@
 #include "float_forward.h"
 #include "graph/binary32.h"
 #include "graph/reference.h"
+#include "takt.h"
 
 enum { COUNT = 96, VOCAB = 320, STEP = 5, POSITIONS = 128 };
 
@@ -140,14 +141,19 @@ static double worst_difference(const char *name, const float *logits, uint32_t *
     return worst;
 }
 
-static void check_architecture(const char *name)
+static const struct architecture_shape *find_shape(const char *name)
 {
     const struct architecture_shape *shape = architecture_shape(0);
     for (size_t i = 0; shape != NULL && strcmp(shape->name, name) != 0;)
         shape = architecture_shape(++i);
     assert_non_null(shape);
+    return shape;
+}
+
+static void check_architecture(const char *name)
+{
     struct run run;
-    open_run(&run, shape);
+    open_run(&run, find_shape(name));
     run_reference(&run, 1, run.profile);
     run_float(&run);
     double divergence = 0.0;
@@ -171,6 +177,71 @@ static void check_architecture(const char *name)
     close_run(&run);
 }
 
+/* ---- on the chip ----------------------------------------------------------------------------- */
+
+static struct takt_engine *open_engine(const char *path, enum takt_target target)
+{
+    const struct takt_engine_options options = {
+        .model_path = path, .target = target, .context = POSITIONS, .chunk = 16};
+    struct takt_engine *engine;
+    struct takt_error error;
+    require(takt_engine_open(&engine, &options, &error), &error);
+    return engine;
+}
+
+/* 37 tokens of a prompt in chunks, the last one not full, then one by one. */
+static void run_session(struct takt_engine *engine, uint32_t count, float *logits)
+{
+    struct takt_session *session;
+    struct takt_error error;
+    uint32_t tokens[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++)
+        tokens[i] = token_at(i);
+    require(takt_session_open(&session, engine, &error), &error);
+    require(takt_session_extend(session, tokens, 37, NULL, logits, &error), &error);
+    for (uint32_t i = 37; i < count; i++)
+        require(
+            takt_session_extend(session, tokens + i, 1, logits + (size_t)i * VOCAB, NULL, &error),
+            &error);
+    takt_session_close(session);
+}
+
+static void check_chip(const char *name, uint32_t count)
+{
+    char path[] = "/tmp/takt-architecture-XXXXXX";
+    int descriptor = mkstemp(path);
+    assert_true(descriptor >= 0);
+    close(descriptor);
+    assert_true(gguf_write_random(path, &find_shape(name)->shape));
+    const enum takt_target targets[] = {TAKT_TARGET_REFERENCE, TAKT_TARGET_CHIP,
+                                        TAKT_TARGET_NATIVE};
+    float *logits[BASE_COUNT(targets)];
+    for (size_t t = 0; t < BASE_COUNT(targets); t++) {
+        logits[t] = calloc(COUNT * VOCAB, sizeof(float));
+        assert_non_null(logits[t]);
+        struct takt_engine *engine = open_engine(path, targets[t]);
+        run_session(engine, count, logits[t]);
+        takt_engine_close(engine);
+    }
+    for (size_t t = 1; t < BASE_COUNT(targets); t++)
+        for (size_t i = 0; i < (size_t)count * VOCAB; i++)
+            if (memcmp(&logits[t][i], &logits[0][i], sizeof(float)) != 0)
+                fail_msg("%s, target %zu: token %zu, logit %zu is %a, wanted %a", name, t,
+                         i / VOCAB, i % VOCAB, (double)logits[t][i], (double)logits[0][i]);
+    for (size_t t = 0; t < BASE_COUNT(targets); t++)
+        free(logits[t]);
+    unlink(path);
+}
+
+#define ARCHITECTURE(id, ...)                                                                      \
+    static void test_##id##_chip(void **state)                                                     \
+    {                                                                                              \
+        (void)state;                                                                               \
+        check_chip(#id, 44);                                                                       \
+    }
+#include "architectures.def"
+#undef ARCHITECTURE
+
 #define ARCHITECTURE(id, ...)                                                                      \
     static void test_##id(void **state)                                                            \
     {                                                                                              \
@@ -183,4 +254,8 @@ static void check_architecture(const char *name)
 TEST_GROUP(architectures, cmocka_unit_test(test_llama), cmocka_unit_test(test_llama3),
            cmocka_unit_test(test_qwen2), cmocka_unit_test(test_qwen3), cmocka_unit_test(test_phi3),
            cmocka_unit_test(test_phi3_longrope), cmocka_unit_test(test_gemma2),
-           cmocka_unit_test(test_gemma3));
+           cmocka_unit_test(test_gemma3), cmocka_unit_test(test_llama_chip),
+           cmocka_unit_test(test_llama3_chip), cmocka_unit_test(test_qwen2_chip),
+           cmocka_unit_test(test_qwen3_chip), cmocka_unit_test(test_phi3_chip),
+           cmocka_unit_test(test_phi3_longrope_chip), cmocka_unit_test(test_gemma2_chip),
+           cmocka_unit_test(test_gemma3_chip));

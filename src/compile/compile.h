@@ -46,6 +46,7 @@ struct compile_step {
  *   x           in  f32  items chunk; elements width: the embedding row
  *   rope_cos    in  f32  items chunk; elements head_dim: cosine, both elements of a pair alike
  *   rope_sin    in  f32  items chunk; elements head_dim: -sine at even, +sine at odd elements
+ *               rope_cos1, rope_sin1: a second table, where the model has one
  *   mask        in  u8   items chunk; elements bucket: 1 where the token sees a position, else 0;
  *               where every user has one token it does not see its own there
  *   own         in  u8   items chunk, only where every user has one token; elements bucket: 1 at

@@ -89,6 +89,9 @@ static void put_product(struct compile_plan *plan, const struct product *product
         }
     }
     put_floats(plan, product->scale, product->out, product->matrix->scales, scratch);
+    if (product->bias != NONE) {
+        put_floats(plan, product->bias, product->out, product->matrix->bias, scratch);
+    }
 }
 
 /* ---- tiles and maps that every model needs --------------------------------------------------- */
@@ -120,6 +123,45 @@ static void put_constant_tiles(struct compile_plan *plan)
                 select_v[head * lanes + s * STRIPES + 2 * head + 1] = 1;
             }
         }
+    }
+}
+
+/* The rows of a superlane meet the lanes of its head with ones. */
+static void put_head_ones(struct compile_plan *plan)
+{
+    const uint32_t lanes = plan->lanes, hs = plan->head_superlanes;
+    for (uint32_t h = 0; h < 2; h++) {
+        for (uint32_t j = 0; j < STRIPES; j++) {
+            uint8_t *ones = add_segment(plan, plan->group_slice[h][0] + j,
+                                        plan->constants.head_ones[h], plan->superlanes);
+            for (uint32_t s = 0; s < plan->heads_word * hs; s++) {
+                memset(ones + (size_t)s * lanes + s / hs * hs * STRIPES, 1, hs * STRIPES);
+            }
+        }
+    }
+}
+
+/* Gains of norms that no product follows: of heads, each head's lanes have them all. */
+static void put_norms(struct compile_plan *plan, uint32_t *scratch)
+{
+    const struct graph *g = plan->graph;
+    bool heads = false;
+    for (uint32_t i = 0; i < g->op_count; i++) {
+        if (plan->norm_gains[i] == NONE) {
+            continue;
+        }
+        const struct graph_op *op = &g->ops[i];
+        const struct layout *layout = plan_norm_layout(plan, op);
+        const uint32_t part = g->tensors[op->outputs[0]].width / op->heads;
+        for (size_t l = 0; l < (size_t)layout->pieces * plan->lanes; l++) {
+            int32_t element = layout->source[l];
+            scratch[l] = element < 0 ? 0 : num_bits(op->gain[(uint32_t)element % part]);
+        }
+        put_constant(plan, plan->norm_gains[i], scratch);
+        heads = heads || layout != &plan->width_layout;
+    }
+    if (heads) {
+        put_head_ones(plan);
     }
 }
 
@@ -183,7 +225,7 @@ void plan_image(struct compile_plan *plan)
     }
     pieces = BASE_MAX(pieces, g->heads);
     uint32_t *scratch = BASE_NEW(&plan->arena, uint32_t, (size_t)(pieces + STRIPES) * plan->lanes);
-    plan->segment_capacity = 4 * STRIPES + 2 * (2 * STRIPES + 3) + plan->buffer_count * 4;
+    plan->segment_capacity = 4 * STRIPES + 2 * (3 * STRIPES + 3) + plan->buffer_count * 4;
     plan->image.segments = BASE_NEW(&plan->arena, struct program_segment, plan->segment_capacity);
     add_weight_segments(plan);
     put_constant_tiles(plan);
@@ -211,4 +253,5 @@ void plan_image(struct compile_plan *plan)
         }
     }
     put_product(plan, &plan->output, scratch);
+    put_norms(plan, scratch);
 }

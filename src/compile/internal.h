@@ -174,6 +174,7 @@ struct product {
     const struct layout *in, *out;
     struct weight_tile *tiles; /* [out->pieces][in->pieces] */
     uint32_t scale;            /* buffer: [out->pieces] f32 */
+    uint32_t bias;             /* the same; NONE without one */
 };
 
 /* Constant tiles, one copy a hemisphere. */
@@ -185,6 +186,7 @@ struct plan_constants {
     uint32_t rotate_map[2]; /* i16 [superlanes]: rotation by k superlanes; two copies */
     uint32_t segment_map;   /* i16 [head superlanes]: rotation by k within each head's superlanes */
     uint32_t head_bits;     /* b32 [kv heads a word]: all ones in the lanes of a head */
+    uint32_t head_ones[2];  /* like ones, but a lane meets those of its head alone; if norms ask */
 };
 
 struct plan_layer {
@@ -217,6 +219,7 @@ struct compile_plan {
     struct plan_constants constants;
     struct plan_layer *layers;
     uint32_t gain_output;
+    uint32_t *norm_gains; /* [op_count] of GRAPH_NORM: buffer f32 [pieces]; else NONE */
     struct product output;
     uint64_t bytes_weights, bytes_kv, bytes_constants;
     uint32_t group_words[2][2]; /* weights of each plane's slices, at address 0 */
@@ -262,11 +265,11 @@ struct compiler {
     struct binding_request requests[16];
     struct kernel *open; /* the kernel being built by lower */
     uint32_t layer;
-    bool write_maps_made; /* the copies of k_write_map of this step */
-    uint32_t turn;        /* spreads work over hemispheres */
+    bool write_maps_made;    /* the copies of k_write_map of this step */
+    uint32_t turn;           /* spreads work over hemispheres */
     struct reserve *reserve; /* the schedule's, for the text's own way */
     struct queue_issues *queues;
-    uint32_t *text_blocks;           /* [queues] blocks of text in memory; NULL: no text is fetched */
+    uint32_t *text_blocks; /* [queues] blocks of text in memory; NULL: no text is fetched */
     struct program_place **text_places;
     uint64_t end_cycle;              /* first cycle after the last instruction */
     struct compile_account *account; /* NULL: nobody asked */
@@ -359,8 +362,12 @@ struct attention_result {
 };
 void lower_queries(struct compiler *c, uint16_t x, uint32_t word, uint32_t q16);
 /* q: 16-bit activations of the queries (lower_queries); k, v: tensors; all in the head layouts. */
-void lower_attention(struct compiler *c, uint32_t q, uint32_t k, uint32_t v,
-                     const struct attention_result *result);
+void lower_attention(struct compiler *c, const struct graph_op *op, uint32_t q, uint32_t k,
+                     uint32_t v, const struct attention_result *result);
+/* Whether some of a program's positions lie outside the operation's window. */
+bool plan_windowed(const struct compile_plan *plan, const struct graph_op *op);
+/* The layout of what a GRAPH_NORM takes and gives. */
+const struct layout *plan_norm_layout(const struct compile_plan *plan, const struct graph_op *op);
 
 /* ---- products and quantisation (lower_product.c) --------------------------------------------- */
 
@@ -432,9 +439,21 @@ void epilogue_normalised(struct compiler *c, uint16_t y, uint32_t column, const 
 /* [tokens] binary32: the epilogue's scale, 2^(E-141) / rms. */
 uint32_t lower_rms(struct compiler *c, const struct normalised *n);
 
-/* swiglu(gate, up) as the epilogue of the product that makes up, with its exponents. */
+/* ---- norms that no product follows, caps (lower_more.c) -------------------------------------- */
+
+/* out = norm of each of op's parts of x, [+ residual]: LINEAR buffers in the operation's layout;
+ * residual NONE for none. gain: the plan's. */
+void lower_norm(struct compiler *c, const struct graph_op *op, uint32_t gain, uint32_t x,
+                uint32_t residual, uint32_t out);
+/* Ops: cap * tanh(x / cap), as num_softcap defines it. */
+uint16_t lower_softcap(struct compiler *c, uint16_t x, float cap);
+/* Ops: -2 sqrt(2 / pi) (x + 0.044715 x^3), whose exponential the gate of GELU takes. */
+uint16_t lower_gelu_exponent(struct compiler *c, uint16_t x);
+
+/* swiglu(gate, up) or geglu as the epilogue of the product that makes up, with its exponents. */
 struct gated {
     uint32_t gate, out, bytes, pieces, tokens;
+    uint32_t exponents; /* of GELU, else NONE: [pieces * tokens] what exp takes, made beside gate */
     const char *name;
 };
 void epilogue_swiglu(struct compiler *c, uint16_t y, uint32_t column, const void *context);

@@ -47,6 +47,22 @@ static int32_t *identity(struct compiler *c, uint32_t count)
     return source;
 }
 
+/* "rope_cos", and of a second table "rope_cos1". */
+static const char *angle_name(char name[32], uint32_t table, bool cosine)
+{
+    snprintf(name, 32, table == 0 ? "%s" : "%s%u", cosine ? "rope_cos" : "rope_sin", table);
+    return name;
+}
+
+static bool any_window(const struct compiler *c)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < c->graph->op_count; i++) {
+        any = any || plan_windowed(c->plan, &c->graph->ops[i]);
+    }
+    return any;
+}
+
 static void request_inputs(struct compiler *c)
 {
     const struct compile_plan *plan = c->plan;
@@ -56,14 +72,20 @@ static void request_inputs(struct compiler *c)
         int32_t element = plan->kv_layout.source[l];
         rope[l] = element < 0 ? -1 : element % (int32_t)head_dim;
     }
-    const char *angles[2] = {"rope_cos", "rope_sin"};
-    for (uint32_t i = 0; i < 2; i++) {
-        uint32_t buffer = build_buffer(c, BUFFER_LINEAR, 4, chunk, "%s", angles[i]);
-        request(c, angles[i], false, buffer, chunk, 1, head_dim, rope, true);
+    for (uint32_t i = 0; i < 2 * c->graph->rope_count; i++) {
+        char name[32];
+        uint32_t buffer =
+            build_buffer(c, BUFFER_LINEAR, 4, chunk, "%s", angle_name(name, i / 2, i % 2 == 0));
+        request(c, name, false, buffer, chunk, 1, head_dim, rope, true);
     }
     int32_t *all = identity(c, c->tiles * lanes);
     request(c, "mask", false, build_buffer(c, BUFFER_LINEAR, 1, c->tiles * chunk, "mask"), chunk,
             c->tiles, c->bucket, all, false);
+    if (any_window(c)) {
+        request(c, "mask_window", false,
+                build_buffer(c, BUFFER_LINEAR, 1, c->tiles * chunk, "mask_window"), chunk, c->tiles,
+                c->bucket, all, false);
+    }
     if (chunk == c->users) {
         request(c, "own", false, build_buffer(c, BUFFER_LINEAR, 1, c->tiles * chunk, "own"), chunk,
                 c->tiles, c->bucket, all, false);
@@ -132,7 +154,9 @@ static void lower_rope(struct lowering *w, const struct graph_op *op)
         query ? build_buffer(c, BUFFER_LINEAR, 2, c->graph->heads * c->chunk, "attention.q16")
               : make_tensor(w, op->outputs[0], layout, c->chunk);
     w->tensors[op->outputs[0]] = y;
-    const char *angles[2] = {"rope_cos", "rope_sin"};
+    char angles[2][32];
+    angle_name(angles[0], op->rope, true);
+    angle_name(angles[1], op->rope, false);
     for (uint32_t word = 0; word < words; word++) {
         uint32_t first = word * pieces * c->chunk;
         uint16_t products[2];
@@ -160,7 +184,7 @@ static void lower_attention_op(struct lowering *w, const struct graph_op *op)
     struct attention_result result = {build_buffer(c, BUFFER_LINEAR, 2, count, "o.q16"),
                                       build_buffer(c, BUFFER_LINEAR, 4, c->chunk, "o.down"),
                                       build_buffer(c, BUFFER_LINEAR, 1, c->chunk, "o.exponent")};
-    lower_attention(c, w->tensors[op->inputs[0]], w->tensors[op->inputs[1]],
+    lower_attention(c, op, w->tensors[op->inputs[0]], w->tensors[op->inputs[1]],
                     w->tensors[op->inputs[2]], &result);
     w->tensors[op->outputs[0]] = result.q16;
     w->tensors[op->outputs[1]] = result.down;
@@ -221,13 +245,25 @@ static bool chooses_row(const struct compiler *c, const struct graph_op *op)
     return op->layer == c->graph->layers && c->chunk > 1 && !c->all_logits;
 }
 
-/* The SWIGLU that takes both outputs, if it comes next. */
+/* The SWIGLU or GEGLU that takes both outputs, if it comes next. */
 static const struct graph_op *find_swiglu(const struct graph *g, uint32_t index)
 {
     const struct graph_op *op = &g->ops[index], *next = op + 1;
-    bool fits = index + 1 < g->op_count && next->kind == GRAPH_SWIGLU && op->output_count == 2 &&
-                next->inputs[0] == op->outputs[0] && next->inputs[1] == op->outputs[1];
+    bool gate =
+        index + 1 < g->op_count && (next->kind == GRAPH_SWIGLU || next->kind == GRAPH_GEGLU);
+    bool fits = gate && op->output_count == 2 && next->inputs[0] == op->outputs[0] &&
+                next->inputs[1] == op->outputs[1];
     return fits ? next : NULL;
+}
+
+/* The gate of GELU: stored, and beside it what its exponential takes. */
+static void epilogue_gelu(struct compiler *c, uint16_t y, uint32_t column, const void *context)
+{
+    const struct gated *g = context;
+    build_output(c, y, access_linear(g->gate, column * g->tokens));
+    build_kernel(c, g->tokens, "gelu");
+    y = build_input(c, access_linear(g->gate, column * g->tokens), 4);
+    build_output(c, lower_gelu_exponent(c, y), access_linear(g->exponents, column * g->tokens));
 }
 
 static void lower_ffn(struct lowering *w, const struct graph_op *op, const struct graph_op *swiglu,
@@ -240,6 +276,7 @@ static void lower_ffn(struct lowering *w, const struct graph_op *op, const struc
     struct stored stored = {make_tensor(w, op->outputs[0], gate->out, c->chunk), c->chunk};
     w->gated = (struct gated){
         .gate = stored.out,
+        .exponents = NONE,
         .out = make_tensor(w, swiglu->outputs[0], up->out, c->chunk),
         .bytes = build_buffer(c, BUFFER_STRIPE, 1, c->chunk, "down.bytes"),
         .pieces = up->out->pieces,
@@ -248,7 +285,20 @@ static void lower_ffn(struct lowering *w, const struct graph_op *op, const struc
     };
     struct product_use uses[2] = {{gate, NONE, epilogue_store, &stored, "gate", false},
                                   {up, NONE, epilogue_swiglu, &w->gated, "up", true}};
+    if (swiglu->kind == GRAPH_GEGLU) {
+        w->gated.exponents =
+            build_buffer(c, BUFFER_LINEAR, 4, gate->out->pieces * c->chunk, "gelu");
+        uses[0].epilogue = epilogue_gelu;
+        uses[0].context = &w->gated;
+    }
     lower_products(c, uses, 2, q16, c->chunk, scale);
+}
+
+static void request_logits(struct compiler *c, uint32_t buffer, uint32_t tokens)
+{
+    const struct layout *layout = &c->plan->vocab_layout;
+    request(c, "logits", true, buffer, tokens, layout->pieces, c->graph->vocab, layout->source,
+            false);
 }
 
 /* Returns how many operations it did: a SWIGLU may be part of it. */
@@ -282,22 +332,55 @@ static uint32_t lower_norm_linear(struct lowering *w, uint32_t index)
                                        norm_name(c, op), false};
     }
     lower_products(c, uses, op->output_count, q16, tokens, scale);
-    if (op->layer == c->graph->layers) {
-        const struct layout *layout = uses[0].product->out;
-        request(c, "logits", true, stored[0].out, tokens, layout->pieces, c->graph->vocab,
-                layout->source, false);
+    if (op->outputs[0] == c->graph->logits) {
+        request_logits(c, stored[0].out, tokens);
     }
     return 1;
 }
 
-/* A product of activations that are there already, and the sum that takes its result. */
+/* The logits, capped. */
+static void lower_cap(struct lowering *w, const struct graph_op *op)
+{
+    struct compiler *c = w->c;
+    const struct layout *layout = &c->plan->vocab_layout;
+    uint32_t tokens = c->chunk > 1 && !c->all_logits ? 1 : c->chunk;
+    uint32_t x = w->tensors[op->inputs[0]], y = make_tensor(w, op->outputs[0], layout, tokens);
+    for (uint32_t p = 0; p < layout->pieces; p++) {
+        build_kernel(c, tokens, "cap");
+        uint16_t value = build_input(c, access_linear(x, p * tokens), 4);
+        build_output(c, lower_softcap(c, value, op->cap), access_linear(y, p * tokens));
+    }
+    request_logits(c, y, tokens);
+}
+
+/* A norm that no product follows, and the sum that takes its result, if one does. */
+static uint32_t lower_norm_op(struct lowering *w, uint32_t index)
+{
+    struct compiler *c = w->c;
+    const struct graph_op *op = &c->graph->ops[index], *sum = op + 1;
+    const struct layout *layout = plan_norm_layout(c->plan, op);
+    uint32_t gain = c->plan->norm_gains[index], x = w->tensors[op->inputs[0]];
+    bool added = sum->kind == GRAPH_ADD &&
+                 (sum->inputs[0] == op->outputs[0] || sum->inputs[1] == op->outputs[0]);
+    if (!added) {
+        lower_norm(c, op, gain, x, NONE, make_tensor(w, op->outputs[0], layout, c->chunk));
+        return 1;
+    }
+    uint32_t residual = w->tensors[sum->inputs[sum->inputs[0] == op->outputs[0] ? 1 : 0]];
+    lower_norm(c, op, gain, x, residual, make_tensor(w, sum->outputs[0], layout, c->chunk));
+    return 2;
+}
+
+/* A product of activations that are there already, and the sum that takes its result, unless a norm
+ * comes between. */
 static uint32_t lower_linear(struct lowering *w, uint32_t index)
 {
     struct compiler *c = w->c;
     const struct graph_op *op = &c->graph->ops[index], *sum = op + 1, *norm = op + 2;
     uint32_t result = op->outputs[0], scale, q16, exponent;
-    BASE_ASSERT(index + 2 < c->graph->op_count && sum->kind == GRAPH_ADD &&
-                (sum->inputs[0] == result || sum->inputs[1] == result));
+    bool added = sum->kind == GRAPH_ADD;
+    BASE_ASSERT(index + 2 < c->graph->op_count);
+    BASE_ASSERT(!added || sum->inputs[0] == result || sum->inputs[1] == result);
     if (op->input_count == 2) { /* attention has made the activations and their scale */
         q16 = w->tensors[op->inputs[0]];
         scale = w->tensors[op->inputs[1]];
@@ -307,9 +390,15 @@ static uint32_t lower_linear(struct lowering *w, uint32_t index)
         q16 = lower_gated(c, &w->gated, &scale, &exponent);
     }
     const struct product *product = find_product(c->plan, op->matrices[0], op->layer);
+    const char *name = op->input_count == 2 ? "o" : "down";
+    if (!added) {
+        struct stored alone = {make_tensor(w, result, product->out, c->chunk), c->chunk};
+        struct product_use use = {product, NONE, epilogue_store, &alone, name, false};
+        lower_products(c, &use, 1, q16, c->chunk, scale);
+        return 1;
+    }
     uint32_t residual = w->tensors[sum->inputs[sum->inputs[0] == result ? 1 : 0]];
     struct stored stored = {make_tensor(w, sum->outputs[0], product->out, c->chunk), c->chunk};
-    const char *name = op->input_count == 2 ? "o" : "down";
     struct product_use use = {product, residual, epilogue_store, &stored, name, false};
     if (norm->kind != GRAPH_NORM_LINEAR || norm->inputs[0] != sum->outputs[0]) {
         lower_products(c, &use, 1, q16, c->chunk, scale);
@@ -345,11 +434,11 @@ static uint32_t lower_op(struct lowering *w, uint32_t index)
     case GRAPH_LINEAR: return lower_linear(w, index);
     case GRAPH_ROPE: lower_rope(w, op); break;
     case GRAPH_ATTENTION: lower_attention_op(w, op); break;
+    case GRAPH_NORM: return lower_norm_op(w, index);
+    case GRAPH_SOFTCAP: lower_cap(w, op); break;
     case GRAPH_SWIGLU: /* part of the products before it */
-    case GRAPH_ADD:
-    case GRAPH_NORM: /* plan.c refuses these */
     case GRAPH_GEGLU:
-    case GRAPH_SOFTCAP: BASE_ASSERT(false); break;
+    case GRAPH_ADD: BASE_ASSERT(false); break;
     }
     return 1;
 }

@@ -47,6 +47,23 @@ static void lower_score_sums(struct attention *a, uint32_t kv, uint32_t t, uint3
     build_segment(pass, false, 0, q, access_linear(lo, kv * n));
 }
 
+/* In the open kernel: the score, capped where the model caps it, in a kernel of its own then. */
+uint16_t attention_capped(struct attention *a, uint16_t s, uint32_t first, uint32_t n)
+{
+    struct compiler *c = a->c;
+    if (!(c->graph->score_cap > 0.0f)) {
+        return s;
+    }
+    uint32_t plain = attention_floats(a, a->items, "score_plain", 0),
+             capped = attention_floats(a, a->items, "score_capped", 0);
+    build_output(c, s, access_linear(plain, first));
+    build_kernel(c, n, "cap score");
+    s = lower_softcap(c, build_input(c, access_linear(plain, first), 4), c->graph->score_cap);
+    build_output(c, s, access_linear(capped, first));
+    build_kernel(c, n, "score");
+    return build_input(c, access_linear(capped, first), 4);
+}
+
 /* score[tile][item], masked positions -infinity; a copy for the maximum when there is but one tile.
  */
 static void lower_scores(struct attention *a, uint32_t t, uint32_t scales, uint32_t spread)
@@ -56,7 +73,7 @@ static void lower_scores(struct attention *a, uint32_t t, uint32_t scales, uint3
              lo = attention_floats(a, a->items, "score_lo", t % 2);
     uint32_t score = attention_floats(a, a->items, "score", t), n = a->groups * a->chunk;
     uint32_t cached = a->own ? attention_floats(a, a->items, "score_cached", t) : score;
-    uint32_t mask = attention_map(c, "mask", false, a->tiles * c->chunk);
+    uint32_t mask = attention_map(c, a->mask, false, a->tiles * c->chunk);
     for (uint32_t kv = 0; kv < c->graph->kv_heads; kv++) {
         lower_score_sums(a, kv, t, hi, lo);
     }
@@ -68,6 +85,7 @@ static void lower_scores(struct attention *a, uint32_t t, uint32_t scales, uint3
         s = build_op(c, ISA_MUL_F32, s, build_input(c, down, 4), 0);
         struct access scale = access_constant(scales, t * c->graph->kv_heads + kv);
         s = build_op(c, ISA_MUL_F32, s, build_input(c, scale, 4), 0);
+        s = attention_capped(a, s, kv * n, n);
         uint16_t allowed =
             build_input(c, attention_by_token(mask, t * c->chunk + a->first, a->chunk), 1);
         s = build_op(c, ISA_SELECT_F32_IMM, allowed, s, 0xFF800000u);
@@ -291,8 +309,8 @@ static void lower_append(struct attention *a)
     }
 }
 
-void lower_attention(struct compiler *c, uint32_t q, uint32_t k, uint32_t v,
-                     const struct attention_result *result)
+void lower_attention(struct compiler *c, const struct graph_op *op, uint32_t q, uint32_t k,
+                     uint32_t v, const struct attention_result *result)
 {
     /* What is in a chain first; what only the next step reads goes where it finds room. */
     static void (*const stages[])(struct attention *) = {
@@ -312,6 +330,7 @@ void lower_attention(struct compiler *c, uint32_t q, uint32_t k, uint32_t v,
                                       .first = i * chunk,
                                       .turn = c->layer + c->first_user + i,
                                       .blocks = c->blocks / c->users,
+                                      .mask = plan_windowed(c->plan, op) ? "mask_window" : "mask",
                                       .first_block = i * (c->blocks / c->users),
                                       .tiles = c->tiles,
                                       .items = c->graph->heads * chunk,

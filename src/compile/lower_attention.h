@@ -14,6 +14,7 @@ struct attention {
     uint32_t turn;                        /* layers and users spread over the hemispheres */
     uint32_t blocks, first_block;         /* of sixteen positions that its tokens touch */
     const uint32_t *key_rows, *key_tiles, *values; /* the user's cache, [kv_words] */
+    const char *mask; /* the input that says which positions a token sees */
     uint32_t q, k, v;
     /* What the values' codes bound, per KV head and token, and per token. */
     uint32_t weight_up, weight_down, output_up;
@@ -61,6 +62,9 @@ uint32_t attention_key_scales(struct attention *a);
 uint32_t attention_value_scales(struct attention *a);
 /* Fills in weight_up, weight_down, output_up and the result's scale. */
 void attention_bounds(struct attention *a);
+
+/* In the open kernel of n scores from item `first` on: s, capped where the model caps scores. */
+uint16_t attention_capped(struct attention *a, uint16_t s, uint32_t first, uint32_t n);
 
 /* ---- the token's own position (lower_own.c) ---------------------------------------------------
  */

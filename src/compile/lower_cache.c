@@ -306,7 +306,7 @@ uint32_t attention_seen(struct attention *a, uint32_t t, uint32_t kv)
 static void lower_seen_codes(struct attention *a, uint32_t t, uint32_t kv, uint32_t spread)
 {
     struct compiler *c = a->c;
-    uint32_t mask = attention_map(c, "mask", false, a->tiles * c->chunk);
+    uint32_t mask = attention_map(c, a->mask, false, a->tiles * c->chunk);
     build_kernel(c, a->chunk, "seen codes");
     uint16_t code = build_input(c, code_row(a, t, kv, 1), 1);
     uint16_t allowed = build_input(c, access_linear(mask, t * c->chunk + a->first), 1);

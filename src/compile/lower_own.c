@@ -70,6 +70,7 @@ static void lower_own_scores(struct attention *a, uint32_t t, uint32_t spread)
         struct access down = attention_by_head(a->layer->query_down, first, a->groups, 1);
         s = build_op(c, ISA_MUL_F32, s, build_input(c, down, 4), 0);
         s = build_op(c, ISA_MUL_F32, s, build_input(c, access_constant(a->own_scale, kv), 4), 0);
+        s = attention_capped(a, s, first, a->groups);
         uint16_t here =
             build_input(c,
                         access_constant(attention_map(c, "own", false, a->tiles * c->chunk),

@@ -266,6 +266,10 @@ static void lower_column(struct products *p, uint32_t index, uint32_t column_ind
     struct access scale = access_constant(use->product->scale, column_index);
     y = build_op(c, ISA_MUL_F32, y, build_input(c, scale, 4), 0);
     y = build_op(c, ISA_MUL_F32, y, build_input(c, access_linear(p->scale, 0), 4), 0);
+    if (use->product->bias != NONE) {
+        struct access bias = access_constant(use->product->bias, column_index);
+        y = build_op(c, ISA_ADD_F32, y, build_input(c, bias, 4), 0);
+    }
     if (use->residual != NONE) {
         uint16_t x = build_input(c, access_linear(use->residual, column_index * p->tokens), 4);
         y = build_op(c, ISA_ADD_F32, x, y, 0);
@@ -332,15 +336,18 @@ void epilogue_store(struct compiler *c, uint16_t y, uint32_t column, const void 
 
 /* ---- the gate ------------------------------------------------------------------------------- */
 
-/* In the open kernel, where y is `up`: y * gate / (1 + exp(-gate)), with its exponents. */
+/* In the open kernel, where y is `up`: y * gate / (1 + exp(-gate)), with its exponents; or, for
+ * GELU, with what the exponential takes already there. */
 void epilogue_swiglu(struct compiler *c, uint16_t y, uint32_t column, const void *context)
 {
     const struct gated *g = context;
+    const bool gelu = g->exponents != NONE;
     uint16_t gate = build_input(c, access_linear(g->gate, column * g->tokens), 4), later = gate;
-    for (uint32_t i = 0; i < 3; i++) { /* the gate again, when its exponential is there */
+    for (uint32_t i = 0; i < (gelu ? 2u : 3u); i++) { /* again, when its exponential is there */
         later = build_op(c, ISA_COPY_B32, later, REF_NONE, 0);
     }
-    uint16_t t = build_op(c, ISA_MUL_F32_IMM, gate, REF_NONE, num_bits(-1.0f));
+    uint16_t t = gelu ? build_input(c, access_linear(g->exponents, column * g->tokens), 4)
+                      : build_op(c, ISA_MUL_F32_IMM, gate, REF_NONE, num_bits(-1.0f));
     t = build_op(c, ISA_EXP_F32, t, REF_NONE, 0);
     t = build_op(c, ISA_ADD_F32_IMM, t, REF_NONE, num_bits(1.0f));
     t = build_op(c, ISA_DIV_F32, later, t, 0);

@@ -243,6 +243,32 @@ static void plan_products(struct compile_plan *plan)
     }
 }
 
+static uint32_t take_bias(struct compile_plan *plan, const struct product *product)
+{
+    return product->matrix->bias == NULL ? NONE
+                                         : take_constant(plan, "bias", 4, product->out->pieces);
+}
+
+/* Gains of norms that no product follows, and what norms of heads need. */
+static void plan_norms(struct compile_plan *plan)
+{
+    const struct graph *g = plan->graph;
+    bool heads = false;
+    plan->norm_gains = BASE_NEW(&plan->arena, uint32_t, g->op_count);
+    for (uint32_t i = 0; i < g->op_count; i++) {
+        const struct graph_op *op = &g->ops[i];
+        plan->norm_gains[i] = NONE;
+        if (op->kind == GRAPH_NORM) {
+            plan->norm_gains[i] =
+                take_constant(plan, "norm gain", 4, plan_norm_layout(plan, op)->pieces);
+            heads = heads || plan_norm_layout(plan, op) != &plan->width_layout;
+        }
+    }
+    for (uint32_t h = 0; heads && h < 2; h++) {
+        plan->constants.head_ones[h] = take_group(plan, plan->group_slice[h][0], plan->superlanes);
+    }
+}
+
 static void plan_constants(struct compile_plan *plan)
 {
     struct plan_constants *k = &plan->constants;
@@ -271,10 +297,13 @@ static void plan_constants(struct compile_plan *plan)
         plan_layer_products(layer, products);
         for (uint32_t i = 0; i < BASE_COUNT(products); i++) {
             products[i]->scale = take_constant(plan, "scale", 4, products[i]->out->pieces);
+            products[i]->bias = take_bias(plan, products[i]);
         }
     }
     plan->gain_output = take_constant(plan, "gain", 4, plan->width_layout.pieces);
     plan->output.scale = take_constant(plan, "scale", 4, plan->output.out->pieces);
+    plan->output.bias = take_bias(plan, &plan->output);
+    plan_norms(plan);
 }
 
 void plan_layer_products(struct plan_layer *layer, struct product *products[7])
@@ -412,41 +441,39 @@ static enum takt_status plan_limits(const struct compile_plan *plan, struct takt
     return TAKT_OK;
 }
 
-/* What an operation asks for that no lowering has yet; NULL = nothing. */
-static const char *beyond_lowering(const struct compile_plan *plan, const struct graph_op *op)
+bool plan_windowed(const struct compile_plan *plan, const struct graph_op *op)
 {
-    switch (op->kind) {
-    case GRAPH_NORM: return op->heads > 1 ? "norms of heads" : "norms after a product";
-    case GRAPH_GEGLU: return "a GELU gate";
-    case GRAPH_SOFTCAP: return "capped logits";
-    default: break;
-    }
-    for (uint32_t i = 0; i < op->output_count; i++) {
-        if (op->matrices[i] != NULL && op->matrices[i]->bias != NULL) {
-            return "biases";
-        }
-    }
-    if (op->kind == GRAPH_ATTENTION && op->window != 0 && op->window < plan->context) {
-        return "sliding windows shorter than the context";
-    }
-    return NULL;
+    return op->kind == GRAPH_ATTENTION && op->window != 0 && op->window < plan->context;
 }
 
+const struct layout *plan_norm_layout(const struct compile_plan *plan, const struct graph_op *op)
+{
+    const struct graph *g = plan->graph;
+    for (const struct graph_op *next = op + 1; next < g->ops + g->op_count; next++) {
+        if (next->kind == GRAPH_ROPE && next->inputs[0] == op->outputs[0]) {
+            return next->heads == g->heads ? &plan->q_layout : &plan->kv_layout;
+        }
+    }
+    return &plan->width_layout;
+}
+
+/* A model may have one window, and one table of angles beside the first. */
 static enum takt_status plan_operations(const struct compile_plan *plan, struct takt_error *error)
 {
     const struct graph *graph = plan->graph;
-    const char *what = graph->score_cap > 0.0f ? "capped scores" : NULL;
-    if (graph->rope_count > 1) {
-        what = "two tables of rotary angles";
-    }
-    for (uint32_t i = 0; what == NULL && i < graph->op_count; i++) {
-        what = beyond_lowering(plan, &graph->ops[i]);
-    }
-    if (what != NULL) {
-        return base_fail(error, TAKT_UNSUPPORTED,
-                         "compile: %s: the model has %s, which this version does not lower to the "
-                         "chip; use --target reference",
-                         graph->model->path, what);
+    uint32_t window = 0;
+    for (uint32_t i = 0; i < graph->op_count; i++) {
+        const struct graph_op *op = &graph->ops[i];
+        if (!plan_windowed(plan, op)) {
+            continue;
+        }
+        if (window != 0 && window != op->window) {
+            return base_fail(error, TAKT_UNSUPPORTED,
+                             "compile: %s: windows of %u and of %u positions; this version lowers "
+                             "one length to the chip: use --target native",
+                             graph->model->path, window, op->window);
+        }
+        window = op->window;
     }
     return TAKT_OK;
 }
@@ -468,7 +495,8 @@ enum takt_status plan_build(struct compile_plan *plan, struct takt_error *error)
     }
     uint32_t layers = plan->graph->layers;
     plan->layers = BASE_NEW(&plan->arena, struct plan_layer, layers);
-    plan->buffer_capacity = 16 + layers * (11 + 3 * plan->users * plan->kv_words);
+    plan->buffer_capacity = 17 + layers * (11 + 3 * plan->users * plan->kv_words);
+    plan->buffer_capacity += layers * (7 + 4); /* biases, gains of norms */
     plan->buffers = BASE_NEW(&plan->arena, struct buffer, plan->buffer_capacity);
     plan_products(plan);
     plan_constants(plan);

@@ -19,6 +19,23 @@ static const struct program_binding *binding(const struct program *program, cons
     return found;
 }
 
+/* Tables of rotary angles, as many as the model has. */
+static void find_ropes(struct run_program *entry)
+{
+    static const char *const names[MODEL_ROPES_MAX][2] = {{"rope_cos", "rope_sin"},
+                                                          {"rope_cos1", "rope_sin1"}};
+    for (uint32_t i = 0; i < MODEL_ROPES_MAX; i++) {
+        if (!program_binding(entry->program, names[i][0])) {
+            BASE_ASSERT(i > 0);
+            return;
+        }
+        entry->rope_cos[i] = binding(entry->program, names[i][0], 4);
+        entry->rope_sin[i] = binding(entry->program, names[i][1], 4);
+        BASE_ASSERT(entry->rope_cos[i]->items == entry->chunk);
+        BASE_ASSERT(entry->rope_sin[i]->items == entry->chunk);
+    }
+}
+
 /* Everything that compile.h promises of a program is checked here, once, so that a step need not.
  */
 static void find_bindings(struct run_program *entry)
@@ -26,9 +43,9 @@ static void find_bindings(struct run_program *entry)
     const struct program *program = entry->program;
     const uint32_t lanes = machine_lanes(&program->machine);
     entry->x = binding(program, "x", 4);
-    entry->rope_cos = binding(program, "rope_cos", 4);
-    entry->rope_sin = binding(program, "rope_sin", 4);
+    find_ropes(entry);
     entry->mask = binding(program, "mask", 1);
+    entry->mask_window = program_binding(program, "mask_window");
     entry->v_map = binding(program, "v_map", 1);
     entry->k_map = binding(program, "k_map", 1);
     entry->k_read_map = binding(program, "k_read_map", 1);
@@ -39,8 +56,9 @@ static void find_bindings(struct run_program *entry)
     entry->k_groups = parameter(program, "k_groups");
     BASE_ASSERT(entry->row_ring > 0);
     BASE_ASSERT(entry->x->items == entry->chunk && entry->mask->items == entry->chunk);
-    BASE_ASSERT(entry->rope_cos->items == entry->chunk && entry->rope_sin->items == entry->chunk);
     BASE_ASSERT(entry->mask->elements == entry->bucket);
+    BASE_ASSERT(!entry->mask_window || (entry->mask_window->items == entry->chunk &&
+                                        entry->mask_window->elements == entry->bucket));
     BASE_ASSERT(entry->v_map->items == entry->chunk * 16 && entry->v_map->elements == lanes);
     BASE_ASSERT(entry->k_map->items == entry->chunk * 16 && entry->k_map->elements == lanes);
     BASE_ASSERT(entry->k_read_map->items == entry->blocks && entry->k_read_map->elements == lanes);

@@ -41,8 +41,9 @@ struct run_program {
     struct program *program;
     struct chip_text *text;
     char hash[65];
-    const struct program_binding *x, *rope_cos, *rope_sin, *mask, *own, *v_map, *k_map, *k_read_map,
-        *k_write_map, *row_map, *logits; /* own, row_map: NULL where the program has none */
+    const struct program_binding *x, *rope_cos[MODEL_ROPES_MAX], *rope_sin[MODEL_ROPES_MAX], *mask,
+        *v_map, *k_map, *k_read_map, *k_write_map, *logits;
+    const struct program_binding *mask_window, *own, *row_map; /* NULL where it has none */
     uint32_t blocks, row_ring, k_groups;
 };
 

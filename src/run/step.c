@@ -80,21 +80,33 @@ static void write_embedding(const struct step *step, uint32_t m)
     write_item(step, step->program->x, m);
 }
 
-static void write_rope(const struct step *step, uint32_t m)
+static void write_rope(const struct step *step, uint32_t table, uint32_t m)
 {
     const struct graph *graph = &step->session->engine->graph;
     uint32_t *elements = step->session->staging.elements;
     uint32_t *sines = elements + graph->head_dim;
     for (uint32_t pair = 0; pair < graph->head_dim / 2; pair++) {
         float cosine, sine;
-        graph_rope(graph, 0, pair, step->rows[m].position, &cosine, &sine);
+        graph_rope(graph, table, pair, step->rows[m].position, &cosine, &sine);
         elements[2 * pair] = elements[2 * pair + 1] = num_bits(cosine);
         sines[2 * pair] = num_bits(-sine);
         sines[2 * pair + 1] = num_bits(sine);
     }
-    write_item(step, step->program->rope_cos, m);
+    write_item(step, step->program->rope_cos[table], m);
     memmove(elements, sines, graph->head_dim * sizeof *elements);
-    write_item(step, step->program->rope_sin, m);
+    write_item(step, step->program->rope_sin[table], m);
+}
+
+/* Of the layers that have a window, which is one length in all of them (plan.c). */
+static uint32_t first_in_window(const struct graph *graph, uint32_t position)
+{
+    uint32_t first = 0;
+    for (uint32_t i = 0; i < graph->op_count; i++) {
+        if (graph->ops[i].kind == GRAPH_ATTENTION) {
+            first = BASE_MAX(first, graph_first_position(&graph->ops[i], position));
+        }
+    }
+    return first;
 }
 
 /* Padding tokens see what the last real token sees, so that no softmax is empty. */
@@ -108,6 +120,13 @@ static void write_mask(const struct step *step, uint32_t m)
         elements[i] = i < end ? 1 : 0;
     }
     write_item(step, program->mask, m);
+    if (program->mask_window) {
+        const uint32_t first = first_in_window(&step->session->engine->graph, position);
+        for (uint32_t i = 0; i < first && i < program->mask_window->elements; i++) {
+            elements[i] = 0;
+        }
+        write_item(step, program->mask_window, m);
+    }
     for (uint32_t i = 0; program->own && i < program->own->elements; i++) {
         elements[i] = i == position ? 1 : 0;
     }
@@ -158,11 +177,16 @@ static void write_inputs(const struct step *step)
     for (uint32_t m = 0; m < program->chunk; m++) {
         if (step->rows[m].active) {
             write_embedding(step, m);
-            write_rope(step, m);
         } else {
             write_zeros(step, program->x, m);
-            write_zeros(step, program->rope_cos, m);
-            write_zeros(step, program->rope_sin, m);
+        }
+        for (uint32_t i = 0; i < MODEL_ROPES_MAX && program->rope_cos[i]; i++) {
+            if (step->rows[m].active) {
+                write_rope(step, i, m);
+            } else {
+                write_zeros(step, program->rope_cos[i], m);
+                write_zeros(step, program->rope_sin[i], m);
+            }
         }
         write_mask(step, m);
         write_token_maps(step, m);
