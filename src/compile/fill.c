@@ -62,6 +62,10 @@ enum takt_status compile_fill(struct compile_standalone **fill, const struct mac
     const uint32_t west = fill_side(*fill, MACHINE_WEST);
     const uint32_t east = fill_side(*fill, MACHINE_EAST);
     *installed_cycles = BASE_MAX(west, east);
-    standalone_finish(*fill);
-    return TAKT_OK;
+    status = standalone_finish(*fill, STANDALONE_NO_SENDER, error);
+    if (status != TAKT_OK) {
+        compile_standalone_destroy(*fill);
+        *fill = NULL;
+    }
+    return status;
 }

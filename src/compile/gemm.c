@@ -17,6 +17,7 @@
 #define WEIGHT_STREAM 0u
 #define VECTOR_STREAM 16u /* two */
 #define RESULT_STREAM 0u  /* four, inward */
+#define FETCH_CYCLES 4u   /* two Ifetches: a group, for slices of x and others that never rest */
 #define ARENA_BYTES ((size_t)512 << 20)
 
 struct gemm {
@@ -31,6 +32,7 @@ struct gemm {
     uint32_t x_slice, x_tiles;  /* first slice of x; tiles a pair of slices holds */
     uint32_t c_slice, c_groups; /* first slice of C; groups four slices hold */
     uint32_t a_slice;
+    uint32_t sender; /* of text: the slice inside of A's; with it goes one a position farther in */
 };
 
 static uint32_t divide_up(uint32_t a, uint32_t b)
@@ -82,9 +84,11 @@ static enum takt_status lay_out(struct gemm *g, struct takt_error *error)
     g->block = divide_up(g->columns, blocks);
     g->x_tiles = g->c_groups = machine->mem_words / g->columns;
     const bool columns_fit = g->columns <= machine->mem_words;
-    const uint32_t needed = !columns_fit ? 0
-                                         : 4 * divide_up(g->groups, g->c_groups) +
-                                               2 * divide_up(g->tiles, g->x_tiles) + WEIGHT_SLICES;
+    const uint32_t senders = machine->icu_buffer_blocks > 0 ? 1 + MACHINE_SLICES_PER_POSITION : 0;
+    const uint32_t needed = !columns_fit
+                                ? 0
+                                : 4 * divide_up(g->groups, g->c_groups) +
+                                      2 * divide_up(g->tiles, g->x_tiles) + WEIGHT_SLICES + senders;
     if (!columns_fit || needed > machine->mem_slices ||
         tile_address(g, g->groups, 0) > machine->mem_words) {
         return base_fail(
@@ -97,6 +101,7 @@ static enum takt_status lay_out(struct gemm *g, struct takt_error *error)
     g->c_slice = 0;
     g->x_slice = g->c_slice + 4 * divide_up(g->groups, g->c_groups);
     g->a_slice = machine->mem_slices - WEIGHT_SLICES;
+    g->sender = g->a_slice - 1; /* where nothing needs it, no slice */
     return TAKT_OK;
 }
 
@@ -246,6 +251,7 @@ static void schedule_side(const struct gemm *g, uint32_t hemisphere)
     for (uint32_t first = 0; first < columns; first += g->block) {
         const uint32_t count = BASE_MIN(g->block, columns - first);
         for (uint32_t group = 0; group < g->groups; group++) {
+            s.multiply_next += g->machine->icu_buffer_blocks > 0 ? FETCH_CYCLES : 0;
             for (uint32_t tile = 0; tile < g->tiles; tile++) {
                 uint32_t cycle = install_tile(g, &s, group, tile);
                 const uint32_t halves = g->k - tile * g->lanes > g->lanes / 2 ? 2 : 1;
@@ -274,7 +280,11 @@ enum takt_status compile_gemm(struct compile_standalone **gemm, const struct mac
     bind_x_and_c(&g);
     schedule_side(&g, MACHINE_WEST);
     schedule_side(&g, MACHINE_EAST);
-    standalone_finish(g.out);
+    status = standalone_finish(g.out, g.sender, error);
+    if (status != TAKT_OK) {
+        compile_standalone_destroy(g.out);
+        return status;
+    }
     *gemm = g.out;
     return TAKT_OK;
 }

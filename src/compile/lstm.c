@@ -453,8 +453,11 @@ enum takt_status compile_lstm(struct compile_standalone **lstm, const struct mac
         schedule_side(&l, MACHINE_EAST);
         if (l.shortfall == 0 && !l.out->clashes) {
             bind_all(&l);
-            standalone_finish(l.out);
-            *lstm = l.out;
+            status = standalone_finish(l.out, STANDALONE_NO_SENDER, error);
+            if (status == TAKT_OK)
+                *lstm = l.out;
+            else
+                compile_standalone_destroy(l.out);
             break;
         }
         l.pause += BASE_MAX(l.shortfall, 1u);

@@ -10,16 +10,6 @@
 #define BINDINGS_MAX 8u
 #define NOP_MAX 65535u
 
-struct item {
-    struct standalone_run run;
-    struct isa_instruction instruction;
-    struct item *before, *after;
-};
-
-struct compile_standalone_queue {
-    struct item *first, *last;
-};
-
 /* ---- creation -------------------------------------------------------------------------------- */
 
 enum takt_status standalone_create(struct compile_standalone **out, const struct machine *machine,
@@ -77,16 +67,18 @@ struct program_binding *standalone_binding(struct compile_standalone *standalone
 
 /* ---- instructions ---------------------------------------------------------------------------- */
 
-static uint32_t last_cycle(const struct standalone_run *run)
+uint32_t standalone_item_end(const struct standalone_item *item)
 {
-    return run->cycle + (run->count - 1) * run->delay;
+    const struct standalone_run *run = &item->run;
+    return run->cycle + (run->count - 1) * run->delay +
+           (item->instruction.op == ISA_IFETCH ? 2u : 1u);
 }
 
 void standalone_put(struct compile_standalone *standalone, uint32_t queue,
                     struct standalone_run run, struct isa_instruction instruction)
 {
     struct compile_standalone_queue *q = &standalone->queues[queue];
-    struct item *item = BASE_NEW(&standalone->arena, struct item, 1);
+    struct standalone_item *item = BASE_NEW(&standalone->arena, struct standalone_item, 1);
     BASE_ASSERT(run.count > 0 && run.delay > 0 && run.cycle < (UINT32_C(1) << 31));
     item->run = run;
     item->instruction = instruction;
@@ -97,8 +89,9 @@ void standalone_put(struct compile_standalone *standalone, uint32_t queue,
     item->after = item->before != NULL ? item->before->after : q->first;
     *(item->before != NULL ? &item->before->after : &q->first) = item;
     *(item->after != NULL ? &item->after->before : &q->last) = item;
-    standalone->clashes |= item->before != NULL && last_cycle(&item->before->run) >= run.cycle;
-    standalone->clashes |= item->after != NULL && last_cycle(&run) >= item->after->run.cycle;
+    standalone->clashes |= item->before != NULL && standalone_item_end(item->before) > run.cycle;
+    standalone->clashes |=
+        item->after != NULL && standalone_item_end(item) > item->after->run.cycle;
 }
 
 static uint32_t slice_position(const struct machine *machine, uint32_t slice)
@@ -160,7 +153,8 @@ static void put(struct writer *writer, struct isa_instruction instruction)
     writer->count++;
 }
 
-static void put_queue(struct writer *writer, const struct item *item, bool notifies, uint32_t start)
+static void put_queue(struct writer *writer, const struct standalone_item *item, bool notifies,
+                      uint32_t start)
 {
     if (notifies) {
         put(writer, (struct isa_instruction){.op = ISA_NOTIFY});
@@ -180,31 +174,49 @@ static void put_queue(struct writer *writer, const struct item *item, bool notif
                                                  .delay = (uint16_t)item->run.delay,
                                                  .step = (int16_t)item->run.step});
         }
-        now = start + last_cycle(&item->run) + 1;
+        now = start + standalone_item_end(item);
     }
     put(writer, (struct isa_instruction){.op = ISA_SYNC});
 }
 
-void standalone_finish(struct compile_standalone *standalone)
+uint32_t standalone_notifier(const struct compile_standalone *standalone)
+{
+    uint32_t queue = 0;
+    while (standalone->queues[queue].first == NULL) {
+        queue++;
+        BASE_ASSERT(queue < standalone->program.queue_count); /* some queue runs */
+    }
+    return queue;
+}
+
+enum takt_status standalone_finish(struct compile_standalone *standalone, uint32_t sender,
+                                   struct takt_error *error)
 {
     struct program *program = &standalone->program;
     const uint32_t start = program->machine.notify_cycles;
     BASE_ASSERT(!standalone->clashes);
-    bool notified = false;
-    for (uint32_t i = 0; i < program->queue_count; i++) {
+    if (program->machine.icu_buffer_blocks > 0) {
+        enum takt_status status = standalone_fetch(standalone, sender, error);
+        if (status != TAKT_OK) {
+            return status;
+        }
+        BASE_ASSERT(!standalone->clashes);
+    }
+    const uint32_t notifier = standalone_notifier(standalone);
+    for (uint32_t i = notifier; i < program->queue_count; i++) {
         const struct compile_standalone_queue *queue = &standalone->queues[i];
         if (queue->first == NULL) {
             continue;
         }
         struct writer counter = {NULL, 0};
-        put_queue(&counter, queue->first, !notified, start);
+        put_queue(&counter, queue->first, i == notifier, start);
         struct writer writer = {BASE_NEW(&standalone->arena, uint64_t, counter.count), 0};
-        put_queue(&writer, queue->first, !notified, start);
-        notified = true;
+        put_queue(&writer, queue->first, i == notifier, start);
         program->text[i] = writer.words;
         program->queue_words[i] = writer.count;
-        uint64_t end = (uint64_t)start + last_cycle(&queue->last->run) + 2;
+        const uint64_t end = (uint64_t)start + standalone_item_end(queue->last) + 1;
         program->cycles = BASE_MAX(program->cycles, end);
     }
     standalone->queues = NULL;
+    return TAKT_OK;
 }

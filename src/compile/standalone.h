@@ -77,8 +77,33 @@ uint32_t standalone_read_cycles(const struct machine *machine, uint32_t slice, u
 struct program_binding *standalone_binding(struct compile_standalone *standalone, const char *name,
                                            bool output, uint32_t element_bytes, uint32_t items,
                                            uint32_t rows, uint32_t elements);
-/* Makes the text: Notify and Sync, the instructions with their waits, the final Sync. Nothing may
- * clash. */
-void standalone_finish(struct compile_standalone *standalone);
+/*
+ * Makes the text: Notify and Sync, the instructions with their waits, the final Sync. Nothing may
+ * clash. Where a queue's text is more than it begins with, slice `sender` of each hemisphere holds
+ * and sends it on STANDALONE_TEXT_STREAM in either direction, and the slice one position farther in
+ * the sender's own on the stream below. Both must have no other work. LIMIT when text comes too
+ * late, or is more than a block without a sender (STANDALONE_NO_SENDER).
+ */
+#define STANDALONE_NO_SENDER UINT32_MAX
+#define STANDALONE_TEXT_STREAM 31u
+enum takt_status standalone_finish(struct compile_standalone *standalone, uint32_t sender,
+                                   struct takt_error *error);
+
+/* ---- between standalone.c and standalone_fetch.c --------------------------------------------- */
+
+/* Instructions of a queue by cycle: a run, or an Ifetch, which takes two cycles. */
+struct standalone_item {
+    struct standalone_run run;
+    struct isa_instruction instruction;
+    struct standalone_item *before, *after;
+};
+struct compile_standalone_queue {
+    struct standalone_item *first, *last;
+};
+uint32_t standalone_item_end(const struct standalone_item *item); /* first cycle after it */
+/* The queue that sends the Notify: the first that runs. */
+uint32_t standalone_notifier(const struct compile_standalone *standalone);
+enum takt_status standalone_fetch(struct compile_standalone *standalone, uint32_t sender,
+                                  struct takt_error *error);
 
 #endif

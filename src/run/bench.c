@@ -40,6 +40,7 @@ static enum takt_status execute(const struct bench *bench, struct chip *chip,
         status = chip_text_create(&text, program, error);
     }
     if (status == TAKT_OK) {
+        chip_load_text(chip, text);
         const double begin = seconds(bench);
         uint64_t cycles;
         status = chip_run(chip, text, &cycles, error);
@@ -187,8 +188,6 @@ enum takt_status takt_bench_chip(const struct takt_bench_options *options, struc
     if (options->machine_path) {
         status = machine_read(&bench.machine, options->machine_path, error);
     }
-    /* These programs are laid out by hand, and nothing in them fetches their text. */
-    bench.machine.icu_buffer_blocks = 0;
     if (status == TAKT_OK) {
         status = bench_install(&bench, error);
     }
