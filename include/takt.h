@@ -344,15 +344,16 @@ void takt_grammar_close(struct takt_grammar *grammar);
 uint32_t takt_grammar_least_tokens(struct takt_grammar *grammar);
 
 /* What the modelled system takes for a request by itself: the cycles of its prompt's steps and of
- * its decode steps, and the hash of their programs. Compiles what is not compiled yet. */
+ * its decode steps, and the hash of their programs. What is not compiled yet is compiled, or,
+ * without `compile`, LIMIT comes back. */
 struct takt_request_cycles {
     uint64_t prompt_cycles, decode_cycles;
     uint32_t chips;
     char program_hash[65];
 };
 enum takt_status takt_request_cycles(struct takt_engine *engine, uint32_t prompt_tokens,
-                                     uint32_t answer_tokens, struct takt_request_cycles *cycles,
-                                     struct takt_error *error);
+                                     uint32_t answer_tokens, bool compile,
+                                     struct takt_request_cycles *cycles, struct takt_error *error);
 
 /* A tokenizer without the engine (vocabulary-only files too). */
 struct takt_vocabulary;

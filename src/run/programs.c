@@ -157,6 +157,16 @@ enum takt_status run_programs_get(struct takt_engine *engine, const struct compi
     return TAKT_OK;
 }
 
+bool run_programs_known(const struct takt_engine *engine, const struct compile_step *step)
+{
+    for (size_t i = 0; i < engine->programs.count; i++) {
+        if (same_step(&engine->programs.entries[i]->step, step)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void run_programs_free(struct run_programs *programs)
 {
     for (size_t i = 0; i < programs->count; i++) {

@@ -119,6 +119,7 @@ enum takt_status run_engine_plan(struct takt_engine *engine, struct takt_error *
 /* programs.c */
 enum takt_status run_programs_get(struct takt_engine *engine, const struct compile_step *step,
                                   const struct run_program **program, struct takt_error *error);
+bool run_programs_known(const struct takt_engine *engine, const struct compile_step *step);
 void run_programs_free(struct run_programs *programs);
 
 /* execute.c: a program file, or the program of an assembly file, checked; without its image. */

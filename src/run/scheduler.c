@@ -321,12 +321,16 @@ void takt_scheduler_state(const struct takt_scheduler *scheduler,
 /* ---- the modelled system's time -------------------------------------------------------------- */
 
 static enum takt_status step_cycles(struct takt_engine *engine, uint32_t count, uint32_t length,
-                                    const struct run_program **used, size_t *used_count,
-                                    uint64_t *cycles, struct takt_error *error)
+                                    bool compile, const struct run_program **used,
+                                    size_t *used_count, uint64_t *cycles, struct takt_error *error)
 {
     const struct run_program *program;
     const struct compile_step step = {count == 1 ? 1 : engine->chunk,
                                       compile_bucket(engine->plan, length + count), false, 0, 1};
+    if (!compile && !run_programs_known(engine, &step)) {
+        return base_fail(error, TAKT_LIMIT, "%s: a program of %u tokens is not compiled yet",
+                         engine->model->path, step.chunk);
+    }
     const enum takt_status status = run_programs_get(engine, &step, &program, error);
     if (status != TAKT_OK) {
         return status;
@@ -342,8 +346,8 @@ static enum takt_status step_cycles(struct takt_engine *engine, uint32_t count, 
 }
 
 enum takt_status takt_request_cycles(struct takt_engine *engine, uint32_t prompt_tokens,
-                                     uint32_t answer_tokens, struct takt_request_cycles *cycles,
-                                     struct takt_error *error)
+                                     uint32_t answer_tokens, bool compile,
+                                     struct takt_request_cycles *cycles, struct takt_error *error)
 {
     *cycles = (struct takt_request_cycles){.chips = 1};
     enum takt_status status = run_engine_plan(engine, error);
@@ -361,12 +365,13 @@ enum takt_status takt_request_cycles(struct takt_engine *engine, uint32_t prompt
     size_t used_count = 0;
     for (uint32_t done = 0; status == TAKT_OK && done < prompt_tokens;) {
         const uint32_t count = BASE_MIN(prompt_tokens - done, engine->chunk);
-        status = step_cycles(engine, count, done, used, &used_count, &cycles->prompt_cycles, error);
+        status = step_cycles(engine, count, done, compile, used, &used_count,
+                             &cycles->prompt_cycles, error);
         done += count;
     }
     /* The last token drawn is not run. */
     for (uint32_t i = 0; status == TAKT_OK && i + 1 < answer_tokens; i++) {
-        status = step_cycles(engine, 1, prompt_tokens + i, used, &used_count,
+        status = step_cycles(engine, 1, prompt_tokens + i, compile, used, &used_count,
                              &cycles->decode_cycles, error);
     }
     for (size_t i = 0; status == TAKT_OK && i < used_count; i++) {

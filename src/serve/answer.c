@@ -383,10 +383,12 @@ static void take_finish(struct serve_answer *answer, const struct takt_event *ev
     }
     end_calls(answer, out);
     struct serve_model *model = answer->request->model;
-    if (model->cycles_known &&
-        takt_request_cycles(model->engine, event->prompt_tokens, event->answer_tokens,
-                            &answer->cycles, NULL) != TAKT_OK) {
-        answer->cycles.chips = 0; /* not told, then */
+    if (model->target == TAKT_TARGET_CHIP) { /* its programs have been compiled: they ran */
+        takt_request_cycles(model->engine, event->prompt_tokens, event->answer_tokens, true,
+                            &answer->cycles, NULL);
+    } else if (!serve_modelled_cycles(model->modelled, event->prompt_tokens, event->answer_tokens,
+                                      &answer->cycles)) {
+        answer->cycles.chips = 0; /* not known yet */
     }
     if (answer->request->stream) {
         last_chunks(answer, out);

@@ -250,6 +250,27 @@ static void on_done(struct serve_task *task)
     serve_call_release(call);
 }
 
+void serve_call_defer(struct serve_call *call)
+{
+    call->deferred = true;
+    atomic_fetch_add(&call->references, 1);
+    pthread_mutex_lock(&call->lock);
+    call->suspended = true;
+    MHD_suspend_connection(call->mhd);
+    pthread_mutex_unlock(&call->lock);
+    serve_guard_watch(&call->server->guard, call->connection, call);
+}
+
+void serve_call_ready(struct serve_call *call, const char *text)
+{
+    pthread_mutex_lock(&call->lock);
+    base_text_append(&call->out, text ? text : "", text ? strlen(text) : 0);
+    call->done = true;
+    wake(call);
+    pthread_mutex_unlock(&call->lock);
+    serve_call_release(call);
+}
+
 void serve_call_gone(struct serve_call *call)
 {
     pthread_mutex_lock(&call->lock);
@@ -270,7 +291,7 @@ bool serve_reply_later(struct serve_call *call)
     const uint32_t most = call->server->options.answer_seconds;
     task->deadline = most > 0 ? call->arrived + most : 0;
     serve_answer_begin(&task->answer, &call->request, call->id);
-    call->has_task = true;
+    call->has_task = call->deferred = true;
     pthread_mutex_lock(&call->lock);
     call->suspended = true;
     MHD_suspend_connection(call->mhd);
@@ -334,11 +355,16 @@ static bool continue_call(struct serve_call *call)
     if (gone) {
         return false;
     }
-    if (output) {
+    if (call->has_task && output) {
         return begin_stream(call);
     }
     if (!done) {
         return true;
+    }
+    if (!call->has_task) {
+        return call->failure.status > 0
+                   ? serve_reply_failure(call)
+                   : serve_reply(call, 200, "application/json", call->out.data, call->out.length);
     }
     struct serve_answer *answer = &call->task.answer;
     if (answer->failed) {
@@ -446,7 +472,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *mhd, const 
     } else if (*length > 0) {
         good = take_bytes(call, data, *length);
         *length = 0;
-    } else if (call->has_task) {
+    } else if (call->deferred) {
         good = continue_call(call);
     } else {
         good = whole_request(call);

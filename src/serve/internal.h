@@ -51,8 +51,9 @@ struct serve_model {
     int64_t created;
     struct takt_engine *engine;
     struct takt_model_info info;
+    enum takt_target target;
     struct takt_scheduler *scheduler;
-    bool cycles_known; /* the modelled system's time is told */
+    struct serve_modelled *modelled;
     pthread_t thread;
     bool thread_runs;
     pthread_mutex_t lock; /* guards what follows */
@@ -255,7 +256,7 @@ struct serve_call {
     struct serve_rate rate;
     struct serve_request request;
     struct serve_task task;
-    bool has_task;
+    bool has_task, deferred;
     unsigned status;
 
     pthread_mutex_t lock; /* guards what follows: HTTP thread, worker and guard */
@@ -330,6 +331,9 @@ bool serve_reply(struct serve_call *call, unsigned status, const char *type, con
 bool serve_reply_static(struct serve_call *call, const char *type, const char *encoding,
                         const void *bytes, size_t length);
 bool serve_reply_failure(struct serve_call *call);
+/* The call waits until some thread has made its answer: JSON, or NULL and call->failure. */
+void serve_call_defer(struct serve_call *call);
+void serve_call_ready(struct serve_call *call, const char *text);
 /* The call now waits for its task. */
 bool serve_reply_later(struct serve_call *call);
 void serve_call_release(struct serve_call *call);
@@ -349,6 +353,15 @@ bool serve_health(struct serve_call *call, const char *id);
 bool serve_metrics_reply(struct serve_call *call, const char *id);
 struct serve_model *serve_find_model(struct serve_model *const *models, size_t count,
                                      const char *name);
+
+/* modelled.c: the modelled system, in the background. Cycles: false when not known yet; they will
+ * be, soon. */
+struct serve_modelled *serve_modelled_open(const struct serve_options *options, const char *path);
+void serve_modelled_close(struct serve_modelled *modelled); /* NULL is fine */
+bool serve_modelled_cycles(struct serve_modelled *modelled, uint32_t prompt_tokens,
+                           uint32_t answer_tokens, struct takt_request_cycles *cycles);
+bool serve_inspect(struct serve_call *call, const char *id);
+bool serve_schedule(struct serve_call *call, const char *id);
 
 /* store.c, batches.c */
 enum takt_status serve_store_open(struct serve_server *server, struct takt_error *error);

@@ -16,6 +16,8 @@ static const struct serve_route routes[] = {
     {.path = "/batches", .method = "GET", .api = true, .answer = serve_batch_list},
     {.path = "/batches/", .method = "GET", .api = true, .answer = serve_batch_one},
     {.path = "/batches/", .method = "POST", .api = true, .answer = serve_batch_cancel},
+    {.path = "/api/inspect", .method = "GET", .answer = serve_inspect},
+    {.path = "/api/schedule", .method = "GET", .answer = serve_schedule},
     {.path = "/health", .method = "GET", .answer = serve_health},
     {.path = "/metrics", .method = "GET", .answer = serve_metrics_reply},
     {.path = "/", .method = "GET", .answer = serve_page},

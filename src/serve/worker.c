@@ -44,7 +44,8 @@ enum takt_status serve_model_open(struct serve_model *model, const struct serve_
         return status;
     }
     takt_engine_info(model->engine, &model->info);
-    model->cycles_known = options->engine.target == TAKT_TARGET_CHIP;
+    model->target = options->engine.target;
+    model->modelled = serve_modelled_open(options, path);
     const struct takt_scheduler_options scheduling = {.slots = options->slots,
                                                       .no_prefix_cache = options->no_prefix_cache};
     status = takt_scheduler_open(&model->scheduler, model->engine, &scheduling, error);
@@ -68,6 +69,7 @@ void serve_model_close(struct serve_model *model)
         pthread_mutex_unlock(&model->lock);
         pthread_join(model->thread, NULL);
     }
+    serve_modelled_close(model->modelled);
     takt_scheduler_close(model->scheduler);
     takt_engine_close(model->engine);
     pthread_cond_destroy(&model->wake);
