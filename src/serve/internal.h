@@ -360,6 +360,8 @@ struct serve_modelled *serve_modelled_open(const struct serve_options *options, 
 void serve_modelled_close(struct serve_modelled *modelled); /* NULL is fine */
 bool serve_modelled_cycles(struct serve_modelled *modelled, uint32_t prompt_tokens,
                            uint32_t answer_tokens, struct takt_request_cycles *cycles);
+/* The same, waiting for the compilation. */
+void serve_modelled_settle(struct serve_modelled *modelled, struct serve_answer *answer);
 bool serve_inspect(struct serve_call *call, const char *id);
 bool serve_schedule(struct serve_call *call, const char *id);
 

@@ -229,6 +229,19 @@ bool serve_modelled_cycles(struct serve_modelled *modelled, uint32_t prompt_toke
     return known;
 }
 
+void serve_modelled_settle(struct serve_modelled *modelled, struct serve_answer *answer)
+{
+    if (answer->cycles.chips == 0) {
+        pthread_mutex_lock(&modelled->engine_lock);
+        if (!open_engine(modelled) ||
+            takt_request_cycles(modelled->engine, answer->prompt_tokens, answer->answer_tokens,
+                                true, &answer->cycles, NULL) != TAKT_OK) {
+            answer->cycles.chips = 0;
+        }
+        pthread_mutex_unlock(&modelled->engine_lock);
+    }
+}
+
 /* ---- routes ---------------------------------------------------------------------------------- */
 
 /* A number of the query; false after a failure. */
