@@ -215,7 +215,7 @@ static void bounds_and_memory(void **state)
     json_array_foreach(json_object_get(sram, "slices"), i, slice)
     {
         words += number(slice, "weights") + number(slice, "constants") + number(slice, "cache") +
-                 number(slice, "temporary");
+                 number(slice, "temporary") + number(slice, "text");
     }
     assert_int_equal(words * number(sram, "word_bytes"), number(root, "sram_bytes"));
     assert_true(number(root, "compile_peak_bytes") > 0);

@@ -197,10 +197,34 @@ static void describe_constant_tiles(const struct compiler *c, struct compile_acc
     }
 }
 
+/* The blocks of a slice lie one after the other (fetch.c). */
+static void describe_text(const struct compiler *c, struct compile_account *account)
+{
+    const uint32_t slices = 2 * c->machine->mem_slices;
+    uint32_t *first = BASE_NEW(&account->arena, uint32_t, slices);
+    uint32_t *words = BASE_NEW(&account->arena, uint32_t, slices);
+    const uint32_t queues = c->text_blocks == NULL ? 0 : machine_queue_count(c->machine);
+    for (uint32_t q = 0; q < queues; q++) {
+        for (uint32_t i = 0; i < c->text_blocks[q]; i++) {
+            const struct program_place place = c->text_places[q][i];
+            uint32_t *at = &first[place.slice];
+            *at = words[place.slice] == 0 ? place.address : BASE_MIN(*at, place.address);
+            words[place.slice] += 2;
+        }
+    }
+    for (uint32_t s = 0; s < slices; s++) {
+        const uint32_t where[4] = {s, 1, first[s], words[s]};
+        if (words[s] > 0) {
+            add_region(account, "text", COMPILE_TEXT, where);
+        }
+    }
+}
+
 static void describe_memory(const struct compiler *c, struct compile_account *account)
 {
-    account->regions = BASE_NEW(&account->arena, struct compile_region,
-                                (size_t)c->buffer_count + count_tiles(c) + 8);
+    account->regions =
+        BASE_NEW(&account->arena, struct compile_region,
+                 (size_t)c->buffer_count + count_tiles(c) + 8 + 2 * c->machine->mem_slices);
     describe_weights(c, account);
     describe_constant_tiles(c, account);
     for (uint32_t i = 0; i < c->buffer_count; i++) {
@@ -215,6 +239,7 @@ static void describe_memory(const struct compiler *c, struct compile_account *ac
         add_region(account, b->name, kind, where);
         account->regions[account->region_count - 1].by_data = b->whole;
     }
+    describe_text(c, account);
 }
 
 /* ---- instructions ---------------------------------------------------------------------------- */

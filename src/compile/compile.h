@@ -81,7 +81,13 @@ struct compile_task {
     uint32_t layer;
 };
 
-enum compile_region_kind { COMPILE_WEIGHTS, COMPILE_CONSTANTS, COMPILE_CACHE, COMPILE_TEMPORARY };
+enum compile_region_kind {
+    COMPILE_WEIGHTS,
+    COMPILE_CONSTANTS,
+    COMPILE_CACHE,
+    COMPILE_TEMPORARY,
+    COMPILE_TEXT
+};
 
 /* Memory that belongs together: `words` words from `address` on in each of `slices` slices. In a
  * region that is addressed by data any store may be what any read sees. */

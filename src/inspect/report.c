@@ -151,7 +151,7 @@ static void put_layers(const struct inspect *inspect, struct base_text *out)
     base_text_format(out, "]");
 }
 
-static const char *const kinds[] = {"weights", "constants", "cache", "temporary"};
+static const char *const kinds[] = {"weights", "constants", "cache", "temporary", "text"};
 
 /* Per slice, words of each kind; then the regions themselves but for the weights' many tiles. */
 static void put_memory(const struct inspect *inspect, struct base_text *out)
