@@ -18,7 +18,7 @@ RUN_FLAGS ?= --chat --temp 0.7 --seed 1 -n 400
 TAKT_CPPFLAGS := -Iinclude -Isrc -D_GNU_SOURCE
 TAKT_CFLAGS := -std=c11 $(OPT) -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
                -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror -ffp-contract=off
-TAKT_LDLIBS := -ljansson -lcrypto -lmicrohttpd -lsqlite3 -lpthread -lm
+TAKT_LDLIBS := -ljansson -lcurl -lcrypto -lmicrohttpd -lsqlite3 -lpthread -lm
 COMPILE = $(CC) $(CPPFLAGS) $(TAKT_CPPFLAGS) $(CFLAGS) $(TAKT_CFLAGS) $(EXTRA)
 FLAGS_LINE := $(COMPILE) $(LDFLAGS)
 LINK = $(CC) $(CFLAGS) $(TAKT_CFLAGS) $(EXTRA) $(LDFLAGS)

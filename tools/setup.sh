@@ -4,7 +4,7 @@
 # there it names the packages and stops. Costs a few hundredths of a second when nothing is missing.
 set -u
 
-BUILD_PACKAGES="gcc libc6-dev make libjansson-dev libssl-dev libcmocka-dev \
+BUILD_PACKAGES="gcc libc6-dev make libjansson-dev libssl-dev libcurl4-openssl-dev libcmocka-dev \
     libmicrohttpd-dev libsqlite3-dev"
 CHECK_PACKAGES="clang libclang-rt-14-dev clang-format"
 # To build for arm64 and run it here.
@@ -43,6 +43,7 @@ present() {
     libc6-dev) header stdio.h ;;
     libjansson-dev) header jansson.h ;;
     libssl-dev) header openssl/evp.h ;;
+    libcurl4-openssl-dev) header curl/curl.h ;;
     libcmocka-dev) header cmocka.h ;;
     libmicrohttpd-dev) header microhttpd.h ;;
     libsqlite3-dev) header sqlite3.h ;;

@@ -62,7 +62,7 @@ struct cli_command {
 
 extern const struct cli_command cli_run, cli_tokenize, cli_detokenize, cli_asm, cli_disasm,
     cli_exec, cli_compile, cli_isa, cli_machine, cli_synth, cli_serve, cli_verify, cli_inspect,
-    cli_diff, cli_bench, cli_template, cli_accuracy, cli_perplexity, cli_show;
+    cli_diff, cli_bench, cli_template, cli_pull, cli_accuracy, cli_perplexity, cli_show;
 
 extern const struct cli_command cli_bench_chip; /* takt bench chip */
 

@@ -149,10 +149,10 @@ static enum takt_status cut_pattern(struct run *run, size_t level, const char *t
     return status == TAKT_OK ? flush(&joiner) : status;
 }
 
-static bool is_digit(uint32_t code)
+static bool is_digit(uint32_t code) /* as \d */
 {
     enum unicode_category category = unicode_category(code);
-    return category >= UNICODE_ND && category <= UNICODE_NO;
+    return category == UNICODE_ND;
 }
 
 static bool is_word(uint32_t code)
