@@ -38,7 +38,8 @@ struct takt_engine_options {
     uint32_t users; /* chip: sessions that share a chip, each with a cache on it; 0 = 1. Those that
                      * takt_extend_batch extends by a token each are one step */
 
-    /* Of the native target (threads: of the chip too). None of these changes a bit of any result. */
+    /* Of the native target (threads: of the chip too). None of these changes a bit of any result.
+     */
     uint32_t threads;  /* 0 = a thread for each physical core; on the chip 0 = 1 */
     uint32_t sessions; /* most sessions open at once: their memory is laid out now; 0 = 8 */
     uint32_t batch;    /* most tokens in one pass, over all its sessions; 0 = 512 or the chunk */
@@ -497,9 +498,10 @@ struct takt_bench_row {
     const char *what; /* one line */
     uint32_t n;       /* of the GEMM: columns of the result; 0 otherwise */
     uint64_t cycles;
-    uint64_t bound_cycles;  /* what bytes and multipliers allow */
-    uint64_t limit_cycles;  /* the published figure: at most so many */
-    bool values;            /* executed with values, each compared; otherwise check-only */
+    uint64_t bound_cycles; /* what bytes and multipliers allow */
+    uint64_t limit_cycles; /* the published figure: at most so many */
+    bool values;           /* executed with values, each compared; otherwise check-only */
+    uint64_t text_bytes; /* of the program, packed; beyond each queue's first block it is fetched */
     double machine_seconds; /* host time the execution took */
 };
 struct takt_bench_options {

@@ -189,6 +189,8 @@ static void mutations_are_noticed(void **state)
         }
         mutation_source_free(&source);
         bench_close(&s.bench);
+        print_message("%s: %u of %u mutations survive, for the reasons that may be\n",
+                      s.is_gemm ? "gemm" : "lstm", survivors, (unsigned)MUTANTS);
         assert_true(survivors < MUTANTS / 10);
     }
 }

@@ -55,6 +55,7 @@ static json_t *row_json(const struct takt_bench_row *row)
     json_object_set_new(object, "published_cycles", json_integer((json_int_t)row->limit_cycles));
     json_object_set_new(object, "held", json_boolean(row->cycles <= row->limit_cycles));
     json_object_set_new(object, "values", json_boolean(row->values));
+    json_object_set_new(object, "text_bytes", json_integer((json_int_t)row->text_bytes));
     json_object_set_new(object, "machine_seconds", json_real(row->machine_seconds));
     return object;
 }

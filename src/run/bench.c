@@ -37,6 +37,7 @@ static enum takt_status execute(const struct bench *bench, struct chip *chip,
     struct chip_text *text = NULL;
     enum takt_status status = program_check(program, error);
     if (status == TAKT_OK) {
+        row->text_bytes = program_text_bytes(program);
         status = chip_text_create(&text, program, error);
     }
     if (status == TAKT_OK) {
