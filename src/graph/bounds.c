@@ -20,17 +20,28 @@ static const struct graph_op *maker_of(const struct graph *graph, uint32_t tenso
 
 /* ---- residual sums --------------------------------------------------------------------------- */
 
-/* How many times the largest activation an output of the matrix can be, times |factor[n]| (NULL:
- * 1), as a power of two: the largest sum of a channel's magnitudes. */
+/* An output is at most the sum of its channel's magnitudes times the largest activation, which
+ * takes every activation at its largest and with the channel's signs. This many lengths of the
+ * channel are what activations come to that have anything random about them: beyond, they saturate.
+ */
+#define LENGTHS_MAX 8.0
+
+/* How many times the largest activation an output of the matrix is taken to be, times |factor[n]|
+ * (NULL: 1), as a power of two. */
 static int32_t matrix_growth(const struct graph_matrix *matrix, const float *factor)
 {
     double largest = 0.0;
     for (uint32_t n = 0; n < matrix->outputs; n++) {
         const int8_t *weights = matrix->weights + (size_t)n * matrix->inputs;
         uint32_t sum = 0;
-        for (uint32_t k = 0; k < matrix->inputs; k++)
+        uint64_t squares = 0;
+        for (uint32_t k = 0; k < matrix->inputs; k++) {
             sum += (uint32_t)abs(weights[k]);
-        double magnitude = (double)sum * (double)matrix->scales[n];
+            squares += (uint32_t)(weights[k] * weights[k]);
+        }
+        double length = LENGTHS_MAX * sqrt((double)squares);
+        double magnitude = length < (double)sum ? length : (double)sum;
+        magnitude = magnitude * (double)matrix->scales[n];
         magnitude = factor != NULL ? magnitude * fabs((double)factor[n]) : magnitude;
         largest = magnitude > largest ? magnitude : largest;
     }
