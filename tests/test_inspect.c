@@ -439,6 +439,41 @@ static void a_chain_by_hand(void **state)
     takt_inspection_close(loose);
 }
 
+/* Reads of text are no task's: everything else adds up all the same. */
+static void text_in_memory(void **state)
+{
+    struct scene *scene = *state;
+    char path[64];
+    strcpy(path, "/tmp/takt-inspect-XXXXXX");
+    const int file = mkstemp(path);
+    static const char machine[] = "name = \"fetching\"\nicu_buffer_blocks = 8\n";
+    assert_true(file >= 0 && write(file, machine, sizeof machine - 1) > 0);
+    close(file);
+    struct takt_engine *engine;
+    open_engine(&engine, scene->path, path);
+    struct takt_inspection *inspection = inspect(engine, 1);
+    json_t *root = parse(takt_inspection_json(inspection));
+    json_int_t sum = number(root, "start_cycles") + number(root, "end_cycles"), issues = 0;
+    size_t i;
+    const char *key;
+    const json_t *layer, *count;
+    json_array_foreach(json_object_get(root, "layers"), i, layer)
+    {
+        sum += number(layer, "cycles");
+        assert_true(number(layer, "cycles") > 0);
+        json_object_foreach(json_object_get(layer, "issues"), key, count)
+        {
+            issues += json_integer_value(count);
+        }
+    }
+    assert_int_equal(sum, number(root, "cycles"));
+    assert_true(issues < number(root, "instructions"));
+    json_decref(root);
+    takt_inspection_close(inspection);
+    takt_engine_close(engine);
+    unlink(path);
+}
+
 static void refusals(void **state)
 {
     struct scene *scene = *state;
@@ -462,4 +497,5 @@ TEST_GROUP(inspect, cmocka_unit_test_setup_teardown(units_add_up, setup, teardow
            cmocka_unit_test_setup_teardown(schedule_is_whole, setup, teardown),
            cmocka_unit_test_setup_teardown(picture_is_well_formed, setup, teardown),
            cmocka_unit_test(a_chain_by_hand),
+           cmocka_unit_test_setup_teardown(text_in_memory, setup, teardown),
            cmocka_unit_test_setup_teardown(refusals, setup, teardown));

@@ -23,16 +23,23 @@ struct loaded {
     struct program_assembly assembly;
 };
 
+static void load_text(struct loaded *loaded, const char *path, const char *source, size_t length)
+{
+    struct takt_error error;
+    memset(loaded, 0, sizeof *loaded);
+    if (base_arena_create(&loaded->arena, (size_t)1 << 30, &error) != TAKT_OK ||
+        program_assemble(path, source, length, &loaded->arena, &loaded->assembly, &error) !=
+            TAKT_OK)
+        fail_msg("%s", error.message);
+}
+
 static void load(struct loaded *loaded, const char *path)
 {
     struct base_file file;
     struct takt_error error;
-    memset(loaded, 0, sizeof *loaded);
-    if (base_file_map(&file, path, &error) != TAKT_OK ||
-        base_arena_create(&loaded->arena, (size_t)1 << 30, &error) != TAKT_OK ||
-        program_assemble(path, (const char *)file.data, file.size_bytes, &loaded->arena,
-                         &loaded->assembly, &error) != TAKT_OK)
+    if (base_file_map(&file, path, &error) != TAKT_OK)
         fail_msg("%s", error.message);
+    load_text(loaded, path, (const char *)file.data, file.size_bytes);
     base_file_unmap(&file);
 }
 
@@ -180,6 +187,95 @@ static void wrong_maps(void **state)
     }
 }
 
+/* ---- text that a program changes ------------------------------------------------------------- */
+
+/*
+ * The text of mem.e0 is two blocks; the second comes from words 10 and 11 of mem.e4, where a
+ * Scatter may put something before, as its map says. mem.e0's reads give words of its own, which
+ * are stored.
+ */
+static void write_fetching(struct base_text *out)
+{
+    base_text_format(out, ".machine superlanes = 2\n.machine icu_buffer_blocks = 2\n"
+                          ".text mem.e0 mem.e4 10\n");
+    for (uint32_t i = 0; i < 28; i++)
+        base_text_format(out, ".data mem.e0 %u fill %u\n", i, i + 1);
+    base_text_format(out, ".queue mem.e0\nnop 22\nifetch w9\n");
+    for (uint32_t i = 0; i < 28; i++)
+        base_text_format(out, "read %u, e0\n", i);
+    base_text_format(out, "sync\n.queue mem.w8\nread 0, e20\nsync\n"
+                          ".queue mem.w9\nread 0, e21\nsync\n"
+                          ".queue mem.e4\nnop 14\nscatter 4, e20, e21\nnop 5\nread 10, w9\n"
+                          "read 11, w9\nsync\n"
+                          ".queue mem.e8\nnop 27\nwrite 0, e0\nrepeat 27, 1, 1\nsync\n");
+}
+
+static struct program_place place_of(const struct machine *machine, uint32_t hemisphere,
+                                     uint32_t slice, uint32_t address)
+{
+    return (struct program_place){(uint16_t)(hemisphere * machine->mem_slices + slice),
+                                  (uint16_t)address};
+}
+
+/* Where the map sends the vector: nowhere, or `offset` words beyond the Scatter's address. */
+static void set_map(struct chip *chip, const struct machine *machine, uint32_t offset)
+{
+    uint8_t map[MACHINE_LANES_MAX] = {0};
+    for (uint32_t k = 0; k < 2; k++) {
+        map[16 * k] = (uint8_t)offset;
+        map[16 * k + 1] = (uint8_t)(offset >> 8);
+    }
+    chip_write_word(chip, place_of(machine, MACHINE_WEST, 9, 0), map);
+}
+
+static void check_changed_text(uint32_t threads, uint32_t offset, uint8_t changed,
+                               enum takt_status expected)
+{
+    struct loaded loaded;
+    struct base_text source = {0};
+    write_fetching(&source);
+    load_text(&loaded, "fetching", source.data, source.length);
+    base_text_free(&source);
+    const struct machine *machine = &loaded.assembly.program.machine;
+    struct chip *chips[2] = {make(&loaded, 1), make(&loaded, threads)};
+    struct chip_text *text = text_of(&loaded);
+    uint8_t word[MACHINE_LANES_MAX], stored[2][MACHINE_LANES_MAX];
+    for (uint32_t c = 0; c < 2; c++) {
+        chip_load_text(chips[c], text);
+        set_map(chips[c], machine, ISA_SKIP);
+        chip_read_word(chips[c], place_of(machine, MACHINE_EAST, 4, 10), word);
+        word[2] = changed; /* the address of the sixteenth read, which begins a byte before */
+        chip_write_word(chips[c], place_of(machine, MACHINE_WEST, 8, 0), word);
+    }
+    for (uint32_t run = 0; run < 4; run++)
+        assert_int_equal(run_both(&loaded, chips[0], chips[1], text, "fetching"), TAKT_OK);
+    chip_read_word(chips[1], place_of(machine, MACHINE_EAST, 8, 15), stored[0]);
+    for (uint32_t c = 0; c < 2; c++)
+        set_map(chips[c], machine, offset);
+    for (uint32_t run = 0; run < 2; run++)
+        assert_int_equal(run_both(&loaded, chips[0], chips[1], text, "fetching"), expected);
+    chip_read_word(chips[1], place_of(machine, MACHINE_EAST, 8, 15), stored[1]);
+    if (expected == TAKT_OK && offset == 6) { /* the program ran what it had put there */
+        assert_int_equal(stored[0][0], 16);
+        assert_int_equal(stored[1][0], changed + 1);
+    }
+    chip_text_destroy(text);
+    chip_destroy(chips[0]);
+    chip_destroy(chips[1]);
+    base_arena_destroy(&loaded.arena);
+}
+
+static void changed_text(void **state)
+{
+    (void)state;
+    for (uint32_t threads = 1; threads <= 2; threads++) {
+        check_changed_text(threads, 6, 3, TAKT_OK);       /* other text */
+        check_changed_text(threads, 6, 15, TAKT_OK);      /* the same text again */
+        check_changed_text(threads, 5, 3, TAKT_OK);       /* beside it */
+        check_changed_text(threads, 9000, 3, TAKT_FAULT); /* beyond the slice */
+    }
+}
+
 /* ---- a model --------------------------------------------------------------------------------- */
 
 static const struct gguf_random shape = {.seed = 41,
@@ -241,4 +337,4 @@ static void a_model_with_any_number(void **state)
 }
 
 TEST_GROUP(team, cmocka_unit_test(every_program_again), cmocka_unit_test(wrong_maps),
-           cmocka_unit_test(a_model_with_any_number));
+           cmocka_unit_test(changed_text), cmocka_unit_test(a_model_with_any_number));

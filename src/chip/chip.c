@@ -251,20 +251,23 @@ enum takt_status chip_run(struct chip *chip, const struct chip_text *text, uint6
         return status;
     chip->other_text = false;
     const struct chip_trace *trace = chip_trace_of(chip, text);
-    if (trace) {
-        if (!chip_replay(chip, trace))
-            return chip_fault_report(chip, error);
+    chip->skip = 0;
+    if (trace && chip_replay(chip, trace, &chip->skip)) {
         *cycles = trace->cycles;
         return TAKT_OK;
     }
+    if (chip->fault.kind != CHIP_FAULT_NONE)
+        return chip_fault_report(chip, error);
     const uint64_t issued_before = chip->issued;
     start(chip, text);
-    chip_record_begin(chip, text);
+    if (!trace)
+        chip_record_begin(chip, text);
     bool sound = true;
     for (bool ended = false; !ended && sound;)
         sound = tick(chip, &ended);
     sound = sound && chip_c2c_check_end(chip);
     chip_record_end(chip, text, sound, issued_before);
+    chip->skip = 0;
     if (!sound)
         return chip_fault_report(chip, error);
     *cycles = chip_cycles_taken(chip);

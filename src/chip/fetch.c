@@ -23,6 +23,7 @@ void chip_fetch_reset(struct chip *chip, struct chip_queue *queue, const struct 
     queue->count = queue->text->count;
     queue->store_first = queue->text->store_first;
     queue->store_end = queue->text->store_end;
+    queue->scatter_first = queue->text->scatter_first;
     queue->available = queue->count;
     queue->blocks_taken = queue->blocks_held = 0;
     if (chip->machine.icu_buffer_blocks > 0 && queue->count > 0) {
@@ -201,19 +202,21 @@ bool chip_fetch_issue(struct chip *chip, struct chip_queue *queue, const struct 
     if (!vector)
         return false;
     queue->wake++;
+    const uint8_t *text = text_of(queue)->packed + queue->blocks_taken * 2u * lanes;
+    /* Where ops are skipped, places hold what later ones left there; that the text was the
+     * program's is known. */
+    const bool known = chip->check_only || chip->skip > 0;
     if (queue->repetition == 0) {
-        memcpy(first, vector, lanes);
-        chip_record_fetch(chip, queue, vector,
-                          text_of(queue)->packed + queue->blocks_taken * 2u * lanes);
+        memcpy(first, known ? text : vector, lanes);
+        chip_record_fetch(chip, queue, vector, text);
         queue->repetition = 1;
         return true;
     }
-    const uint8_t *text = text_of(queue)->packed + queue->blocks_taken * 2u * lanes;
     const bool same =
-        chip->check_only || (!memcmp(first, text, lanes) && !memcmp(vector, text + lanes, lanes));
-    if (!same)
-        change_text(chip, queue, first, vector);
+        (known || !memcmp(vector, text + lanes, lanes)) && !memcmp(first, text, lanes);
     chip_record_fetch(chip, queue, vector, text + lanes);
+    if (!same)
+        change_text(chip, queue, first, known ? text + lanes : vector);
     queue->ready[queue->blocks_taken % CHIP_FETCHES] = chip->cycle + chip->machine.icu_fetch_cycles;
     queue->blocks_taken++;
     queue->repetition = 0;

@@ -34,7 +34,8 @@ struct chip_word {
 struct chip_queue_text {
     struct chip_word *words;
     uint32_t count;
-    uint32_t store_first, store_end; /* words of the slice that it may change: first .. end - 1 */
+    uint32_t store_first, store_end; /* words of the slice that its Writes change lie between */
+    uint32_t scatter_first;          /* from here on its Scatters may change any */
     /* As it lies in memory; NULL where the queues hold all of their text. */
     uint8_t *packed;  /* [block_count] blocks, the last one filled with zeros */
     uint32_t *starts; /* [count + 1] byte at which a word, with its Repeat, begins */
@@ -90,6 +91,8 @@ struct chip_range {
     bool report;         /* faults of data are told at once; else they only end the work */
     uint32_t *a, *b, *d; /* [lanes], vector unit */
     struct chip_permutation *permutations; /* [CHIP_PERMUTATIONS] */
+    const uint32_t
+        *text_first; /* [slices], NULL when timed: a Scatter that reaches it ends the work */
 };
 
 struct chip_trace;
@@ -103,9 +106,9 @@ struct chip_queue {
     uint32_t next;       /* word to issue */
     uint32_t repetition; /* of that word, 0 first */
     bool parked;
-    uint32_t store_first, store_end; /* words of this slice that the text may change */
-    uint32_t lanes_on;               /* lanes of the superlanes that Config left on */
-    uint64_t wake;                   /* cycle of the next issue */
+    uint32_t store_first, store_end, scatter_first; /* words that the text may change */
+    uint32_t lanes_on; /* lanes of the superlanes that Config left on */
+    uint64_t wake;     /* cycle of the next issue */
     /* Fetching. */
     const struct chip_queue_text *text; /* the program's */
     struct chip_queue_text *own;        /* NULL, or what was fetched in its place */
@@ -318,6 +321,7 @@ struct chip {
     /* Runs kept, and threads that share the lanes. */
     struct chip_trace *recording; /* NULL, or where the ops of this run go */
     struct chip_team *team;       /* NULL: one thread */
+    uint32_t skip;                /* ops of this run that are done already (chip_replay) */
 
     /* Outcome. */
     uint64_t issued;
@@ -472,12 +476,13 @@ struct chip_trace {
     uint32_t op_count, op_capacity;
     uint32_t *operands;
     uint32_t operand_count;
-    /* Vectors of text in memory that nothing changes: which, and what they must be. */
+    /* Vectors of text in memory: which, and what they must be when a run begins. */
     struct chip_fetched {
         uint32_t operand;
         const uint8_t *text;
     } * fetched;
     uint32_t fetched_count;
+    uint32_t *text_first; /* [slices]: the lowest of these words; UINT32_MAX for none */
     uint64_t cycles, issued;
     uint64_t *queue_issued;
 };
@@ -494,8 +499,10 @@ void chip_record_fetch(struct chip *chip, const struct chip_queue *queue, const 
                        const uint8_t *text);
 /* The trace of an earlier run that this one would repeat, or NULL. */
 const struct chip_trace *chip_trace_of(const struct chip *chip, const struct chip_text *text);
-bool chip_replay(struct chip *chip, const struct chip_trace *trace); /* false = fault */
-void chip_trace_destroy(struct chip_trace *trace);                   /* NULL is fine */
+/* False with a fault; or without one, when the rest of the run must be timed: so many ops are done
+ * (*done), and the run begins anew with chip->skip set to it. */
+bool chip_replay(struct chip *chip, const struct chip_trace *trace, uint32_t *done);
+void chip_trace_destroy(struct chip_trace *trace); /* NULL is fine */
 /* All ops of the trace, the lanes divided among the chip's threads. The index of the first op that
  * faults, and the lanes it does so in; op_count when none does. */
 uint32_t chip_team_run(struct chip *chip, const struct chip_trace *trace,

@@ -56,7 +56,7 @@ static bool read_word(struct chip *chip, struct chip_queue *queue, const struct 
         return read_upset(chip, queue, word, (uint32_t)address, value);
     /* It may change while under way, or is not all of the word. */
     if ((address >= queue->store_first && address < queue->store_end) ||
-        queue->lanes_on < chip->lanes)
+        address >= queue->scatter_first || queue->lanes_on < chip->lanes)
         return copy(chip, queue, word, value, chip_emit(chip, queue, word, stream, latency),
                     chip->lanes);
     chip_emit_word(chip, queue, word, stream, latency, value);
@@ -120,12 +120,28 @@ static bool map_address(struct chip *chip, const struct chip_op *op, const uint8
                       superlane, offset, (long long)*address, chip->machine.mem_words - 1u);
 }
 
+/* Does the whole map name words of the slice, and none from which text is fetched? Every thread
+ * looks at all of it, so that all stop at the same op. */
+static bool spares_text(struct chip *chip, const struct chip_op *op, const uint8_t *map,
+                        const struct chip_range *range)
+{
+    const uint32_t first = range->text_first[chip->queues[op->queue].slice];
+    for (uint32_t k = 0; k < chip->machine.superlanes; k++) {
+        int64_t address;
+        if (!map_address(chip, op, map, k, false, &address) || address >= (int64_t)first)
+            return false;
+    }
+    return true;
+}
+
 /* Superlane by superlane, between the vector and the words of a slice. */
 static bool move_superlanes(struct chip *chip, const struct chip_op *op, const uint8_t *map,
                             uint8_t *vector, uint8_t *slice, const struct chip_range *range)
 {
     const bool stores = op->word->instruction.op == ISA_SCATTER;
     const uint32_t size = MACHINE_LANES_PER_SUPERLANE;
+    if (stores && range->text_first && !spares_text(chip, op, map, range))
+        return false;
     for (uint32_t k = range->first / size; k < range->end / size; k++) {
         const size_t first = (size_t)k * size;
         int64_t address;

@@ -150,11 +150,14 @@ uint32_t chip_team_run(struct chip *chip, const struct chip_trace *trace, struct
     struct chip_team *team = chip->team;
     *faulty = chip->whole;
     faulty->report = false;
+    faulty->text_first = trace->text_first;
     if (!team)
         return work_alone(chip, trace, faulty);
     pthread_mutex_lock(&team->mutex);
     for (uint32_t m = 0; m < team->count; m++)
         atomic_store(&team->members[m].done, 0);
+    for (uint32_t m = 0; m < team->count; m++)
+        team->members[m].range.text_first = trace->text_first;
     atomic_store(&team->stop, trace->op_count);
     team->trace = trace;
     team->working = team->count - 1u;

@@ -83,11 +83,15 @@ static void note_stores(struct chip_queue_text *text, const struct chip_word *wo
         return;
     int64_t from = op == ISA_READ_WRITE ? word->instruction.address2 : word->instruction.address;
     int64_t last = from + (int64_t)word->repeat_count * word->repeat_step;
-    int64_t low = BASE_MAX(BASE_MIN(from, last), 0);
-    int64_t end = op == ISA_SCATTER ? UINT32_MAX : BASE_MAX(BASE_MAX(from, last), 0) + 1;
+    uint32_t low = (uint32_t)BASE_MAX(BASE_MIN(from, last), 0);
+    uint32_t end = (uint32_t)BASE_MAX(BASE_MAX(from, last) + 1, 0);
+    if (op == ISA_SCATTER) {
+        text->scatter_first = BASE_MIN(text->scatter_first, low);
+        return;
+    }
     bool none = text->store_first >= text->store_end;
-    text->store_first = none ? (uint32_t)low : BASE_MIN(text->store_first, (uint32_t)low);
-    text->store_end = none ? (uint32_t)end : BASE_MAX(text->store_end, (uint32_t)end);
+    text->store_first = none ? low : BASE_MIN(text->store_first, low);
+    text->store_end = none ? end : BASE_MAX(text->store_end, end);
 }
 
 /* Adds the instruction to the queue's words, or folds a Repeat into the last of them. NULL, or why
@@ -184,6 +188,7 @@ static void reserve(struct chip_text *text, const struct program *program, uint3
     struct chip_queue_text *out = &text->queues[queue];
     const uint32_t count = program->queue_words[queue];
     out->words = BASE_NEW(&text->arena, struct chip_word, count + 1u);
+    out->scatter_first = UINT32_MAX;
     if (text->machine.icu_buffer_blocks == 0 || count == 0)
         return;
     const size_t packed = packed_most(program, queue, text->block_bytes);

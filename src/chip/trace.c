@@ -53,6 +53,10 @@ bool chip_value(struct chip *chip, const struct chip_op *op, const uint32_t *ope
 bool chip_compute(struct chip *chip, const struct chip_op *op, const uint32_t *operands,
                   uint32_t count, uint32_t end)
 {
+    if (chip->skip > 0) {
+        chip->skip--;
+        return true;
+    }
     if (chip->recording)
         chip_record_op(chip, op, operands, count);
     if (end == chip->lanes)
@@ -82,6 +86,7 @@ static struct chip_trace *create(const struct chip *chip, const struct chip_text
         return NULL;
     const size_t bytes =
         sizeof(struct chip_trace) + chip->queue_count * sizeof(uint64_t) +
+        2u * chip->machine.mem_slices * sizeof(uint32_t) +
         (size_t)issues * (sizeof(struct chip_op) + CHIP_OPERANDS * sizeof(uint32_t) +
                           sizeof(struct chip_fetched)) +
         4096u;
@@ -92,6 +97,8 @@ static struct chip_trace *create(const struct chip *chip, const struct chip_text
     trace->layout_bytes = chip->arena.used_bytes;
     trace->op_capacity = (uint32_t)issues;
     trace->queue_issued = BASE_NEW(&arena, uint64_t, chip->queue_count);
+    trace->text_first = BASE_NEW(&arena, uint32_t, 2u * chip->machine.mem_slices);
+    memset(trace->text_first, 0xFF, 2u * chip->machine.mem_slices * sizeof(uint32_t));
     trace->ops = BASE_NEW(&arena, struct chip_op, issues);
     trace->operands = BASE_NEW(&arena, uint32_t, issues * CHIP_OPERANDS);
     trace->fetched = BASE_NEW(&arena, struct chip_fetched, issues);
@@ -131,44 +138,6 @@ void chip_record_op(struct chip *chip, const struct chip_op *op, const uint32_t 
     trace->operand_count += count;
 }
 
-static bool in_memory(const struct chip *chip, const uint8_t *vector)
-{
-    const size_t bytes =
-        2u * (size_t)chip->machine.mem_slices * chip->machine.mem_words * chip->lanes;
-    return vector >= chip->memory && vector < chip->memory + bytes;
-}
-
-/* A vector of text that went by as decoded beforehand, straight from a word that nothing changes.
- */
-void chip_record_fetch(struct chip *chip, const struct chip_queue *queue, const uint8_t *vector,
-                       const uint8_t *text)
-{
-    struct chip_trace *trace = chip->recording;
-    if (!trace || trace->broken)
-        return;
-    if (queue->own || !in_memory(chip, vector) || memcmp(vector, text, chip->lanes) != 0) {
-        trace->broken = true;
-        return;
-    }
-    BASE_ASSERT(trace->fetched_count < trace->op_capacity);
-    trace->fetched[trace->fetched_count++] =
-        (struct chip_fetched){chip_operand(chip, vector), text};
-}
-
-/* ---- what threads must wait for -------------------------------------------------------------- */
-
-/* Stream buffers that ops wrote last, and that an op took all lanes of last: 1 + op. */
-struct uses {
-    uint32_t *writers, *readers;
-    uint32_t first, stride, count; /* operands of the first buffer, of one to the next */
-};
-
-static bool find_buffer(const struct uses *uses, uint32_t operand, uint32_t *buffer)
-{
-    *buffer = (operand - uses->first) / uses->stride;
-    return operand >= uses->first && *buffer < uses->count;
-}
-
 struct shape {         /* operands 0 .. inputs - 1, then the results among stream buffers */
     uint32_t crossing; /* of the first ones all lanes are taken */
     uint32_t outputs_first, outputs_end;
@@ -183,7 +152,7 @@ static struct shape shape_of(const struct chip_op *op)
     case ISA_WRITE:
     case ISA_READ_WRITE: return (struct shape){0, 1, 2};
     case ISA_GATHER: return (struct shape){0, 2, 3};
-    case ISA_SCATTER:
+    case ISA_SCATTER: return (struct shape){1, 0, 0}; /* all of the map: spares_text */
     case ISA_LW:
     case ISA_ACC_SET:
     case ISA_ACC_ADD: return (struct shape){0, 0, 0};
@@ -196,6 +165,72 @@ static struct shape shape_of(const struct chip_op *op)
     case ISA_TRANSPOSE: return (struct shape){0, 16, 32};
     default: return (struct shape){0, operands, operands + word->d_width};
     }
+}
+
+static bool in_memory(const struct chip *chip, const uint8_t *vector)
+{
+    const size_t bytes =
+        2u * (size_t)chip->machine.mem_slices * chip->machine.mem_words * chip->lanes;
+    return vector >= chip->memory && vector < chip->memory + bytes;
+}
+
+/* The word of memory that went into the stream buffer, as it is; NULL when something else did. */
+static const uint8_t *word_behind(const struct chip *chip, const struct chip_trace *trace,
+                                  const uint8_t *vector)
+{
+    const uint32_t buffer = chip_operand(chip, vector);
+    for (uint32_t i = trace->op_count; i-- > 0;) {
+        const struct chip_op *op = &trace->ops[i];
+        const uint32_t *operands = trace->operands + op->first;
+        const struct shape shape = shape_of(op);
+        for (uint32_t k = shape.outputs_first; k < shape.outputs_end; k++)
+            if (operands[k] == buffer)
+                return op->code == ISA_READ ? chip_operand_at(chip, operands[0]) : NULL;
+    }
+    return NULL;
+}
+
+/*
+ * A vector of text that went by as decoded beforehand. Its word in memory is compared again before
+ * each later run. During one a Write cannot change it, for then this run is not kept; a Scatter
+ * could, so it is watched (spares_text).
+ */
+void chip_record_fetch(struct chip *chip, const struct chip_queue *queue, const uint8_t *vector,
+                       const uint8_t *text)
+{
+    struct chip_trace *trace = chip->recording;
+    if (!trace || trace->broken)
+        return;
+    const uint8_t *word = in_memory(chip, vector) ? vector : word_behind(chip, trace, vector);
+    trace->broken = queue->own || !word || !in_memory(chip, word) ||
+                    memcmp(vector, text, chip->lanes) != 0 || memcmp(word, text, chip->lanes) != 0;
+    if (trace->broken)
+        return;
+    const size_t index = (size_t)(word - chip->memory) / chip->lanes;
+    const uint32_t slice = (uint32_t)(index / chip->machine.mem_words);
+    const uint32_t address = (uint32_t)(index % chip->machine.mem_words);
+    const struct chip_queue *source = NULL;
+    for (uint32_t q = 0; q < chip->queue_count; q++)
+        if (chip->queues[q].unit.unit == ISA_UNIT_MEM && chip->queues[q].slice == slice)
+            source = &chip->queues[q];
+    BASE_ASSERT(source != NULL && trace->fetched_count < trace->op_capacity);
+    trace->broken = address >= source->store_first && address < source->store_end;
+    trace->text_first[slice] = BASE_MIN(trace->text_first[slice], address);
+    trace->fetched[trace->fetched_count++] = (struct chip_fetched){chip_operand(chip, word), text};
+}
+
+/* ---- what threads must wait for -------------------------------------------------------------- */
+
+/* Stream buffers that ops wrote last, and that an op took all lanes of last: 1 + op. */
+struct uses {
+    uint32_t *writers, *readers;
+    uint32_t first, stride, count; /* operands of the first buffer, of one to the next */
+};
+
+static bool find_buffer(const struct uses *uses, uint32_t operand, uint32_t *buffer)
+{
+    *buffer = (operand - uses->first) / uses->stride;
+    return operand >= uses->first && *buffer < uses->count;
 }
 
 /*
@@ -276,7 +311,7 @@ const struct chip_trace *chip_trace_of(const struct chip *chip, const struct chi
     return trace;
 }
 
-bool chip_replay(struct chip *chip, const struct chip_trace *trace)
+bool chip_replay(struct chip *chip, const struct chip_trace *trace, uint32_t *done)
 {
     struct chip_range range;
     const uint32_t stopped = chip_team_run(chip, trace, &range);
@@ -284,7 +319,11 @@ bool chip_replay(struct chip *chip, const struct chip_trace *trace)
         const struct chip_op *op = &trace->ops[stopped];
         chip->cycle = op->cycle;
         range.report = true;
-        return chip_value(chip, op, trace->operands + op->first, &range);
+        range.text_first = NULL;
+        *done = stopped;
+        if (op->code != ISA_SCATTER)
+            return chip_value(chip, op, trace->operands + op->first, &range);
+        return false; /* it wrote nothing yet: timed, it stores, or faults */
     }
     chip->cycle = trace->cycles;
     chip->issued += trace->issued;

@@ -109,6 +109,9 @@ static void walk(struct inspect *inspect)
 {
     const struct inspect_code *code = &inspect->code;
     uint32_t exit = code->issue_count - 1;
+    while (exit > 0 && code->issues[exit].placement == INSPECT_NONE) {
+        exit--; /* reads of text are nobody's */
+    }
     uint32_t to = code->issues[exit].cycle + 1;
     inspect->end_cycles = inspect->cycles > to ? inspect->cycles - to : 0;
     while (exit != INSPECT_NONE && code->issues[exit].placement != INSPECT_NONE) {
