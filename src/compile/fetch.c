@@ -47,11 +47,11 @@ struct fetch {
     struct compiler *c;
     const struct machine *machine;
     uint32_t block_bytes, margin, queues;
-    uint32_t notifier;   /* the queue that sends the Notify: the first that runs */
-    struct text *texts;  /* [queues] */
-    uint32_t *free_word; /* [slices] */
-    bool *spared;        /* [slices] that hold no text */
-    uint32_t turn;       /* spreads text over slices */
+    uint32_t notifier;              /* the queue that sends the Notify: the first that runs */
+    struct text *texts;             /* [queues] */
+    uint32_t *free_word, *end_word; /* [slices]: the words that text may still have */
+    bool *spared;                   /* [slices] that hold no text */
+    uint32_t turn;                  /* spreads text over slices */
 };
 
 /* ---- the text as emit will write it ---------------------------------------------------------- */
@@ -259,8 +259,7 @@ static bool send_on(struct fetch *f, uint32_t queue, uint32_t slice, bool west, 
 static bool may_send(const struct fetch *f, uint32_t queue, uint32_t slice)
 {
     const uint32_t source = slice_queue(f->machine, slice);
-    return source != queue && !f->spared[slice] &&
-           f->free_word[slice] + 2 <= f->machine->mem_words &&
+    return source != queue && !f->spared[slice] && f->free_word[slice] + 2 <= f->end_word[slice] &&
            (source > f->notifier || f->c->queues[source].count > 0);
 }
 
@@ -336,6 +335,34 @@ static bool in_time(const struct fetch *f, uint32_t queue, uint64_t *ready)
     return taken == (w.offset - 1) / f->block_bytes + 1;
 }
 
+/* The most words in a row that neither the plan nor the step has in a slice. Temporaries that span
+ * slices lie where the fullest of them has room, so there are gaps below them. */
+static void find_gap(struct fetch *f, uint32_t slice)
+{
+    const struct compiler *c = f->c;
+    uint32_t from = c->plan->quad_used[slice / MACHINE_SLICES_PER_POSITION];
+    f->free_word[slice] = f->end_word[slice] = from;
+    while (from < f->machine->mem_words) {
+        uint32_t to = f->machine->mem_words, next = to;
+        for (uint32_t i = c->plan->buffer_count; i < c->buffer_count; i++) {
+            const struct buffer *b = &c->buffers[i];
+            if (b->slice == NONE || slice < b->slice || slice >= b->slice + buffer_slices(b)) {
+                continue;
+            }
+            uint32_t end = b->address + buffer_words(b);
+            if (end > from && b->address < to) { /* the first that is in the way */
+                to = b->address;
+                next = end;
+            }
+        }
+        if (to > from && to - from > f->end_word[slice] - f->free_word[slice]) {
+            f->free_word[slice] = from;
+            f->end_word[slice] = to;
+        }
+        from = next;
+    }
+}
+
 static void open_texts(struct fetch *f)
 {
     struct compiler *c = f->c;
@@ -348,15 +375,8 @@ static void open_texts(struct fetch *f)
             find_need(f, q, 1);
         }
     }
-    /* Words above all that the plan and the step have in a slice. */
     for (uint32_t s = 0; s < 2 * f->machine->mem_slices; s++) {
-        f->free_word[s] = c->plan->quad_used[s / MACHINE_SLICES_PER_POSITION];
-    }
-    for (uint32_t i = 0; i < c->buffer_count; i++) {
-        const struct buffer *b = &c->buffers[i];
-        for (uint32_t s = b->slice; b->slice != NONE && s < b->slice + buffer_slices(b); s++) {
-            f->free_word[s] = BASE_MAX(f->free_word[s], b->address + buffer_words(b));
-        }
+        find_gap(f, s);
     }
 }
 
@@ -422,6 +442,7 @@ enum takt_status fetch_text(struct compiler *c)
     f.texts = BASE_NEW(&c->arena, struct text, f.queues);
     f.spared = BASE_NEW(&c->arena, bool, 2 * c->machine->mem_slices);
     f.free_word = BASE_NEW(&c->arena, uint32_t, 2 * c->machine->mem_slices);
+    f.end_word = BASE_NEW(&c->arena, uint32_t, 2 * c->machine->mem_slices);
     const uint32_t mark = reserve_mark(c->reserve);
     uint32_t late = NONE;
     for (f.margin = f.block_bytes / 8; f.margin <= f.block_bytes / 2;) {
