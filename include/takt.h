@@ -506,8 +506,9 @@ struct takt_bench_row {
 };
 struct takt_bench_options {
     const char *machine_path; /* NULL = tsp1 */
-    bool all;                 /* three of the GEMMs with values */
-    double (*clock)(void);    /* seconds; NULL: no machine_seconds */
+    const char *folder;    /* where each program goes as NAME.takt, or NAME-N.takt; NULL: nowhere */
+    bool all;              /* three of the GEMMs with values */
+    double (*clock)(void); /* seconds; NULL: no machine_seconds */
     /* Called with each row as it is ready; false stops, with INTERRUPTED. */
     bool (*on_row)(void *user, const struct takt_bench_row *row);
     void *user;

@@ -13,6 +13,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Item `item` of a binding, as little-endian elements of the binding's width. */
 static void put(struct bench *bench, const char *name, uint32_t item, const uint32_t *elements)
@@ -363,10 +364,25 @@ static void bench_gives_rows_until_told_to_stop(void **state)
     (void)state;
     struct seen seen = {0, true, false};
     struct takt_error error;
-    const struct takt_bench_options options = {.on_row = first_rows, .user = &seen};
+    char folder[] = "/tmp/takt-bench-XXXXXX", path[64];
+    assert_non_null(mkdtemp(folder));
+    const struct takt_bench_options options = {
+        .on_row = first_rows, .user = &seen, .folder = folder};
     assert_int_equal(takt_bench_chip(&options, &error), TAKT_INTERRUPTED);
     assert_int_equal(seen.rows, 4);
     assert_true(seen.held && seen.values);
+    static const char *const names[] = {"install", "lstm-512", "gemm-fp16-1376", "gemm-fp16-1408"};
+    for (size_t i = 0; i < BASE_COUNT(names); i++) {
+        struct base_arena arena;
+        struct program program;
+        struct program_image image;
+        snprintf(path, sizeof path, "%s/%s.takt", folder, names[i]);
+        assert_int_equal(base_arena_create(&arena, (size_t)64 << 20, NULL), TAKT_OK);
+        assert_int_equal(program_read(path, &arena, &program, &image, &error), TAKT_OK);
+        base_arena_destroy(&arena);
+        unlink(path);
+    }
+    assert_int_equal(rmdir(folder), 0);
 }
 
 /* Its references agree with the machine, and notice one wrong bit. */

@@ -3,14 +3,15 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 struct settings {
-    const char *machine;
+    const char *machine, *folder;
     bool json, all;
 };
 
 struct table {
-    bool json;
+    bool json, terminal;
     json_t *rows;
     const char *last; /* name of the row before */
     size_t gemms, slow;
@@ -65,6 +66,9 @@ static bool on_row(void *user, const struct takt_bench_row *row)
     struct table *table = user;
     if (table->json) {
         json_array_append_new(table->rows, row_json(row));
+        if (table->terminal) {
+            fprintf(stderr, "\r%s %u\033[K", row->name, row->n);
+        }
     } else {
         print_row(row, !table->last || strcmp(table->last, row->name) != 0);
     }
@@ -105,14 +109,19 @@ static int run_bench(const struct cli_command *command, int argc, char **argv)
     if (strcmp(arguments.value[0], "chip") != 0) {
         return cli_usage(command, "%s: chip is expected", arguments.value[0]);
     }
-    struct table table = {.json = settings.json, .rows = json_array()};
+    struct table table = {
+        .json = settings.json, .terminal = isatty(STDERR_FILENO) == 1, .rows = json_array()};
     const struct takt_bench_options options = {.machine_path = settings.machine,
+                                               .folder = settings.folder,
                                                .all = settings.all,
                                                .clock = base_seconds,
                                                .on_row = on_row,
                                                .user = &table};
     cli_catch_interrupt();
     const enum takt_status status = takt_bench_chip(&options, &error);
+    if (table.json && table.terminal) {
+        fprintf(stderr, "\r\033[K");
+    }
     if (status != TAKT_OK) {
         json_decref(table.rows);
         const int result = cli_fail(command, &error);
@@ -136,6 +145,8 @@ static const struct cli_option options[] = {
      "one object with every row, instead of the table"},
     {"--all", NULL, NULL, CLI_FLAG, offsetof(struct settings, all), 0, 0,
      "three of the products with values, each compared: half a minute more"},
+    {"-o", "--output", "FOLDER", CLI_TEXT, offsetof(struct settings, folder), 0, 0,
+     "write every program there, for takt inspect and takt disasm"},
     {"--machine", NULL, "FILE", CLI_TEXT, offsetof(struct settings, machine), 0, 0,
      "a machine file; tsp1 otherwise"},
 };
@@ -150,7 +161,8 @@ const struct cli_command cli_bench_chip = {
         "out by hand and executed by the machine, without values but where a line says otherwise.\n"
         "Exit 1 when a published figure is missed.\n\n"
         "  takt bench chip\n"
-        "  takt bench chip --all --json",
+        "  takt bench chip --all --json\n"
+        "  mkdir programs && takt bench chip -o programs && takt inspect programs/lstm-512.takt",
     .options = options,
     .option_count = BASE_COUNT(options),
     .arguments_min = 1,

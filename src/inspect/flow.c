@@ -341,7 +341,9 @@ static void activations(struct flow *f, uint32_t i)
     p->results[at] = i;
     p->result_cycles[at] = f->now + f->machine->mxm_result_cycles;
     p->last_product = i;
-    f->inspect->products++;
+    /* In fp16 the multipliers of both planes of the hemisphere are in it. */
+    f->inspect->products +=
+        inspect_instruction(f->inspect, i).op == ISA_ABC_F16 ? MACHINE_PLANES : 1;
 }
 
 static void results(struct flow *f, uint32_t i, const struct isa_instruction *in)

@@ -141,7 +141,7 @@ struct inspect {
     uint32_t layer_count;              /* with what comes after the layers */
     struct inspect_layer *layers;
     uint64_t weight_loads; /* LW issues */
-    uint64_t products;     /* ABC issues */
+    uint64_t products;     /* planes that multiply, all cycles: an ABC is one, in fp16 two */
 };
 
 /* The program and the account must outlive it. LIMIT when the text is too long to follow. */

@@ -29,6 +29,20 @@ static double seconds(const struct bench *bench)
     return bench->options->clock ? bench->options->clock() : 0.0;
 }
 
+static enum takt_status write_file(const struct bench *bench, const struct program *program,
+                                   const struct takt_bench_row *row, struct takt_error *error)
+{
+    struct base_text path = {0};
+    base_text_format(&path, "%s/%s", bench->options->folder, row->name);
+    if (row->n > 0) {
+        base_text_format(&path, "-%u", row->n);
+    }
+    base_text_format(&path, ".takt");
+    const enum takt_status status = program_write(program, NULL, path.data, error);
+    base_text_free(&path);
+    return status;
+}
+
 /* Executes a program from the memory that `chip` holds; it must take the cycles it was made for. */
 static enum takt_status execute(const struct bench *bench, struct chip *chip,
                                 const struct program *program, struct takt_bench_row *row,
@@ -36,6 +50,9 @@ static enum takt_status execute(const struct bench *bench, struct chip *chip,
 {
     struct chip_text *text = NULL;
     enum takt_status status = program_check(program, error);
+    if (status == TAKT_OK && bench->options->folder) {
+        status = write_file(bench, program, row, error);
+    }
     if (status == TAKT_OK) {
         row->text_bytes = program_text_bytes(program);
         status = chip_text_create(&text, program, error);
