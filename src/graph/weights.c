@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "num/num.h"
@@ -169,9 +170,13 @@ struct worker {
 
 static bool find_damage(const float *row, uint32_t columns, struct damage *damage)
 {
-    uint32_t worst = 0;
-    for (uint32_t c = 0; c < columns; c++)
-        worst = BASE_MAX(worst, num_bits(row[c]) & 0x7FFFFFFFu);
+    uint32_t worst = 0; /* in a form that vectorises */
+    for (uint32_t c = 0; c < columns; c++) {
+        uint32_t bits;
+        memcpy(&bits, &row[c], sizeof bits);
+        bits &= 0x7FFFFFFFu;
+        worst = bits > worst ? bits : worst;
+    }
     if (worst < 0x7F800000u)
         return false;
     for (uint32_t c = 0; c < columns; c++)

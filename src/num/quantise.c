@@ -2,6 +2,7 @@
 #include "num/num.h"
 
 #include <math.h>
+#include <string.h>
 
 uint8_t num_exponent(float x)
 {
@@ -74,22 +75,35 @@ float num_code_scale(uint8_t code)
     return num_code_bound(code) * (1.0f / 127.0f);
 }
 
-/* The nearest multiple of the scale, within -127..127: -128 is never used, so that negating a
- * channel negates its integers. */
-static int8_t quantise_weight(float weight, float scale)
+/* The largest magnitude: of finite values, magnitudes are in the order of their bits, and a maximum
+ * of integers is one that a compiler can vectorise. */
+static float largest_of(const float *x, uint32_t n)
 {
-    int8_t q = num_f32_to_i8(weight / scale);
-    return q < -127 ? -127 : q;
+    uint32_t largest = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        bits &= 0x7FFFFFFFu;
+        largest = bits > largest ? bits : largest;
+    }
+    return num_float(largest);
 }
 
+/* The nearest multiple of the scale, ties to even, within -127..127: -128 is never used, so that
+ * negating a channel negates its integers. 1.5 * 2^23 leaves a binary32 no fraction. */
 void num_quantise_channel(const float *weights, uint32_t n, int8_t *out, float *scale)
 {
-    float largest = 0.0f;
-    for (uint32_t i = 0; i < n; i++) {
-        float magnitude = fabsf(weights[i]);
-        largest = magnitude > largest ? magnitude : largest;
+    const float step = largest_of(weights, n) / 127.0f;
+    *scale = step;
+    if (!(step > 0.0f)) {
+        memset(out, 0, n);
+        return;
     }
-    *scale = largest / 127.0f;
-    for (uint32_t i = 0; i < n; i++)
-        out[i] = *scale > 0.0f ? quantise_weight(weights[i], *scale) : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        float x = weights[i] / step;
+        x = x < 127.0f ? x : 127.0f;
+        x = x > -127.0f ? x : -127.0f;
+        x = (x + 0x1.8p23f) - 0x1.8p23f;
+        out[i] = (int8_t)(int32_t)x;
+    }
 }
