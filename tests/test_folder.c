@@ -13,6 +13,7 @@
 #include "folder_writer.h"
 #include "graph/reference.h"
 #include "model/opening.h"
+#include <jansson.h>
 
 enum { COUNT = 40, POSITIONS = 128 };
 
@@ -300,6 +301,101 @@ static void test_safetensors(void **state)
     folder_remove(path);
 }
 
+/* ---- a whole folder, with its tokenizer ------------------------------------------------------ */
+
+static void put_json_string(struct base_text *out, struct gguf_string string)
+{
+    json_t *json = json_stringn(string.text, string.length);
+    char *text = json_dumps(json, JSON_ENCODE_ANY);
+    assert_non_null(text);
+    base_text_format(out, "%s", text);
+    free(text);
+    json_decref(json);
+}
+
+/* tokenizer.json of a GGUF file's byte-level BPE, whose first three tokens are control tokens. */
+static void write_tokenizer(const char *folder, const char *gguf_path)
+{
+    struct base_file file;
+    struct gguf gguf;
+    const struct gguf_pair *tokens, *merges;
+    assert_int_equal(base_file_map(&file, gguf_path, NULL), TAKT_OK);
+    assert_int_equal(model_gguf_open(&gguf, gguf_path, &file, NULL), TAKT_OK);
+    model_gguf_array(&gguf, "tokenizer.ggml.tokens", true, GGUF_STRING, &tokens, NULL);
+    model_gguf_array(&gguf, "tokenizer.ggml.merges", true, GGUF_STRING, &merges, NULL);
+    struct base_text out = {0}, added = {0};
+    const unsigned char *cursor = tokens->data;
+    base_text_format(&out, "{\"version\":\"1.0\",\"model\":{\"type\":\"BPE\",\"vocab\":{");
+    for (uint64_t i = 0; i < tokens->count; i++) {
+        struct gguf_string token = model_gguf_next_string(&cursor);
+        base_text_format(&out, i > 0 ? "," : "");
+        put_json_string(&out, token);
+        base_text_format(&out, ":%u", (unsigned)i);
+        if (i >= 3)
+            continue;
+        base_text_format(&added, "%s{\"id\":%u,\"special\":true,\"content\":", i > 0 ? "," : "",
+                         (unsigned)i);
+        put_json_string(&added, token);
+        base_text_format(&added, "}");
+    }
+    base_text_format(&out, "},\"merges\":[");
+    cursor = merges->data;
+    for (uint64_t i = 0; i < merges->count; i++) {
+        base_text_format(&out, i > 0 ? "," : "");
+        put_json_string(&out, model_gguf_next_string(&cursor));
+    }
+    base_text_format(&out,
+                     "]},\"added_tokens\":[%s],\"normalizer\":null,\"pre_tokenizer\":{\"type\":"
+                     "\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true},\"decoder\":{"
+                     "\"type\":\"ByteLevel\"}}",
+                     added.data);
+    write_text(folder, "tokenizer.json", out.data, out.length);
+    base_text_free(&out);
+    base_text_free(&added);
+    model_gguf_close(&gguf);
+    base_file_unmap(&file);
+}
+
+/* The bundled model as a folder: the same tokens, the same logits. */
+static void test_fable(void **state)
+{
+    (void)state;
+    static const char gguf_path[] = "models/fable/fable-q8_0.gguf";
+    static const char config[] =
+        "{\"eos_token\":\"<|im_end|>\",\"chat_template\":\"{% for m in messages %}{{ m.content }}"
+        "{% endfor %}\"}";
+    static const char text[] = "Once upon a time, there was a fox. <|im_start|>\n\xC3\xA4 12";
+    struct model *gguf, *folder;
+    struct takt_error error;
+    require(model_open(&gguf, gguf_path, &error), &error);
+    char path[] = "/tmp/takt-folder-XXXXXX";
+    assert_non_null(mkdtemp(path));
+    assert_true(folder_write(path, gguf, 1, ""));
+    write_tokenizer(path, gguf_path);
+    write_text(path, "tokenizer_config.json", config, sizeof config - 1);
+    require(model_open(&folder, path, &error), &error);
+    uint32_t *ids[2];
+    size_t counts[2];
+    struct model *models[2] = {gguf, folder};
+    for (int i = 0; i < 2; i++)
+        require(tokenizer_encode(models[i]->tokenizer, text, sizeof text - 1, false, true, &ids[i],
+                                 &counts[i], &error),
+                &error);
+    assert_int_equal(counts[0], counts[1]);
+    assert_memory_equal(ids[0], ids[1], counts[0] * sizeof(uint32_t));
+    float *wanted = logits_of(gguf), *got = logits_of(folder);
+    assert_memory_equal(wanted, got, (size_t)COUNT * gguf->vocab * sizeof *got);
+    assert_non_null(folder->chat_template);
+    assert_int_equal(tokenizer_special(folder->tokenizer)->eos, 2);
+    for (int i = 0; i < 2; i++)
+        free(ids[i]);
+    free(wanted);
+    free(got);
+    model_close(gguf);
+    model_close(folder);
+    folder_remove(path);
+}
+
 /* ---- GGUF in several files ------------------------------------------------------------------- */
 
 static void part_path(char out[256], const char *folder, uint32_t index, uint32_t count)
@@ -387,4 +483,4 @@ static void test_parts(void **state)
 
 TEST_GROUP(folder, cmocka_unit_test(test_same_logits), cmocka_unit_test(test_llama3),
            cmocka_unit_test(test_config), cmocka_unit_test(test_safetensors),
-           cmocka_unit_test(test_parts));
+           cmocka_unit_test(test_fable), cmocka_unit_test(test_parts));
