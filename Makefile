@@ -32,7 +32,7 @@ HELPER_OBJECTS := $(BUILD)/tests/float_forward.o $(BUILD)/tests/gguf_writer.o $(
 TOOLS := $(patsubst tools/%.c,$(BUILD)/tools/%,$(wildcard tools/*.c))
 FUZZERS := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
 # Folders a fuzzer begins with, and replay goes through.
-corpora = $$(ls -d fuzz/corpus/$$name 2>/dev/null) $$(case $$name in fuzz_assembly | fuzz_inspect) echo tests/asm ;; esac)
+corpora = $$(ls -d fuzz/corpus/$$name 2>/dev/null) $$(case $$name in fuzz_assembly | fuzz_inspect) echo tests/asm ;; fuzz_template) echo tests/templates ;; esac)
 FORMATTED := $(wildcard src/*/*.[ch] include/*.h tests/*.[ch] tools/*.c fuzz/*.c)
 
 # Groups of the test binary: these in this order, then any other that a test file defines.

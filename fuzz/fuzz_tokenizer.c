@@ -12,7 +12,9 @@
 #define SPACE_MARK "\xE2\x96\x81"
 
 /* NULL: SentencePiece-style. */
-static const char *const pres[] = {NULL, "gpt-2", "llama-bpe", "qwen2", "smollm", "default"};
+static const char *const pres[] = {NULL,     "gpt-2",    "llama-bpe",    "qwen2",
+                                   "smollm", "default",  "deepseek-llm", "deepseek-v3",
+                                   "gpt-4o", "superbpe", "jais-2"};
 
 static void put_u64(struct base_text *out, uint64_t value)
 {

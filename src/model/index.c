@@ -79,20 +79,12 @@ void tokenizer_add_end(struct tokenizer *tokenizer, uint32_t id)
 
 void tokenizer_add_known_ends(struct tokenizer *tokenizer)
 {
-    static const char *const names[] = {"<|im_end|>",
-                                        "<|endoftext|>",
-                                        "<|eot_id|>",
-                                        "<|end|>",
-                                        "</s>",
-                                        "<|eom_id|>",
-                                        "<end_of_turn>",
-                                        "<|end_of_text|>",
-                                        "<EOT>",
-                                        "<|return|>",
-                                        "<|call|>",
-                                        "<\xEF\xBD\x9C"
-                                        "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>",
-                                        "<end_of_utterance>"};
+    static const char deepseek_end[] = "<\xEF\xBD\x9C"
+                                       "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>";
+    static const char *const names[] = {
+        "<|im_end|>", "<|endoftext|>", "<|eot_id|>",        "<|end|>", "</s>",
+        "<|eom_id|>", "<end_of_turn>", "<|end_of_text|>",   "<EOT>",   "<|return|>",
+        "<|call|>",   deepseek_end,    "<end_of_utterance>"};
     /* Where an answer has parts, the end of a part is not the end. */
     bool parts = tokenizer_find(tokenizer, "<|return|>", 10) != TOKENIZER_NONE &&
                  tokenizer_find(tokenizer, "<|call|>", 8) != TOKENIZER_NONE;

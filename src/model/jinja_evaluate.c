@@ -537,7 +537,7 @@ static struct jinja_value evaluate_one(struct jinja_context *context, struct jin
         if (jinja_truth(jinja_evaluate(context, frame, node->a)))
             return jinja_evaluate(context, frame, node->b);
         return node->c == NULL ? jinja_undefined() : jinja_evaluate(context, frame, node->c);
-    default: BASE_ASSERT(!"an expression"); return jinja_undefined();
+    default: BASE_ASSERT(node->kind == JINJA_LITERAL); return jinja_undefined();
     }
 }
 

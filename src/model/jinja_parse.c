@@ -134,6 +134,8 @@ static bool at_end(struct jinja_lexer *lexer, const char *const *ends)
 {
     struct jinja_lexer ahead = *lexer;
     struct jinja_string word;
+    if (lexer->context->source[lexer->at] == '\0')
+        return false;
     open_tag(&ahead);
     if (!jinja_take_name(&ahead, &word))
         return false;

@@ -302,7 +302,7 @@ static enum jinja_flow execute_one(struct jinja_context *context, struct jinja_f
     case JINJA_DO: (void)jinja_evaluate(context, frame, node->a); break;
     case JINJA_BREAK: return JINJA_BROKEN;
     case JINJA_CONTINUE: return JINJA_CONTINUED;
-    default: BASE_ASSERT(!"a statement");
+    default: BASE_ASSERT(node->kind == JINJA_TEXT);
     }
     return JINJA_NEXT;
 }
