@@ -197,34 +197,45 @@ static void describe_constant_tiles(const struct compiler *c, struct compile_acc
     }
 }
 
-/* The blocks of a slice lie one after the other (fetch.c). */
+/* Runs of words with text, whichever queue's. */
 static void describe_text(const struct compiler *c, struct compile_account *account)
 {
-    const uint32_t slices = 2 * c->machine->mem_slices;
-    uint32_t *first = BASE_NEW(&account->arena, uint32_t, slices);
-    uint32_t *words = BASE_NEW(&account->arena, uint32_t, slices);
+    const uint32_t words = c->machine->mem_words, slices = 2 * c->machine->mem_slices;
     const uint32_t queues = c->text_blocks == NULL ? 0 : machine_queue_count(c->machine);
+    bool *text = BASE_NEW(&account->arena, bool, (size_t)slices *words);
     for (uint32_t q = 0; q < queues; q++) {
         for (uint32_t i = 0; i < c->text_blocks[q]; i++) {
             const struct program_place place = c->text_places[q][i];
-            uint32_t *at = &first[place.slice];
-            *at = words[place.slice] == 0 ? place.address : BASE_MIN(*at, place.address);
-            words[place.slice] += 2;
+            bool *block = text + (size_t)place.slice * words + place.address;
+            block[0] = block[1] = true;
         }
     }
     for (uint32_t s = 0; s < slices; s++) {
-        const uint32_t where[4] = {s, 1, first[s], words[s]};
-        if (words[s] > 0) {
-            add_region(account, "text", COMPILE_TEXT, where);
+        const bool *in = text + (size_t)s * words;
+        for (uint32_t first = 0, end = 0; first < words; first = end + 1) {
+            for (end = first; end < words && in[end]; end++) {
+            }
+            const uint32_t where[4] = {s, 1, first, end - first};
+            if (end > first) {
+                add_region(account, "text", COMPILE_TEXT, where);
+            }
         }
     }
 }
 
+static uint32_t count_blocks(const struct compiler *c)
+{
+    uint32_t blocks = 0;
+    for (uint32_t q = 0; c->text_blocks != NULL && q < machine_queue_count(c->machine); q++) {
+        blocks += c->text_blocks[q];
+    }
+    return blocks;
+}
+
 static void describe_memory(const struct compiler *c, struct compile_account *account)
 {
-    account->regions =
-        BASE_NEW(&account->arena, struct compile_region,
-                 (size_t)c->buffer_count + count_tiles(c) + 8 + 2 * c->machine->mem_slices);
+    account->regions = BASE_NEW(&account->arena, struct compile_region,
+                                (size_t)c->buffer_count + count_tiles(c) + count_blocks(c) + 8);
     describe_weights(c, account);
     describe_constant_tiles(c, account);
     for (uint32_t i = 0; i < c->buffer_count; i++) {
