@@ -6,6 +6,7 @@ endif
 BUILD ?= build
 OPT ?= -O3
 PREFIX ?= /usr/local
+ETC ?= /etc
 FUZZ_SECONDS ?= 60
 CLANG_FORMAT ?= clang-format
 
@@ -53,6 +54,9 @@ help:
 	@echo 'make docs           write the generated manuals again'
 	@echo 'make format         clang-format every source'
 	@echo 'make install        into DESTDIR/PREFIX (PREFIX=/usr/local)'
+	@echo 'make deb             a Debian package of the same, into $(BUILD)'
+	@echo 'make page            build web/ into src/serve/page.html'
+	@echo 'make check-clients   groq-sdk, openai, ai, curl, chromium and load against takt serve'
 	@echo 'make clean          remove every build folder'
 
 run:
@@ -101,6 +105,7 @@ $(BUILD)/tests/groups.h: FORCE
 	@mkdir -p $(@D)
 	@for group in $(GROUPS); do echo "TESTS_GROUP($$group)"; done > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+$(BUILD)/src/serve/page.o: src/serve/page.html
 $(BUILD)/tests/main.o: $(BUILD)/tests/groups.h
 $(BUILD)/tests/%.o: TAKT_CPPFLAGS += -I$(BUILD) -Itests -DTESTS_TAKT='"$(BUILD)/takt"'
 $(BUILD)/tools/%.o: TAKT_CPPFLAGS += -Itests
@@ -134,14 +139,31 @@ format-check:
 	@$(CLANG_FORMAT) --dry-run -Werror $(FORMATTED)
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/takt \
-	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/takt $(DESTDIR)$(ETC)/default \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 755 $(BUILD)/takt $(DESTDIR)$(PREFIX)/bin/takt
 	install -m 644 $(MODEL) $(DESTDIR)$(PREFIX)/share/takt/
 	$(BUILD)/takt completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/takt
+	$(BUILD)/takt help --man > $(DESTDIR)$(PREFIX)/share/man/man1/takt.1
+	for name in $$($(BUILD)/takt help --names); do \
+	    $(BUILD)/takt help $$name --man > $(DESTDIR)$(PREFIX)/share/man/man1/takt-$$name.1 || exit 1; \
+	done
+	sed 's|@PREFIX@|$(PREFIX)|g' packaging/takt.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/takt.service
+	[ -e $(DESTDIR)$(ETC)/default/takt ] || \
+	    sed 's|@PREFIX@|$(PREFIX)|g' packaging/default > $(DESTDIR)$(ETC)/default/takt
+deb: all
+	@sh packaging/deb.sh $(BUILD)
+page:
+	@sh tools/setup.sh clients
+	@sh tools/page.sh
+check-clients:
+	@sh tools/setup.sh clients
+	@$(MAKE) --no-print-directory -s -j2 all
+	@cd tests/clients && npm ci --silent && node --test --test-concurrency=1 *.test.js
 clean:
 	rm -rf build build-*
 
 -include $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(TOOLS:=.d)
-.PHONY: all help run test check fuzz fuzz-objects fuzz-replay golden docs format format-check install clean FORCE
+.PHONY: all help run test check fuzz fuzz-objects fuzz-replay golden docs format format-check install deb page check-clients clean FORCE
 .SECONDARY:

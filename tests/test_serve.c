@@ -541,6 +541,11 @@ static void forms(void **state)
     json_decref(answer);
 }
 
+static void impatient(struct serve_options *options)
+{
+    options->read_seconds = 1;
+}
+
 /* ---- bad clients ----------------------------------------------------------------------------- */
 
 static long metric(const char *name)
@@ -597,6 +602,7 @@ static void garbage(void **state)
         "POST " CHAT " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         "\x16\x03\x01\x02\x01\x01\xfc\x03\x03",
     };
+    start(impatient);
     for (size_t i = 0; i < BASE_COUNT(cases); i++) {
         const int handle = dial();
         put(handle, cases[i], strlen(cases[i]));
@@ -615,6 +621,7 @@ static void garbage(void **state)
     free(answer);
     close(handle);
     expect(ask("GET", "/health", "", NULL, 0), 200, "ok", "after garbage");
+    teardown(state);
 }
 
 /* A client that leaves, waiting or in mid-stream, frees what it held. */
@@ -671,11 +678,6 @@ static void slow_reader(void **state)
 }
 
 /* ---- servers of another kind ----------------------------------------------------------------- */
-
-static void impatient(struct serve_options *options)
-{
-    options->read_seconds = 1;
-}
 
 /* A request that comes byte by byte, or half, is not waited for. */
 static void slow_senders(void **state)
@@ -1031,7 +1033,7 @@ static void verifies(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 TEST_GROUP(serve, TEST(routes), TEST(fields), TEST(bodies), TEST(same_answer), TEST(many_at_once),
-           TEST(stops), TEST(logprobs), TEST(forms), TEST(oversize), TEST(garbage), TEST(leavers),
+           TEST(stops), TEST(logprobs), TEST(forms), TEST(oversize), cmocka_unit_test(garbage), TEST(leavers),
            TEST(slow_reader), cmocka_unit_test(slow_senders), cmocka_unit_test(full_queue),
            cmocka_unit_test(keys_and_rates), cmocka_unit_test(batches),
            cmocka_unit_test(batch_faults), cmocka_unit_test(drains), cmocka_unit_test(verifies));

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what takt is built from, where it is missing: tools/setup.sh [check]
+# Installs what takt is built from, where it is missing: tools/setup.sh [check | clients]
 # With `check` also what `make check` needs. As root or through sudo with apt-get; where neither is
 # there it names the packages and stops. Costs a few hundredths of a second when nothing is missing.
 set -u
@@ -14,6 +14,8 @@ aarch64 | arm64) ;;
     libpcre2-dev:arm64 libjansson-dev:arm64 libssl-dev:arm64 libcmocka-dev:arm64
     libmicrohttpd-dev:arm64 libsqlite3-dev:arm64" ;;
 esac
+# Of `make page` and `make check-clients`.
+CLIENT_PACKAGES="nodejs npm chromium curl"
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
@@ -40,6 +42,8 @@ present() {
     libcmocka-dev:arm64) foreign libcmocka ;;
     libmicrohttpd-dev:arm64) foreign libmicrohttpd ;;
     libsqlite3-dev:arm64) foreign libsqlite3 ;;
+    nodejs) has node ;;
+    npm | chromium | curl) has "$1" ;;
     libc6-dev) header stdio.h ;;
     libjansson-dev) header jansson.h ;;
     libssl-dev) header openssl/evp.h ;;
@@ -62,6 +66,7 @@ missing() {
 
 wanted=$BUILD_PACKAGES
 [ "${1:-}" = check ] && wanted="$wanted $CHECK_PACKAGES"
+[ "${1:-}" = clients ] && wanted="$wanted $CLIENT_PACKAGES"
 packages=$(missing)
 [ -z "$packages" ] && exit 0
 

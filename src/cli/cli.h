@@ -79,6 +79,10 @@ int cli_usage(const struct cli_command *command, const char *format, ...)
 /* The closest of the words, or NULL when none is near. */
 const char *cli_nearest(const char *word, const char *const *words, size_t count);
 
+/* man.c: a page of the manual on standard output. */
+void cli_man(const struct cli_command *command);
+void cli_man_overview(const struct cli_command *const *commands, size_t count);
+
 /* interrupt.c: the first interrupt (Ctrl-C) is remembered; a second one ends
  * the process at once. */
 void cli_catch_interrupt(void);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 
 static int run_version(const struct cli_command *command, int argc, char **argv);
@@ -11,8 +12,21 @@ static int run_completion(const struct cli_command *command, int argc, char **ar
 
 static const struct cli_command version_command = {
     .name = "version", .arguments = "", .summary = "Print the version", .run = run_version};
+struct help_settings {
+    bool man, names;
+};
+
+static const struct cli_option help_options[] = {
+    {"--man", NULL, NULL, CLI_FLAG, offsetof(struct help_settings, man), 0, 0,
+     "as a page for man(1)"},
+    {"--names", NULL, NULL, CLI_FLAG, offsetof(struct help_settings, names), 0, 0,
+     "the names of all commands, one a line"},
+};
+
 static const struct cli_command help_command = {.name = "help",
-                                                .arguments = "[COMMAND]",
+                                                .arguments = "[COMMAND] [OPTION]...",
+                                                .options = help_options,
+                                                .option_count = BASE_COUNT(help_options),
                                                 .summary = "Print help on takt or on one command",
                                                 .arguments_max = 1,
                                                 .run = run_help};
@@ -78,19 +92,34 @@ static int run_version(const struct cli_command *command, int argc, char **argv)
 static int run_help(const struct cli_command *command, int argc, char **argv)
 {
     struct cli_arguments arguments;
-    const int result = cli_parse(command, argc, argv, NULL, &arguments);
+    struct help_settings settings = {false, false};
+    const int result = cli_parse(command, argc, argv, &settings, &arguments);
     if (result != CLI_GO) {
         return result;
     }
+    for (size_t i = 0; settings.names && i < BASE_COUNT(commands); i++) {
+        printf("%s\n", commands[i]->name);
+    }
+    if (settings.names) {
+        return CLI_EXIT_OK;
+    }
     if (arguments.count == 0) {
-        print_overview(stdout);
+        if (settings.man) {
+            cli_man_overview(commands, BASE_COUNT(commands));
+        } else {
+            print_overview(stdout);
+        }
         return CLI_EXIT_OK;
     }
     const struct cli_command *found = find_command(arguments.value[0]);
     if (!found) {
         return unknown_command(arguments.value[0]);
     }
-    cli_help(found);
+    if (settings.man) {
+        cli_man(found);
+    } else {
+        cli_help(found);
+    }
     return CLI_EXIT_OK;
 }
 

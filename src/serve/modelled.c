@@ -91,7 +91,7 @@ static void answer(struct serve_modelled *modelled, const struct want *want)
     } else {
         struct takt_inspect_figures figures;
         takt_inspection_figures(inspection, &figures);
-        if (want->layer < (int64_t)figures.layers) {
+        if (want->layer == UINT32_MAX || want->layer < (int64_t)figures.layers) {
             text = takt_inspection_schedule(inspection, (uint32_t)want->layer);
         } else {
             serve_fail(&call->failure, 400, "invalid_value", "layer",
@@ -295,7 +295,7 @@ bool serve_inspect(struct serve_call *call, const char *id)
 
 bool serve_schedule(struct serve_call *call, const char *id)
 {
-    int64_t layer = 0;
+    int64_t layer = UINT32_MAX; /* all of them */
     (void)id;
     return query_number(call, "layer", 0, UINT32_MAX, &layer) && look(call, layer);
 }
