@@ -15,7 +15,9 @@ gzip -9n -c CHANGES.md >"$root/usr/share/doc/takt/changelog.gz"
 find "$root/usr/share/man" -name '*.1' -exec gzip -9n {} +
 
 # The packages of the libraries that the program is linked to.
-depends=$(ldd "$root/usr/bin/takt" | sed -n 's/.*=> \(\/[^ ]*\).*/\1/p' | while read -r library; do
+depends=$(objdump -p "$root/usr/bin/takt" | sed -n 's/^ *NEEDED *//p' | while read -r name; do
+    library=$(ldd "$root/usr/bin/takt" | sed -n "s|^[[:space:]]*$name => \\([^ ]*\\).*|\\1|p")
+    [ -n "$library" ] || continue
     for path in "$(readlink -f "$library")" "$library" "/usr$library" "/usr$(readlink -f "$library")"; do
         dpkg -S "$path" 2>/dev/null && break
     done

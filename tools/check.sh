@@ -44,6 +44,8 @@ check builds bash tools/check-builds.sh
 check fuzz-replay "$make" --no-print-directory -s -j2 BUILD=build-asan OPT=-O1 \
     EXTRA='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' fuzz-replay
 check arm64 sh tools/check-arm64.sh
+check page sh -c "sh tools/setup.sh clients && sh tools/page.sh check"
+check clients "$make" --no-print-directory check-clients
 check sanitizers sh tools/check-sanitizers.sh
 
 line="$passed passed, $failed failed"
