@@ -133,8 +133,9 @@ static void product_case(const struct native_kernels *level, uint32_t quads, uin
     }
     for (uint32_t i = 0; i < NATIVE_PANEL; i++)
         start[i] = -128 * sums[i];
-    plain->product(panel, started ? start : NULL, quads, tile, tokens, expected);
-    level->product(panel, started ? start : NULL, quads, tile, tokens, got);
+    const int8_t *variant_next = extreme ? panel : NULL; /* a hint: nothing depends on it */
+    plain->product(panel, started ? start : NULL, quads, tile, tokens, NULL, expected);
+    level->product(panel, started ? start : NULL, quads, tile, tokens, variant_next, got);
     expect_same("product", level, expected, got, (size_t)tokens * NATIVE_PANEL * sizeof *got,
                 quads);
 }

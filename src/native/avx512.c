@@ -55,7 +55,7 @@ INLINE void quad(const int8_t *weights, const uint8_t *tile, const uint32_t toke
 /* `unroll` quads go into sums of their own, so that there are enough of them to fill the latency
  * of the instruction. */
 INLINE void tile_of(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
-                    const uint32_t tokens, const uint32_t unroll, float *acc)
+                    const uint32_t tokens, const uint32_t unroll, const int8_t *next, float *acc)
 {
     __m512i high[4][6][2], low[4][6][2];
 #pragma GCC unroll 4
@@ -71,6 +71,12 @@ INLINE void tile_of(const int8_t *panel, const int32_t *start, uint32_t quads, c
     const size_t stride = tokens * NATIVE_TOKEN_QUAD_BYTES;
     uint32_t q = 0;
     for (; q + unroll <= quads; q += unroll) {
+#pragma GCC unroll 4
+        for (uint32_t u = 0; u < unroll && next != NULL; u++) {
+            _mm_prefetch(next + u * NATIVE_PANEL_QUAD_BYTES, _MM_HINT_T0);
+            _mm_prefetch(next + u * NATIVE_PANEL_QUAD_BYTES + 64, _MM_HINT_T0);
+        }
+        next = next != NULL ? next + unroll * NATIVE_PANEL_QUAD_BYTES : NULL;
 #pragma GCC unroll 4
         for (uint32_t u = 0; u < unroll; u++)
             quad(panel + u * NATIVE_PANEL_QUAD_BYTES, tile + u * stride, tokens, high[u], low[u]);
@@ -99,15 +105,15 @@ INLINE void tile_of(const int8_t *panel, const int32_t *start, uint32_t quads, c
 }
 
 static void product(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
-                    uint32_t tokens, float *acc)
+                    uint32_t tokens, const int8_t *next, float *acc)
 {
     switch (tokens) {
-    case 1: tile_of(panel, start, quads, tile, 1, 4, acc); break;
-    case 2: tile_of(panel, start, quads, tile, 2, 2, acc); break;
-    case 3: tile_of(panel, start, quads, tile, 3, 2, acc); break;
-    case 4: tile_of(panel, start, quads, tile, 4, 1, acc); break;
-    case 5: tile_of(panel, start, quads, tile, 5, 1, acc); break;
-    default: tile_of(panel, start, quads, tile, 6, 1, acc); break;
+    case 1: tile_of(panel, start, quads, tile, 1, 4, next, acc); break;
+    case 2: tile_of(panel, start, quads, tile, 2, 2, next, acc); break;
+    case 3: tile_of(panel, start, quads, tile, 3, 2, next, acc); break;
+    case 4: tile_of(panel, start, quads, tile, 4, 1, next, acc); break;
+    case 5: tile_of(panel, start, quads, tile, 5, 1, next, acc); break;
+    default: tile_of(panel, start, quads, tile, 6, 1, next, acc); break;
     }
 }
 
@@ -119,6 +125,16 @@ INLINE __mmask16 mask_of(uint32_t left)
 static void scale(const float *acc, const float *scales, float factor, const float *bias,
                   const float *add, uint32_t n, float *out)
 {
+    if (n == NATIVE_PANEL && bias == NULL) { /* as nearly always */
+        const __m512 all = _mm512_set1_ps(factor);
+#pragma GCC unroll 2
+        for (uint32_t i = 0; i < NATIVE_PANEL; i += 16) {
+            __m512 y = _mm512_mul_ps(_mm512_loadu_ps(acc + i), _mm512_loadu_ps(scales + i));
+            y = _mm512_mul_ps(y, all);
+            _mm512_storeu_ps(out + i, add != NULL ? _mm512_add_ps(_mm512_loadu_ps(add + i), y) : y);
+        }
+        return;
+    }
     for (uint32_t i = 0; i < n; i += 16) {
         const __mmask16 mask = mask_of(n - i);
         __m512 y = _mm512_mul_ps(_mm512_loadu_ps(acc + i), _mm512_maskz_loadu_ps(mask, scales + i));
@@ -204,7 +220,10 @@ static void squares(const float *x, uint32_t n, uint8_t e, int32_t sums[4])
 
 /* ---- exponentials ---------------------------------------------------------------------------- */
 
-INLINE __m256 exp8(__m256 narrow)
+/* Eights of numbers side by side: one alone would wait for each of its own steps. */
+#define EIGHTS 4u
+
+INLINE void exp8s(const __m256 *narrow, __m256 *out)
 {
     static const double factors[] = {1.0 / 479001600.0,
                                      1.0 / 39916800.0,
@@ -220,42 +239,80 @@ INLINE __m256 exp8(__m256 narrow)
                                      1.0,
                                      1.0};
     const __m512d magic = _mm512_set1_pd(0x1.8p52);
-    const __m512d x = _mm512_cvtps_pd(narrow);
-    const __m512d t = _mm512_add_pd(_mm512_mul_pd(x, _mm512_set1_pd(0x1.71547652b82fep+0)), magic);
-    const __m512d n = _mm512_sub_pd(t, magic);
-    __m512d r = _mm512_sub_pd(x, _mm512_mul_pd(n, _mm512_set1_pd(0x1.62e42feep-1)));
-    r = _mm512_sub_pd(r, _mm512_mul_pd(n, _mm512_set1_pd(0x1.a39ef35793c76p-33)));
-    __m512d p = _mm512_set1_pd(1.0 / 6227020800.0);
+    __m512d t[EIGHTS], r[EIGHTS], p[EIGHTS];
+#pragma GCC unroll 4
+    for (uint32_t j = 0; j < EIGHTS; j++) {
+        const __m512d x = _mm512_cvtps_pd(narrow[j]);
+        t[j] = _mm512_add_pd(_mm512_mul_pd(x, _mm512_set1_pd(0x1.71547652b82fep+0)), magic);
+        const __m512d n = _mm512_sub_pd(t[j], magic);
+        r[j] = _mm512_sub_pd(x, _mm512_mul_pd(n, _mm512_set1_pd(0x1.62e42feep-1)));
+        r[j] = _mm512_sub_pd(r[j], _mm512_mul_pd(n, _mm512_set1_pd(0x1.a39ef35793c76p-33)));
+        p[j] = _mm512_set1_pd(1.0 / 6227020800.0);
+    }
 #pragma GCC unroll 13
-    for (uint32_t i = 0; i < 13; i++)
-        p = _mm512_add_pd(_mm512_mul_pd(p, r), _mm512_set1_pd(factors[i]));
-    /* The low bits of t hold n; the pattern of 2^n. */
-    const __m512i power = _mm512_slli_epi64(
-        _mm512_add_epi64(_mm512_castpd_si512(t), _mm512_set1_epi64(1023 - 0x4338000000000000)), 52);
-    return _mm512_cvtpd_ps(_mm512_mul_pd(p, _mm512_castsi512_pd(power)));
+    for (uint32_t i = 0; i < 13; i++) {
+#pragma GCC unroll 4
+        for (uint32_t j = 0; j < EIGHTS; j++)
+            p[j] = _mm512_add_pd(_mm512_mul_pd(p[j], r[j]), _mm512_set1_pd(factors[i]));
+        /* Keeps the compiler from doing one after another. */
+        __asm__("" : "+v"(p[0]), "+v"(p[1]), "+v"(p[2]), "+v"(p[3]));
+    }
+#pragma GCC unroll 4
+    for (uint32_t j = 0; j < EIGHTS; j++) {
+        /* The low bits of t hold n; the pattern of 2^n. */
+        const __m512i power =
+            _mm512_slli_epi64(_mm512_add_epi64(_mm512_castpd_si512(t[j]),
+                                               _mm512_set1_epi64(1023 - 0x4338000000000000)),
+                              52);
+        out[j] = _mm512_cvtpd_ps(_mm512_mul_pd(p[j], _mm512_castsi512_pd(power)));
+    }
 }
 
-INLINE __m512 exp16(__m512 x)
+/* x and the result: 32 numbers. */
+INLINE void exp32(const __m512 x[2], __m512 y[2])
 {
-    __m512 y = _mm512_castps256_ps512(exp8(_mm512_castps512_ps256(x)));
-    y = _mm512_insertf32x8(y, exp8(_mm512_extractf32x8_ps(x, 1)), 1);
-    const __mmask16 small = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.33654f), _CMP_LT_OQ);
-    const __mmask16 large = _mm512_cmp_ps_mask(x, _mm512_set1_ps(88.72283f), _CMP_GT_OQ);
-    const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-    y = _mm512_maskz_mov_ps((__mmask16)~small, y);
-    y = _mm512_mask_mov_ps(y, large, _mm512_set1_ps(INFINITY));
-    return _mm512_mask_mov_ps(y, nan, _mm512_castsi512_ps(_mm512_set1_epi32(0x7FC00000)));
+    __m256 in[EIGHTS], out[EIGHTS];
+#pragma GCC unroll 2
+    for (uint32_t i = 0; i < 2; i++) {
+        in[2 * i] = _mm512_castps512_ps256(x[i]);
+        in[2 * i + 1] = _mm512_extractf32x8_ps(x[i], 1);
+    }
+    exp8s(in, out);
+#pragma GCC unroll 2
+    for (uint32_t i = 0; i < 2; i++) {
+        const __mmask16 small = _mm512_cmp_ps_mask(x[i], _mm512_set1_ps(-87.33654f), _CMP_LT_OQ);
+        const __mmask16 large = _mm512_cmp_ps_mask(x[i], _mm512_set1_ps(88.72283f), _CMP_GT_OQ);
+        const __mmask16 nan = _mm512_cmp_ps_mask(x[i], x[i], _CMP_UNORD_Q);
+        y[i] = _mm512_insertf32x8(_mm512_castps256_ps512(out[2 * i]), out[2 * i + 1], 1);
+        y[i] = _mm512_maskz_mov_ps((__mmask16)~small, y[i]);
+        y[i] = _mm512_mask_mov_ps(y[i], large, _mm512_set1_ps(INFINITY));
+        y[i] = _mm512_mask_mov_ps(y[i], nan, _mm512_castsi512_ps(_mm512_set1_epi32(0x7FC00000)));
+    }
+}
+
+INLINE __mmask16 mask_at(uint32_t i, uint32_t n)
+{
+    return i < n ? mask_of(n - i) : (__mmask16)0;
 }
 
 static void swiglu(const float *gate, const float *up, uint32_t n, float *out)
 {
     const __m512 one = _mm512_set1_ps(1.0f);
-    for (uint32_t i = 0; i < n; i += 16) {
-        const __mmask16 mask = mask_of(n - i);
-        const __m512 g = _mm512_maskz_loadu_ps(mask, gate + i);
-        __m512 t = exp16(_mm512_mul_ps(g, _mm512_set1_ps(-1.0f)));
-        t = _mm512_div_ps(g, _mm512_add_ps(t, one));
-        _mm512_mask_storeu_ps(out + i, mask, _mm512_mul_ps(t, _mm512_maskz_loadu_ps(mask, up + i)));
+    for (uint32_t i = 0; i < n; i += 32) {
+        const __mmask16 mask[2] = {mask_at(i, n), mask_at(i + 16, n)};
+        __m512 g[2], x[2], t[2];
+#pragma GCC unroll 2
+        for (uint32_t j = 0; j < 2; j++) {
+            g[j] = _mm512_maskz_loadu_ps(mask[j], gate + i + 16 * j);
+            x[j] = _mm512_mul_ps(g[j], _mm512_set1_ps(-1.0f));
+        }
+        exp32(x, t);
+#pragma GCC unroll 2
+        for (uint32_t j = 0; j < 2; j++) {
+            t[j] = _mm512_div_ps(g[j], _mm512_add_ps(t[j], one));
+            t[j] = _mm512_mul_ps(t[j], _mm512_maskz_loadu_ps(mask[j], up + i + 16 * j));
+            _mm512_mask_storeu_ps(out + i + 16 * j, mask[j], t[j]);
+        }
     }
 }
 
@@ -329,16 +386,26 @@ static float softmax(float *score, const float *v_scales, uint32_t first, uint32
     __m512i s[3];
     for (uint32_t b = 0; b < 3; b++)
         s[b] = _mm512_setzero_si512();
-    for (uint32_t i = 0; i < 4 * quads; i += 16) {
-        const __mmask16 mask = seen(i, first, n);
-        __m512 y = exp16(_mm512_sub_ps(_mm512_loadu_ps(score + i), largest));
-        y = _mm512_maskz_mov_ps(mask, y);
-        const __m512i fixed = _mm512_cvtps_epi32(_mm512_mul_ps(y, _mm512_set1_ps(8388608.0f)));
-        for (uint32_t b = 0; b < 3; b++)
-            s[b] = _mm512_dpbusd_epi32(s[b], fixed, _mm512_set1_epi32(1 << 8 * b));
-        const __m512 u = _mm512_mul_ps(y, _mm512_maskz_loadu_ps(mask, v_scales + i));
-        put16(nearest16(_mm512_mul_ps(u, up), -32768.0f, 32767.0f), 4 * quads - i,
-              out + i / 4 * stride, stride);
+    for (uint32_t i = 0; i < 4 * quads; i += 32) {
+        __m512 x[2], y[2];
+#pragma GCC unroll 2
+        for (uint32_t j = 0; j < 2; j++)
+            x[j] = _mm512_sub_ps(_mm512_load_ps(score + i + 16 * j), largest);
+        exp32(x, y);
+#pragma GCC unroll 2
+        for (uint32_t j = 0; j < 2; j++) {
+            const uint32_t at = i + 16 * j;
+            const __mmask16 mask = seen(at, first, n);
+            y[j] = _mm512_maskz_mov_ps(mask, y[j]);
+            const __m512i fixed =
+                _mm512_cvtps_epi32(_mm512_mul_ps(y[j], _mm512_set1_ps(8388608.0f)));
+            for (uint32_t b = 0; b < 3; b++)
+                s[b] = _mm512_dpbusd_epi32(s[b], fixed, _mm512_set1_epi32(1 << 8 * b));
+            const __m512 u = _mm512_mul_ps(y[j], _mm512_maskz_loadu_ps(mask, v_scales + at));
+            if (at < 4 * quads)
+                put16(nearest16(_mm512_mul_ps(u, up), -32768.0f, 32767.0f), 4 * quads - at,
+                      out + at / 4 * stride, stride);
+        }
     }
     uint32_t sums[3];
     for (uint32_t b = 0; b < 3; b++)

@@ -27,9 +27,10 @@ struct native_kernels {
     bool (*supported)(void);
 
     /* acc[token][32] = fma(256, f32(sum of high bytes), f32(sum of low bytes)). start: [32], what
-     * the sums of high bytes begin with, or NULL: zeros, and no high byte is above 127. */
+     * the sums of high bytes begin with, or NULL: zeros, and no high byte is above 127. next: a
+     * panel of as many quads to fetch from memory meanwhile, or NULL. */
     void (*product)(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
-                    uint32_t tokens, float *acc);
+                    uint32_t tokens, const int8_t *next, float *acc);
     /* out[i] = (acc[i] * scales[i]) * factor; with bias: that + bias[i]; with add: add[i] + that.
      */
     void (*scale)(const float *acc, const float *scales, float factor, const float *bias,
@@ -61,7 +62,8 @@ struct native_kernels {
     void (*scores)(const float *acc, float down, const float *scales, uint32_t n, float *out);
     /* Scores of a query over positions first .. n - 1 become the weights of their values in a tile
      * (high byte not biased), zeros elsewhere in the 4 * quads positions. Returns the denominator.
-     * score and v_scales are 64-byte aligned; score is overwritten, up to the next multiple of 16.
+     * score and v_scales are 64-byte aligned; both may be read, and score overwritten,
+     * up to the next multiple of 32.
      */
     float (*softmax)(float *score, const float *v_scales, uint32_t first, uint32_t n,
                      uint8_t exponent, uint32_t quads, uint8_t *out, size_t stride);

@@ -93,10 +93,14 @@ static void multiply(const struct native *native, const struct native_matrix *ma
                      uint32_t panel, const struct inputs *inputs, uint32_t row, uint32_t tokens,
                      float *acc)
 {
+    /* The next panel is fetched while the last rows of this one are multiplied. A single row is
+     * done so soon that the processor's own prefetching is ahead already. */
+    const bool last = tokens > 1 && row + tokens == inputs->rows && panel + 1 < matrix->panels;
     const size_t panel_bytes = (size_t)matrix->quads * NATIVE_PANEL_QUAD_BYTES;
     native->kernels->product(
         matrix->weights + panel * panel_bytes, matrix->starts + panel * NATIVE_PANEL, matrix->quads,
-        inputs->tiles + (size_t)row * matrix->quads * NATIVE_TOKEN_QUAD_BYTES, tokens, acc);
+        inputs->tiles + (size_t)row * matrix->quads * NATIVE_TOKEN_QUAD_BYTES, tokens,
+        last ? matrix->weights + (panel + 1) * panel_bytes : NULL, acc);
 }
 
 static const float *bias_of(const struct native_matrix *matrix, uint32_t first)
