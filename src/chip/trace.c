@@ -5,7 +5,9 @@
  * those. So when a text runs again on a chip, its second run is kept: every op on values in its
  * order, with the places of its operands. From the third run on only these are done. Faults of
  * timing cannot come then, for they would have come before; those of data (a map's entries) are
- * checked as ever and told as ever. What a run may not do to be kept: upset words, switch
+ * checked as ever and told as ever. Text is compared before each run with what was
+ * decoded; a Scatter that is about to change it ends the repetition, and the run begins again,
+ * timed, without the ops that are done. What a run may not do to be kept: upset words, switch
  * superlanes off, fetch text that was not decoded beforehand, use links or instructions whose
  * values are not apart from their timing.
  */
@@ -14,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPS_MAX (1u << 24)
+#define ISSUES_MAX (1u << 26) /* of a text whose runs are kept: a bound on addresses */
+#define OPS_MAX (1u << 22)    /* of a kept run: some 300 MB */
 
 void chip_trace_destroy(struct chip_trace *trace)
 {
@@ -82,7 +85,7 @@ static uint64_t count_issues(const struct chip_text *text)
 static struct chip_trace *create(const struct chip *chip, const struct chip_text *text)
 {
     const uint64_t issues = 2u * count_issues(text); /* a ReadWrite is two */
-    if (issues > OPS_MAX)
+    if (issues > ISSUES_MAX)
         return NULL;
     const size_t bytes =
         sizeof(struct chip_trace) + chip->queue_count * sizeof(uint64_t) +
@@ -128,6 +131,7 @@ void chip_record_op(struct chip *chip, const struct chip_op *op, const uint32_t 
                     uint32_t count)
 {
     struct chip_trace *trace = chip->recording;
+    trace->broken = trace->broken || trace->op_count == OPS_MAX;
     if (trace->broken)
         return;
     BASE_ASSERT(trace->op_count < trace->op_capacity && count <= CHIP_OPERANDS);
