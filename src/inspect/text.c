@@ -213,7 +213,11 @@ static void put_memory(const struct inspect *inspect, struct base_text *out)
                 used += region != NULL && (uint32_t)region->kind == k;
             }
             totals[k] += used;
-            char digit = used == 0 ? '.' : (char)('0' + used * 10 / (machine->mem_words + 1));
+            const uint32_t tenths = used * 10 / (machine->mem_words + 1);
+            char digit = '.';
+            if (used > 0) {
+                digit = (char)('0' + tenths);
+            }
             base_text_format(out, "%s%c", i == machine->mem_slices ? " | " : "", digit);
         }
         base_text_format(out, "\n");
