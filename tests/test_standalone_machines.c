@@ -14,7 +14,7 @@
 /* A program with its operands; which the other one has stay empty. */
 struct subject {
     struct bench bench;
-    struct bench_tensor a, x;
+    struct bench_gemm gemm;
     struct bench_lstm lstm;
     bool is_gemm;
 };
@@ -23,25 +23,26 @@ static void subject_fill(struct subject *s)
 {
     struct takt_error error;
     const struct program *program = &s->bench.program->program;
-    const enum takt_status status =
-        s->is_gemm ? bench_gemm_fill(s->bench.chip, program, &s->a, &s->x, &error)
-                   : bench_lstm_fill(s->bench.chip, program, &s->lstm, &error);
+    const enum takt_status status = s->is_gemm
+                                        ? bench_gemm_fill(s->bench.chip, program, &s->gemm, &error)
+                                        : bench_lstm_fill(s->bench.chip, program, &s->lstm, &error);
     assert_int_equal(status, TAKT_OK);
 }
 
 static enum takt_status subject_check(struct subject *s)
 {
     const struct program *program = &s->bench.program->program;
-    return s->is_gemm ? bench_gemm_check(s->bench.chip, program, &s->a, &s->x, NULL)
+    return s->is_gemm ? bench_gemm_check(s->bench.chip, program, &s->gemm, NULL)
                       : bench_lstm_check(s->bench.chip, program, &s->lstm, NULL);
 }
 
 static void subject_drop(struct subject *s)
 {
-    struct bench_tensor *tensors[] = {&s->a,      &s->x,      &s->lstm.w, &s->lstm.bias,
-                                      &s->lstm.x, &s->lstm.h, &s->lstm.c};
+    struct bench_tensor *tensors[] = {&s->lstm.w, &s->lstm.bias, &s->lstm.x, &s->lstm.h,
+                                      &s->lstm.c};
     for (size_t i = 0; i < BASE_COUNT(tensors); i++)
         bench_tensor_free(tensors[i]);
+    bench_gemm_free(&s->gemm);
 }
 
 /* Refused, or executed without a fault in the cycles it was made for; with exact values if asked.

@@ -19,9 +19,12 @@ struct compile_standalone {
 
 /*
  * C [M x N] = A [M x K] x X [K x N], fp16 operands, exact sums over K, results binary32, rounded
- * once. Bindings: "a" (input; item k of K holds the M elements of column k of A), "x" (input; item
- * n of N holds K elements), "c" (output; item n holds M elements). LIMIT when memory or a binding
- * has no room. macs_bound = cycles that M x N x K would take at the peak of two
+ * once. The first columns of C, a multiple of the lanes, are computed by columns, the rest by rows;
+ * operands and results lie accordingly, and a binding is there where it is needed. By columns:
+ * "x.rows" (input; item k of K holds row k of those columns of X), "a.rows" (input; item m of M
+ * holds row m of A), "c.rows" (output; item m of M). By rows: "x" (input; an item is a column of
+ * X), "a" (input; item k of K holds column k of A), "c" (output; an item is a column). LIMIT when
+ * memory has no room. macs_bound = cycles that M x N x K would take at the peak of two
  * [1 x 160] x [160 x 320] a cycle (half the lanes by the lanes).
  */
 enum takt_status compile_gemm(struct compile_standalone **gemm, const struct machine *machine,

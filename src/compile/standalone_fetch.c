@@ -11,6 +11,9 @@
 
 #include <string.h>
 
+/* Of so many cycles the sender begins no read in the last few: for Ifetches of its own. */
+#define SENDER_TURN 32u
+#define SENDER_REST 4u
 #define HELD_MAX 64u /* blocks a buffer holds: the machine's largest icu_buffer_blocks */
 
 struct fetch {
@@ -89,7 +92,9 @@ static bool find_cycle(const struct fetch *f, uint32_t delay, uint32_t first, ui
                        uint32_t *cycle)
 {
     for (uint32_t c = BASE_MAX(first, delay); c <= last; c++) {
-        if (!f->busy[c - delay] && !f->busy[c - delay + 1]) {
+        const uint32_t read = c - delay;
+        if (read % SENDER_TURN < SENDER_TURN - SENDER_REST && !f->busy[read] &&
+            !f->busy[read + 1]) {
             *cycle = c;
             return true;
         }

@@ -157,7 +157,7 @@ static enum takt_status bench_gemm(const struct bench *bench, uint32_t n, bool v
                                  .values = values};
     struct compile_standalone *gemm = NULL;
     struct chip *chip = NULL;
-    struct bench_tensor a = {0}, x = {0};
+    struct bench_gemm operands = {0};
     enum takt_status status = compile_gemm(&gemm, &bench->machine, GEMM_M, GEMM_K, n, error);
     if (status == TAKT_OK) {
         row.cycles = gemm->program.cycles;
@@ -167,19 +167,18 @@ static enum takt_status bench_gemm(const struct bench *bench, uint32_t n, bool v
                         : chip_create_check_only(&chip, &bench->machine, error);
     }
     if (status == TAKT_OK && values) {
-        status = bench_gemm_fill(chip, &gemm->program, &a, &x, error);
+        status = bench_gemm_fill(chip, &gemm->program, &operands, error);
     }
     if (status == TAKT_OK) {
         status = execute(bench, chip, &gemm->program, &row, error);
     }
     if (status == TAKT_OK && values) {
-        status = bench_gemm_check(chip, &gemm->program, &a, &x, error);
+        status = bench_gemm_check(chip, &gemm->program, &operands, error);
     }
     if (status == TAKT_OK) {
         status = give(bench, &row, error);
     }
-    bench_tensor_free(&a);
-    bench_tensor_free(&x);
+    bench_gemm_free(&operands);
     chip_destroy(chip);
     compile_standalone_destroy(gemm);
     return status;

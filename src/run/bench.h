@@ -11,14 +11,20 @@ struct bench_tensor {
     uint32_t *elements; /* [items][elements] */
 };
 
-/* Random operands for every input of the program, written to the chip; the outputs it must give,
- * from plain loops. FAULT names the first element that differs. */
+/* The operands of a GEMM, fp16: A a column after another, X a column after another. */
+struct bench_gemm {
+    uint32_t m, k, n;
+    uint32_t *a; /* [k][m] */
+    uint32_t *x; /* [n][k] */
+};
+
+/* Random operands for every input of the program, written to the chip; and whether the outputs are
+ * those of plain loops: FAULT names the first element that differs. */
 enum takt_status bench_gemm_fill(struct chip *chip, const struct program *program,
-                                 struct bench_tensor *a, struct bench_tensor *x,
-                                 struct takt_error *error);
+                                 struct bench_gemm *gemm, struct takt_error *error);
 enum takt_status bench_gemm_check(const struct chip *chip, const struct program *program,
-                                  const struct bench_tensor *a, const struct bench_tensor *x,
-                                  struct takt_error *error);
+                                  const struct bench_gemm *gemm, struct takt_error *error);
+void bench_gemm_free(struct bench_gemm *gemm);
 struct bench_lstm {
     struct bench_tensor w, bias, x, h, c;
 };

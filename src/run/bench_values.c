@@ -35,27 +35,32 @@ static enum takt_status tensor_create(struct bench_tensor *tensor, const struct 
                : base_fail(error, TAKT_MEMORY, "no memory for %zu elements of %s", count, name);
 }
 
+static void write_item(struct chip *chip, const struct program *program,
+                       const struct program_binding *b, uint32_t item, const uint32_t *elements)
+{
+    const uint32_t lanes = machine_lanes(&program->machine);
+    uint8_t planes[4][MACHINE_LANES_MAX];
+    for (uint32_t row = 0; row < b->rows; row++) {
+        for (uint32_t lane = 0; lane < lanes; lane++) {
+            const int32_t source = b->source[(size_t)row * lanes + lane];
+            const uint32_t bits = source >= 0 ? elements[source] : 0;
+            for (uint32_t i = 0; i < b->element_bytes; i++) {
+                planes[i][lane] = (uint8_t)(bits >> (8 * i));
+            }
+        }
+        const size_t place = ((size_t)item * b->rows + row) * b->element_bytes;
+        for (uint32_t i = 0; i < b->element_bytes; i++) {
+            chip_write_word(chip, b->places[place + i], planes[i]);
+        }
+    }
+}
+
 static void write_tensor(struct chip *chip, const struct program *program,
                          const struct bench_tensor *tensor)
 {
     const struct program_binding *b = tensor->binding;
-    const uint32_t lanes = machine_lanes(&program->machine);
-    uint8_t planes[4][MACHINE_LANES_MAX];
     for (uint32_t item = 0; item < b->items; item++) {
-        const uint32_t *elements = tensor->elements + (size_t)item * b->elements;
-        for (uint32_t row = 0; row < b->rows; row++) {
-            for (uint32_t lane = 0; lane < lanes; lane++) {
-                const int32_t source = b->source[(size_t)row * lanes + lane];
-                const uint32_t bits = source >= 0 ? elements[source] : 0;
-                for (uint32_t i = 0; i < b->element_bytes; i++) {
-                    planes[i][lane] = (uint8_t)(bits >> (8 * i));
-                }
-            }
-            const size_t place = ((size_t)item * b->rows + row) * b->element_bytes;
-            for (uint32_t i = 0; i < b->element_bytes; i++) {
-                chip_write_word(chip, b->places[place + i], planes[i]);
-            }
-        }
+        write_item(chip, program, b, item, tensor->elements + (size_t)item * b->elements);
     }
 }
 
@@ -87,45 +92,89 @@ static enum takt_status check_item(const struct chip *chip, const struct program
     return TAKT_OK;
 }
 
-static void draw_halves(struct bench_tensor *tensor, uint64_t seed, uint32_t low, uint32_t high)
+static void draw_halves(uint32_t *elements, size_t count, uint64_t seed, uint32_t low,
+                        uint32_t high)
 {
-    const size_t count = (size_t)tensor->binding->items * tensor->binding->elements;
     for (size_t i = 0; i < count; i++) {
         const uint64_t bits = base_random_u64(seed, 0, i);
-        tensor->elements[i] = (uint32_t)(low + bits % (high - low)) | (uint32_t)(bits >> 63 << 15);
+        elements[i] = (uint32_t)(low + bits % (high - low)) | (uint32_t)(bits >> 63 << 15);
     }
 }
 
 #define HALF_MIN 0x2400u /* 2^-6 */
 #define HALF_END 0x4400u /* 4 */
 
-static float *widen(const struct bench_tensor *tensor)
+static float *widen(const uint32_t *elements, size_t count)
 {
-    const size_t count = (size_t)tensor->binding->items * tensor->binding->elements;
     float *values = malloc(count * sizeof *values);
     for (size_t i = 0; values != NULL && i < count; i++) {
-        values[i] = num_f16_to_f32((uint16_t)tensor->elements[i]);
+        values[i] = num_f16_to_f32((uint16_t)elements[i]);
     }
     return values;
 }
 
 /* ---- GEMM ------------------------------------------------------------------------------------ */
 
-enum takt_status bench_gemm_fill(struct chip *chip, const struct program *program,
-                                 struct bench_tensor *a, struct bench_tensor *x,
-                                 struct takt_error *error)
+/* Columns of C that the program computes by columns: the first. */
+static uint32_t by_columns(const struct program *program)
 {
-    enum takt_status status = tensor_create(a, program, "a", error);
-    if (status == TAKT_OK) {
-        status = tensor_create(x, program, "x", error);
+    const struct program_binding *wide = program_binding(program, "x.rows");
+    return wide != NULL ? wide->elements : 0;
+}
+
+static void find_sizes(const struct program *program, struct bench_gemm *gemm)
+{
+    const struct program_binding *a = program_binding(program, "a");
+    const struct program_binding *a_rows = program_binding(program, "a.rows");
+    const struct program_binding *x = program_binding(program, "x");
+    BASE_ASSERT(a != NULL || a_rows != NULL);
+    gemm->m = a != NULL ? a->elements : a_rows->items;
+    gemm->k = a != NULL ? a->items : a_rows->elements;
+    gemm->n = by_columns(program) + (x != NULL ? x->items : 0);
+}
+
+/* Items of a binding are rows or columns of a matrix: element e of item i is at
+ * i * item_stride + e * element_stride. */
+static void write_matrix(struct chip *chip, const struct program *program, const char *name,
+                         const uint32_t *matrix, size_t item_stride, size_t element_stride,
+                         uint32_t *item)
+{
+    const struct program_binding *b = program_binding(program, name);
+    for (uint32_t i = 0; b != NULL && i < b->items; i++) {
+        for (uint32_t e = 0; e < b->elements; e++) {
+            item[e] = matrix[i * item_stride + e * element_stride];
+        }
+        write_item(chip, program, b, i, item);
     }
-    if (status == TAKT_OK) {
-        draw_halves(a, 1, HALF_MIN, HALF_END);
-        draw_halves(x, 2, HALF_MIN, HALF_END);
-        write_tensor(chip, program, a);
-        write_tensor(chip, program, x);
+}
+
+enum takt_status bench_gemm_fill(struct chip *chip, const struct program *program,
+                                 struct bench_gemm *gemm, struct takt_error *error)
+{
+    find_sizes(program, gemm);
+    const size_t m = gemm->m, k = gemm->k, n = gemm->n, wide = by_columns(program);
+    uint32_t *item = calloc(BASE_MAX(BASE_MAX(m, k), n), sizeof *item);
+    gemm->a = calloc(m * k, sizeof *gemm->a);
+    gemm->x = calloc(n * k, sizeof *gemm->x);
+    if (!item || !gemm->a || !gemm->x) {
+        free(item);
+        return base_fail(error, TAKT_MEMORY, "no memory for the operands");
     }
-    return status;
+    draw_halves(gemm->a, m * k, 1, HALF_MIN, HALF_END);
+    draw_halves(gemm->x, n * k, 2, HALF_MIN, HALF_END);
+    write_matrix(chip, program, "a", gemm->a, m, 1, item);
+    write_matrix(chip, program, "a.rows", gemm->a, 1, m, item);
+    write_matrix(chip, program, "x.rows", gemm->x, 1, k, item);
+    write_matrix(chip, program, "x", gemm->x + wide * k, k, 1, item);
+    free(item);
+    return TAKT_OK;
+}
+
+void bench_gemm_free(struct bench_gemm *gemm)
+{
+    free(gemm->a);
+    free(gemm->x);
+    gemm->a = gemm->x = NULL;
 }
 
 enum { TILE_N = 4, TILE_M = 8 };
@@ -164,37 +213,52 @@ static void multiply_rows(const float *a, const float *x, uint32_t m, uint32_t m
     }
 }
 
-enum takt_status bench_gemm_check(const struct chip *chip, const struct program *program,
-                                  const struct bench_tensor *a, const struct bench_tensor *x,
-                                  struct takt_error *error)
+/* c[n][m], as bits; false without memory. */
+static bool multiply_all(const struct bench_gemm *gemm, uint32_t *c)
 {
-    const uint32_t m_count = a->binding->elements, k_count = a->binding->items;
-    const uint32_t n_count = x->binding->items;
-    BASE_ASSERT(k_count <= SUM_TERMS_MAX && n_count >= TILE_N);
-    float *wide_a = widen(a), *wide_x = widen(x);
+    const uint32_t m_count = gemm->m, k_count = gemm->k, n_count = gemm->n;
+    float *a = widen(gemm->a, (size_t)m_count * k_count);
+    float *x = widen(gemm->x, (size_t)n_count * k_count);
     float *packed = malloc((size_t)k_count * TILE_M * sizeof *packed);
     double *sums = malloc((size_t)n_count * TILE_M * sizeof *sums);
-    uint32_t *c = malloc((size_t)n_count * m_count * sizeof *c);
-    enum takt_status status = TAKT_OK;
-    if (!wide_a || !wide_x || !packed || !sums || !c) {
-        status = base_fail(error, TAKT_MEMORY, "no memory for the exact product");
-    }
-    for (uint32_t m = 0; status == TAKT_OK && m < m_count; m += TILE_M) {
-        multiply_rows(wide_a, wide_x, m, m_count, k_count, n_count, packed, sums);
+    const bool memory = a && x && packed && sums;
+    for (uint32_t m = 0; memory && m < m_count; m += TILE_M) {
+        multiply_rows(a, x, m, m_count, k_count, n_count, packed, sums);
         for (uint32_t n = 0; n < n_count; n++) {
             for (uint32_t i = 0; i < TILE_M && m + i < m_count; i++) {
                 c[(size_t)n * m_count + m + i] = num_bits((float)sums[(size_t)n * TILE_M + i]);
             }
         }
     }
-    for (uint32_t n = 0; status == TAKT_OK && n < n_count; n++) {
-        status = check_item(chip, program, "c", n, c + (size_t)n * m_count, error);
-    }
-    free(wide_a);
-    free(wide_x);
+    free(a);
+    free(x);
     free(packed);
     free(sums);
+    return memory;
+}
+
+enum takt_status bench_gemm_check(const struct chip *chip, const struct program *program,
+                                  const struct bench_gemm *gemm, struct takt_error *error)
+{
+    const size_t m_count = gemm->m, n_count = gemm->n, wide = by_columns(program);
+    BASE_ASSERT(gemm->k <= SUM_TERMS_MAX && n_count >= TILE_N);
+    uint32_t *c = malloc(n_count * m_count * sizeof *c);
+    uint32_t *row = malloc(n_count * sizeof *row);
+    enum takt_status status = TAKT_OK;
+    if (!c || !row || !multiply_all(gemm, c)) {
+        status = base_fail(error, TAKT_MEMORY, "no memory for the exact product");
+    }
+    for (size_t n = wide; status == TAKT_OK && n < n_count; n++) {
+        status = check_item(chip, program, "c", (uint32_t)(n - wide), c + n * m_count, error);
+    }
+    for (size_t m = 0; status == TAKT_OK && wide > 0 && m < m_count; m++) {
+        for (size_t n = 0; n < wide; n++) {
+            row[n] = c[n * m_count + m];
+        }
+        status = check_item(chip, program, "c.rows", (uint32_t)m, row, error);
+    }
     free(c);
+    free(row);
     return status;
 }
 
@@ -220,10 +284,11 @@ enum takt_status bench_lstm_fill(struct chip *chip, const struct program *progra
             return status;
         }
     }
-    draw_halves(&lstm->w, 3, 0x2400u, 0x2C00u); /* 2^-6 .. 2^-4 */
+    const size_t hidden = lstm->x.binding->elements;
+    draw_halves(lstm->w.elements, 8 * hidden * hidden, 3, 0x2400u, 0x2C00u); /* 2^-6 .. 2^-4 */
     draw_floats(&lstm->bias, 4);
-    draw_halves(&lstm->x, 5, HALF_MIN, HALF_END);
-    draw_halves(&lstm->h, 6, HALF_MIN, 0x3C00u);
+    draw_halves(lstm->x.elements, hidden, 5, HALF_MIN, HALF_END);
+    draw_halves(lstm->h.elements, hidden, 6, HALF_MIN, 0x3C00u);
     draw_floats(&lstm->c, 7);
     for (size_t i = 0; i < BASE_COUNT(names); i++) {
         write_tensor(chip, program, tensors[i]);
