@@ -55,7 +55,8 @@ INLINE void quad(const int8_t *weights, const uint8_t *tile, const uint32_t toke
 /* `unroll` quads go into sums of their own, so that there are enough of them to fill the latency
  * of the instruction. */
 INLINE void tile_of(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
-                    const uint32_t tokens, const uint32_t unroll, const int8_t *next, float *acc)
+                    const uint32_t tokens, const uint32_t unroll, const bool prefetch,
+                    const int8_t *next, float *acc)
 {
     __m512i high[4][6][2], low[4][6][2];
 #pragma GCC unroll 4
@@ -71,12 +72,11 @@ INLINE void tile_of(const int8_t *panel, const int32_t *start, uint32_t quads, c
     const size_t stride = tokens * NATIVE_TOKEN_QUAD_BYTES;
     uint32_t q = 0;
     for (; q + unroll <= quads; q += unroll) {
-#pragma GCC unroll 4
-        for (uint32_t u = 0; u < unroll && next != NULL; u++) {
-            _mm_prefetch(next + u * NATIVE_PANEL_QUAD_BYTES, _MM_HINT_T0);
-            _mm_prefetch(next + u * NATIVE_PANEL_QUAD_BYTES + 64, _MM_HINT_T0);
+        if (prefetch) {
+            for (uint32_t line = 0; line < 2 * unroll; line++)
+                _mm_prefetch(next + 64 * line, _MM_HINT_T0);
+            next += unroll * NATIVE_PANEL_QUAD_BYTES;
         }
-        next = next != NULL ? next + unroll * NATIVE_PANEL_QUAD_BYTES : NULL;
 #pragma GCC unroll 4
         for (uint32_t u = 0; u < unroll; u++)
             quad(panel + u * NATIVE_PANEL_QUAD_BYTES, tile + u * stride, tokens, high[u], low[u]);
@@ -107,14 +107,21 @@ INLINE void tile_of(const int8_t *panel, const int32_t *start, uint32_t quads, c
 static void product(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
                     uint32_t tokens, const int8_t *next, float *acc)
 {
+    /* Each with and without prefetching, so that the loop need not ask. */
+#define TILE(tokens, unroll)                                                                       \
+    if (next != NULL)                                                                              \
+        tile_of(panel, start, quads, tile, tokens, unroll, true, next, acc);                       \
+    else                                                                                           \
+        tile_of(panel, start, quads, tile, tokens, unroll, false, NULL, acc)
     switch (tokens) {
-    case 1: tile_of(panel, start, quads, tile, 1, 4, next, acc); break;
-    case 2: tile_of(panel, start, quads, tile, 2, 2, next, acc); break;
-    case 3: tile_of(panel, start, quads, tile, 3, 2, next, acc); break;
-    case 4: tile_of(panel, start, quads, tile, 4, 1, next, acc); break;
-    case 5: tile_of(panel, start, quads, tile, 5, 1, next, acc); break;
-    default: tile_of(panel, start, quads, tile, 6, 1, next, acc); break;
+    case 1: TILE(1, 4); break;
+    case 2: TILE(2, 2); break;
+    case 3: TILE(3, 2); break;
+    case 4: TILE(4, 1); break;
+    case 5: TILE(5, 1); break;
+    default: TILE(6, 1); break;
     }
+#undef TILE
 }
 
 INLINE __mmask16 mask_of(uint32_t left)
