@@ -126,7 +126,8 @@ static void product(const int8_t *panel, const int32_t *start, uint32_t quads, c
 
 INLINE __mmask16 mask_of(uint32_t left)
 {
-    return left >= 16 ? (__mmask16)0xFFFF : (__mmask16)((1u << left) - 1u);
+    const uint32_t mask = left >= 16 ? 0xFFFFu : (1u << left) - 1u;
+    return (__mmask16)mask;
 }
 
 static void scale(const float *acc, const float *scales, float factor, const float *bias,
