@@ -271,7 +271,7 @@ struct takt_event {
     size_t logprob_count;
     const char *finish; /* FINISHED: "stop", "length" or "error" */
     uint32_t prompt_tokens, cached_tokens, answer_tokens;
-    /* FINISHED: SHA-256 over 64 bits a drawn token, folded from its logits (run/digest.c) */
+    /* FINISHED: SHA-256 over 64 bytes a drawn token, folded from its logits (run/digest.c) */
     const char *logits_digest;
     const struct takt_error *error; /* FINISHED with "error" */
 };

@@ -61,6 +61,8 @@ static const struct cli_option options[] = {
     {"--ctx", NULL, "C", CLI_U32, AT(engine.context), 1, 1048576,
      "tokens a slot holds (the model's own, at most 4096)"},
     {"--chunk", NULL, "M", CLI_U32, AT(engine.chunk), 1, 256, "tokens of a prefill step (16)"},
+    {"--threads", NULL, "T", CLI_U32, AT(engine.threads), 1, 1024,
+     "threads of the native target (one a physical core)"},
     {"--machine", NULL, "FILE", CLI_TEXT, AT(engine.machine_path), 0, 0,
      "a machine file; tsp1 otherwise"},
     {"--queue", NULL, "N", CLI_U32, AT(queue), 1, 1048576,

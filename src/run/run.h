@@ -158,7 +158,7 @@ void run_adjust(float *logits, const struct run_adjustment *adjustment);
 void run_logprobs(const float *logits, uint32_t vocab, uint32_t drawn, uint32_t top_count,
                   struct takt_token_logprobs *out);
 
-/* digest.c: feeds the digest with 64 bits of each row, folded from its logits. */
+/* digest.c: feeds the digest with 64 bytes for a row, folded from its logits. */
 void run_digest_fold(struct base_digest *digest, const float *logits, uint32_t vocab);
 
 /* native.c: several sessions in passes of at most `batch` tokens; the items have been checked. */

@@ -3,7 +3,7 @@
  * sorting.
  *
  * Order: temperature, then top-k, top-p, min-p. A token's weight is num_exp((logit - largest logit)
- * / temperature), binary32; one below e^-24 of the largest counts as zero. Sums of weights are
+ * / temperature), binary32; one below e^-16 of the largest counts as zero. Sums of weights are
  * binary64, in token order. What top-k and top-p keep is described by a threshold on the logit and
  * how many of the tokens exactly at it are kept, lowest ids first; the threshold is found digit by
  * digit over the logits' ordered bit patterns. The draw walks the kept tokens in id order until the
@@ -16,11 +16,22 @@
 
 #include "num/num.h"
 
+#include <string.h>
+
+#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&                \
+    !defined(__SANITIZE_THREAD__)
+#define FOR_EACH_CPU __attribute__((target_clones("avx2", "default")))
+#else
+#define FOR_EACH_CPU
+#endif
+
 #define SAMPLE_STREAM                                                                              \
     0x73616d706c65u /* "sample": keeps these draws apart from other uses of a seed */
 #define DIGITS 256u
-#define WEIGHT_FLOOR (-24.0f) /* e^-24 = 3.8e-11: with 2^18 such tokens, one draw in 100,000 */
-#define LISTED_MAX 4096u
+/* e^-16 = 1.1e-7, two steps of the draw's 24 bits: were all of 50,000 tokens just below it, half a
+ * per cent of the draws. */
+#define WEIGHT_FLOOR (-16.0f)
+#define LISTED_MAX 8192u
 
 /* Kept: key > threshold, and the first `ties` tokens with key == threshold. */
 struct kept {
@@ -67,9 +78,14 @@ static double weight_at(const struct distribution *d, uint32_t index)
 static void list_tokens(struct distribution *d, uint32_t vocab)
 {
     uint32_t count = 0;
+    /* Surely below the floor; between this and the floor the division decides. */
+    const float below = d->largest + (WEIGHT_FLOOR - 1.0f) * d->temperature;
     d->count = vocab;
     d->listed = false;
     for (uint32_t i = 0; i < vocab; i++) {
+        if (d->logits[i] < below) {
+            continue;
+        }
         const float x = (d->logits[i] - d->largest) / d->temperature;
         if (x >= WEIGHT_FLOOR) {
             if (count == LISTED_MAX) {
@@ -93,17 +109,60 @@ static bool is_kept(const struct kept *kept, uint32_t key, uint64_t *ties_seen)
     return key > kept->threshold;
 }
 
-static uint32_t greedy(const float *logits, uint32_t vocab)
+/*
+ * The largest logits of blocks of 256 tokens, by their ordered bits (both zeros as +0): what a
+ * processor can do many at a time. NaNs come out above infinity, or far below everything.
+ */
+#define BLOCK 256u
+#define ABOVE_INFINITY 0x7F800001
+
+FOR_EACH_CPU
+static int32_t block_largest(const float *logits, uint32_t count)
 {
-    float best = 0.0f;
-    uint32_t at = vocab;
-    for (uint32_t i = 0; i < vocab; i++) {
-        if (logits[i] > best || (at == vocab && logits[i] == logits[i])) {
-            best = logits[i];
-            at = i;
+    int32_t largest = INT32_MIN;
+    for (uint32_t i = 0; i < count; i++) {
+        const float x = logits[i] + 0.0f;
+        int32_t bits;
+        memcpy(&bits, &x, sizeof bits);
+        bits ^= (bits >> 31) & 0x7FFFFFFF;
+        largest = bits > largest ? bits : largest;
+    }
+    return largest;
+}
+
+/* The plain way, for rows with NaNs. */
+static uint32_t greedy_slowly(const float *logits, uint32_t vocab)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < vocab; i++) {
+        if (ordered_key(logits[i]) > ordered_key(logits[best])) {
+            best = i;
         }
     }
-    return at < vocab ? at : 0; /* none is a number */
+    return best;
+}
+
+static uint32_t greedy(const float *logits, uint32_t vocab)
+{
+    int32_t best = INT32_MIN;
+    uint32_t block = 0;
+    for (uint32_t at = 0; at < vocab; at += BLOCK) {
+        const int32_t here = block_largest(logits + at, BASE_MIN(vocab - at, BLOCK));
+        if (here >= ABOVE_INFINITY) {
+            return greedy_slowly(logits, vocab);
+        }
+        if (here > best) {
+            best = here;
+            block = at;
+        }
+    }
+    const uint32_t bits = (uint32_t)(best ^ ((best >> 31) & 0x7FFFFFFF));
+    for (uint32_t i = block; i < vocab && i < block + BLOCK; i++) {
+        if (logits[i] == num_float(bits)) {
+            return i;
+        }
+    }
+    return greedy_slowly(logits, vocab); /* nothing but NaNs */
 }
 
 /* Measures of the kept tokens under one prefix of their keys, by the next eight bits. */
