@@ -88,8 +88,8 @@ static bool on_row(void *user, const struct takt_bench_row *row)
 
 static void print_summary(const struct table *table)
 {
-    printf("GEMM at %zu sizes: %.1f to %.1f %% of the fp16 peak, two [1 x 160] x [160 x 320] a "
-           "cycle\n",
+    printf("GEMM at %zu sizes: %.1f to %.1f %% of the fp16 peak, two [1 x lanes/2] x [lanes/2 x "
+           "lanes] a cycle\n",
            table->gemms, 100.0 * table->worst, 100.0 * table->best);
     if (table->checked_seconds > 0) {
         printf("executed without values at %.1f million cycles a second\n",
