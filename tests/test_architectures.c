@@ -206,13 +206,13 @@ static void run_session(struct takt_engine *engine, uint32_t count, float *logit
     takt_session_close(session);
 }
 
-static void check_chip(const char *name, uint32_t count)
+static void check_targets(const char *name, const struct gguf_random *shape, uint32_t count)
 {
     char path[] = "/tmp/takt-architecture-XXXXXX";
     int descriptor = mkstemp(path);
     assert_true(descriptor >= 0);
     close(descriptor);
-    assert_true(gguf_write_random(path, &find_shape(name)->shape));
+    assert_true(gguf_write_random(path, shape));
     const enum takt_target targets[] = {TAKT_TARGET_REFERENCE, TAKT_TARGET_CHIP,
                                         TAKT_TARGET_NATIVE};
     float *logits[BASE_COUNT(targets)];
@@ -231,6 +231,33 @@ static void check_chip(const char *name, uint32_t count)
     for (size_t t = 0; t < BASE_COUNT(targets); t++)
         free(logits[t]);
     unlink(path);
+}
+
+static void check_chip(const char *name, uint32_t count)
+{
+    check_targets(name, &find_shape(name)->shape, count);
+}
+
+/* Several pieces a vector, several words of heads, heads that are no multiple of a superlane. */
+static void test_odd_shapes(void **state)
+{
+    (void)state;
+    static const struct gguf_random odd[] = {
+        {.architecture = "gemma3", .width = 736, .heads = 24, .kv_heads = 6, .head_dim = 12},
+        {.architecture = "qwen3", .width = 352, .heads = 10, .kv_heads = 10, .head_dim = 26},
+        {.architecture = "gemma2", .width = 96, .heads = 9, .kv_heads = 3, .head_dim = 30},
+        {.architecture = "qwen2", .width = 32, .heads = 15, .kv_heads = 5, .head_dim = 4},
+    };
+    for (size_t i = 0; i < BASE_COUNT(odd); i++) {
+        struct gguf_random shape = odd[i];
+        shape.seed = 31 + i;
+        shape.layers = 1;
+        shape.ffn = 448;
+        shape.vocab = VOCAB;
+        shape.context = 128;
+        shape.window = 21;
+        check_targets(shape.architecture, &shape, 40);
+    }
 }
 
 #define ARCHITECTURE(id, ...)                                                                      \
@@ -258,4 +285,4 @@ TEST_GROUP(architectures, cmocka_unit_test(test_llama), cmocka_unit_test(test_ll
            cmocka_unit_test(test_llama3_chip), cmocka_unit_test(test_qwen2_chip),
            cmocka_unit_test(test_qwen3_chip), cmocka_unit_test(test_phi3_chip),
            cmocka_unit_test(test_phi3_longrope_chip), cmocka_unit_test(test_gemma2_chip),
-           cmocka_unit_test(test_gemma3_chip));
+           cmocka_unit_test(test_gemma3_chip), cmocka_unit_test(test_odd_shapes));
