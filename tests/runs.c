@@ -1,6 +1,7 @@
 /* See runs.h. */
 #include "runs.h"
 
+#include "base/base.h"
 #include "tests.h"
 
 #include <string.h>
@@ -13,6 +14,8 @@ static enum takt_status open_engine(const struct run_case *run, struct takt_engi
                                                 .target = run->target,
                                                 .context = run->context,
                                                 .chunk = run->chunk,
+                                                .threads = run->threads,
+                                                .cpu = run->cpu,
                                                 .users = run->users};
     return takt_engine_open(engine, &options, error);
 }
@@ -89,4 +92,37 @@ void runs_digest(const struct run_case *run, char digest[65])
     runs_generate(run, &result);
     memcpy(digest, result.logits_digest, 65);
     takt_result_free(&result);
+}
+
+static void expect_native(const struct run_case *run, const char *expected)
+{
+    char digest[65];
+    runs_digest(run, digest);
+    if (strcmp(digest, expected) != 0) {
+        fail_msg("%s, native: level %s, %u threads, chunk %u: other bits", run->model, run->cpu,
+                 run->threads, run->chunk);
+    }
+}
+
+void runs_expect_native(struct run_case run, const char *digest)
+{
+    static const uint32_t chunks[] = {1, 7, 64, 512}, threads[] = {1, 2, 4, 2};
+    bool usable;
+    const char *best = NULL, *level;
+    run.target = TAKT_TARGET_NATIVE;
+    run.machine = NULL;
+    run.chunk = 64;
+    run.threads = 2;
+    for (size_t i = 0; (level = takt_cpu_level(i, &usable)) != NULL; i++) {
+        if (usable) {
+            run.cpu = best = level;
+            expect_native(&run, digest);
+        }
+    }
+    run.cpu = best;
+    for (size_t i = 0; i < BASE_COUNT(chunks); i++) {
+        run.chunk = chunks[i];
+        run.threads = threads[i];
+        expect_native(&run, digest);
+    }
 }

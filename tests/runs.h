@@ -10,7 +10,9 @@ struct run_case {
     uint32_t context, chunk, users; /* as in struct takt_engine_options */
     const char *prompt;
     bool chat;
-    uint32_t tokens; /* most tokens to generate */
+    uint32_t tokens;  /* most tokens to generate */
+    uint32_t threads; /* native */
+    const char *cpu;
 };
 
 /* Opens an engine; the test fails with the message when it cannot. */
@@ -25,5 +27,8 @@ void runs_generate(const struct run_case *run, struct takt_result *result);
 const char *runs_check_steps(const struct takt_result *result, enum takt_target target);
 /* runs_generate for the digest alone. */
 void runs_digest(const struct run_case *run, char digest[65]);
+/* The test fails unless the native target gives that digest: at every level this CPU has, with 1, 2
+ * and 4 threads, and chunks of 1, 7, 64 and 512. */
+void runs_expect_native(struct run_case run, const char *digest);
 
 #endif

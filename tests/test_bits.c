@@ -42,6 +42,7 @@ static void every_chunk(struct run_case run)
         runs_digest(&run, digest);
         assert_string_equal(digest, expected);
     }
+    runs_expect_native(run, expected);
 }
 
 static void fable_every_chunk(void **state)
@@ -118,6 +119,7 @@ static void over_the_border(void **state)
         assert_string_equal(result.logits_digest, expected);
         takt_result_free(&result);
     }
+    runs_expect_native(run, expected);
 }
 
 /* Room for 64 positions or 640: another cache, the same bits. */
@@ -140,6 +142,7 @@ static void any_context(void **state)
         runs_digest(&run, digest);
         assert_string_equal(digest, expected);
     }
+    runs_expect_native(run, expected);
 }
 
 /* Every step of the same tokens by the program of one bucket, whatever the position needs. */
@@ -211,6 +214,7 @@ static void any_machine(void **state)
         runs_digest(&run, digest);
         assert_string_equal(digest, expected);
     }
+    runs_expect_native(run, expected);
 }
 
 /* ---- what the models say --------------------------------------------------------------------- */

@@ -207,7 +207,7 @@ static struct outcome run_here(const struct property *p, const struct files *fil
                            .prompt = prompt,
                            .tokens = p->tokens};
     struct outcome outcome = {.verdict = FAILED};
-    struct takt_result chip, reference;
+    struct takt_result chip, reference, native;
     struct takt_error error = {0};
     bool opened;
     const enum takt_status status = runs_try(&run, &chip, &opened, &error);
@@ -224,15 +224,33 @@ static struct outcome run_here(const struct property *p, const struct files *fil
         snprintf(outcome.text, sizeof outcome.text, "the reference: %s", error.message);
         return outcome;
     }
+    /* The native target: any chunk, number of threads and level, chosen by the tokens to make. */
+    bool usable;
+    run.target = TAKT_TARGET_NATIVE;
+    run.machine = NULL;
+    run.chunk = p->chunk;
+    run.threads = 1 + p->tokens % 3;
+    run.cpu = takt_cpu_level(p->tokens % 4, &usable);
+    run.cpu = run.cpu != NULL && usable ? run.cpu : NULL;
+    if (runs_try(&run, &native, &opened, &error) != TAKT_OK) {
+        snprintf(outcome.text, sizeof outcome.text, "native: %s", error.message);
+        return outcome;
+    }
     const char *wrong = runs_check_steps(&chip, TAKT_TARGET_CHIP);
     if (wrong != NULL) {
         snprintf(outcome.text, sizeof outcome.text, "%s", wrong);
     } else if (strcmp(chip.logits_digest, reference.logits_digest) != 0) {
         snprintf(outcome.text, sizeof outcome.text, "other bits: chip %.16s, reference %.16s",
                  chip.logits_digest, reference.logits_digest);
+    } else if (strcmp(native.logits_digest, reference.logits_digest) != 0) {
+        snprintf(outcome.text, sizeof outcome.text,
+                 "other bits: native (%s, %u threads) %.16s, reference %.16s",
+                 run.cpu ? run.cpu : "best", run.threads, native.logits_digest,
+                 reference.logits_digest);
     } else {
         outcome.verdict = AGREED;
     }
+    takt_result_free(&native);
     takt_result_free(&chip);
     takt_result_free(&reference);
     return outcome;

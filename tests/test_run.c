@@ -87,6 +87,9 @@ static void compare_chunks(const char *path, enum takt_target target, uint32_t c
         digest_of(path, target, context, chunks[i], prompt, tokens, digest);
         assert_string_equal(digest, expected);
     }
+    runs_expect_native(
+        (struct run_case){.model = path, .context = context, .prompt = prompt, .tokens = tokens},
+        expected);
 }
 
 static const char prompt_short[] = "Once upon a time there was a fox who found a key.";
@@ -169,6 +172,8 @@ static void chip_equals_reference_over_border(void **state)
     digest_of(path, TAKT_TARGET_REFERENCE, 700, 64, prompt, 12, expected);
     digest_of(path, TAKT_TARGET_CHIP, 700, 64, prompt, 12, digest);
     assert_string_equal(digest, expected);
+    runs_expect_native(
+        (struct run_case){.model = path, .context = 700, .prompt = prompt, .tokens = 12}, expected);
     unlink(path);
     free(prompt);
 }

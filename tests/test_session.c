@@ -7,6 +7,8 @@
 
 #include "base/base.h"
 #include "gguf_writer.h"
+#include "native/internal.h"
+#include "run/run.h"
 #include "runs.h"
 #include "takt.h"
 
@@ -236,6 +238,37 @@ static void prefixes_chip(void **state)
     prefixes(TAKT_TARGET_CHIP);
 }
 
+static void batches_both(void **state)
+{
+    (void)state;
+    batches(TAKT_TARGET_BOTH, 16, 1);
+}
+
+/* A weight that went wrong on one side: the fault names the first tensor that shows it, and whose
+ * it is; the session is over then. */
+static void both_finds_the_first_bit(void **state)
+{
+    (void)state;
+    struct scene *scene = scene_open(TAKT_TARGET_BOTH, 4, 1);
+    struct takt_session *session = open_session(scene->engine);
+    struct takt_error error = {0};
+    const uint32_t *tokens = scene->tokens[0];
+    float logits[VOCAB];
+    assert_int_equal(takt_session_extend(session, tokens, 6, logits, NULL, &error), TAKT_OK);
+    expect(scene, 0, 6, logits);
+    /* The second layer's queries: the eighth matrix after the first layer's seven. */
+    struct native_matrix *matrix = &scene->engine->native->matrices[7];
+    assert_string_equal(matrix->source->name, "blk.1.attn_q.weight");
+    matrix->scales[5] *= 2.0f;
+    assert_int_equal(takt_session_extend(session, tokens + 6, 3, logits, NULL, &error), TAKT_FAULT);
+    assert_non_null(strstr(error.message, "native leaves the reference at tensor blk.1.q of layer "
+                                          "1, position 6, element 5:"));
+    assert_int_equal(takt_session_extend(session, tokens, 1, NULL, NULL, &error), TAKT_FAULT);
+    takt_session_close(session);
+    matrix->scales[5] *= 0.5f;
+    scene_close(scene);
+}
+
 static void refused_batches(void **state)
 {
     (void)state;
@@ -290,5 +323,6 @@ static void sessions_run_out(void **state)
 TEST_GROUP(session, cmocka_unit_test(batches_reference), cmocka_unit_test(batches_chip),
            cmocka_unit_test(batches_chip_users), cmocka_unit_test(users_share_steps),
            cmocka_unit_test(batches_native), cmocka_unit_test(prefixes_native),
+           cmocka_unit_test(batches_both), cmocka_unit_test(both_finds_the_first_bit),
            cmocka_unit_test(prefixes_reference), cmocka_unit_test(prefixes_chip),
            cmocka_unit_test(refused_batches), cmocka_unit_test(sessions_run_out));
