@@ -451,6 +451,40 @@ static void many_at_once(void **state)
     }
 }
 
+/* A long beginning that another request has, still running, is not run again; the text is the same.
+ */
+static void shared_beginning(void **state)
+{
+    (void)state;
+    const char *form =
+        "{\"model\":\"fable-q8_0\",\"messages\":[{\"role\":\"user\",\"content\":\"Tell me a "
+        "story about a fox who finds a key in the old house by the lake.\"}],\"seed\":%d,"
+        "\"max_tokens\":%d%s}";
+    char body[600], request[900];
+    snprintf(body, sizeof body, form, 4, 30, "");
+    json_t *alone = json_of(post(CHAT, body));
+    teardown(state);
+    start(NULL); /* nothing is kept from before */
+    snprintf(body, sizeof body, form, 9, 400,
+             ",\"stream\":true,\"logit_bias\":{\"2\":-100,\"0\":-100}");
+    const int length = snprintf(
+        request, sizeof request,
+        "POST " CHAT " HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+    const int other = dial();
+    put(other, request, (size_t)length);
+    free(get(other, "\"delta\":{\"content\":")); /* its prompt has run */
+    snprintf(body, sizeof body, form, 4, 30, "");
+    json_t *beside = json_of(post(CHAT, body));
+    assert_string_equal(content_of(beside), content_of(alone));
+    const json_t *details =
+        json_object_get(json_object_get(beside, "usage"), "prompt_tokens_details");
+    assert_int_equal(json_integer_value(json_object_get(details, "cached_tokens")),
+                     usage_of(beside, "prompt_tokens") - 1);
+    close(other);
+    json_decref(alone);
+    json_decref(beside);
+}
+
 /* The answer ends before the stop string, wherever tokens part it. */
 static void stops(void **state)
 {
@@ -808,9 +842,10 @@ static json_t *upload(const char *content, size_t length, bool chunked)
 {
     struct base_text form = {0}, request = {0};
     base_text_format(
-        &form, "--xx42\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--xx42\r\n"
-               "Content-Disposition: form-data; name=\"file\"; filename=\"in.jsonl\"\r\n"
-               "Content-Type: application/octet-stream\r\n\r\n");
+        &form,
+        "--xx42\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--xx42\r\n"
+        "Content-Disposition: form-data; name=\"file\"; filename=\"in.jsonl\"\r\n"
+        "Content-Type: application/octet-stream\r\n\r\n");
     base_text_append(&form, content, length);
     base_text_format(&form, "\r\n--xx42--\r\n");
     base_text_format(&request, "POST /v1/files HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
@@ -1033,7 +1068,8 @@ static void verifies(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 TEST_GROUP(serve, TEST(routes), TEST(fields), TEST(bodies), TEST(same_answer), TEST(many_at_once),
-           TEST(stops), TEST(logprobs), TEST(forms), TEST(oversize), cmocka_unit_test(garbage), TEST(leavers),
-           TEST(slow_reader), cmocka_unit_test(slow_senders), cmocka_unit_test(full_queue),
+           TEST(shared_beginning), TEST(stops), TEST(logprobs), TEST(forms), TEST(oversize),
+           cmocka_unit_test(garbage), TEST(leavers), TEST(slow_reader),
+           cmocka_unit_test(slow_senders), cmocka_unit_test(full_queue),
            cmocka_unit_test(keys_and_rates), cmocka_unit_test(batches),
            cmocka_unit_test(batch_faults), cmocka_unit_test(drains), cmocka_unit_test(verifies));

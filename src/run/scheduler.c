@@ -181,6 +181,30 @@ static struct slot *choose_slot(struct takt_scheduler *scheduler, const struct t
     return best;
 }
 
+/* On native a beginning that a busy slot holds is copied: cheaper than running it when it is long.
+ */
+#define WORTH_COPYING 16u
+
+static void borrow(struct takt_scheduler *scheduler, struct slot *slot, const struct takt_job *job,
+                   uint32_t *shared)
+{
+    const struct slot *from = NULL;
+    if (scheduler->engine->target != TAKT_TARGET_NATIVE || !scheduler->prefix_cache) {
+        return;
+    }
+    uint32_t longest = *shared + WORTH_COPYING;
+    for (uint32_t i = 0; i < scheduler->slot_count; i++) {
+        const struct slot *other = &scheduler->slots[i];
+        if (other != slot && other->session && shared_prefix(other, job) > longest) {
+            longest = shared_prefix(other, job);
+            from = other;
+        }
+    }
+    if (from && takt_session_copy_prefix(slot->session, from->session, longest, NULL) == TAKT_OK) {
+        *shared = longest;
+    }
+}
+
 static void admit(struct takt_scheduler *scheduler)
 {
     while (scheduler->first) {
@@ -191,9 +215,9 @@ static void admit(struct takt_scheduler *scheduler)
             return;
         }
         unqueue(scheduler, job);
-        struct takt_error
-            error; /* cannot be: no more than it holds, and broken ones are replaced */
-        const enum takt_status status = takt_session_truncate(slot->session, shared, &error);
+        borrow(scheduler, slot, job, &shared);
+        /* Cannot fail: it is no more than the session holds, and broken ones are replaced. */
+        const enum takt_status status = takt_session_truncate(slot->session, shared, NULL);
         BASE_ASSERT(status == TAKT_OK);
         slot->job = job;
         job->slot = (uint32_t)(slot - scheduler->slots);

@@ -199,7 +199,7 @@ bool serve_reply_failure(struct serve_call *call)
             add_number(response, "Retry-After", failure->retry_after);
         }
         if (failure->status == 405) {
-            MHD_add_response_header(response, "Allow", failure->param);
+            MHD_add_response_header(response, "Allow", failure->allow);
         }
     }
     return queue(call, failure->status, response);

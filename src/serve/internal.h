@@ -26,6 +26,7 @@ struct serve_failure {
     char param[64];          /* "" = null */
     char message[1200];
     unsigned retry_after; /* seconds; 0: not said */
+    char allow[32];       /* of a 405 */
 };
 /* Returns false, so that a check can end with it. param may be NULL. */
 bool serve_fail(struct serve_failure *failure, unsigned status, const char *code, const char *param,

@@ -78,7 +78,7 @@ const struct serve_route *serve_route_find(const char *method, const char *path,
     const char *prefix;
     const char *rest = behind_prefix(path, &prefix);
     const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
-    char allowed[64] = "";
+    char allowed[32] = "";
     for (size_t i = 0; i < BASE_COUNT(routes); i++) {
         const struct serve_route *route = &routes[i];
         const char *here = route->api ? rest : path;
@@ -92,8 +92,9 @@ const struct serve_route *serve_route_find(const char *method, const char *path,
                  allowed[0] ? ", " : "", route->method);
     }
     if (allowed[0]) {
-        serve_fail(failure, 405, "method_not_allowed", allowed,
+        serve_fail(failure, 405, "method_not_allowed", NULL,
                    "Method %s is not allowed for %.200s; use %s.", method, path, allowed);
+        snprintf(failure->allow, sizeof failure->allow, "%s", allowed);
         return NULL;
     }
     return unknown(method, path, failure);
