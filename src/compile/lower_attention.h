@@ -26,10 +26,10 @@ struct attention {
      * cache counts as one position shorter, and the score of the own position is made beside it.
      */
     bool own;
-    uint32_t k16;         /* [words] k8 as 16 bits */
-    uint32_t own_sums[3]; /* [heads] int32: dot products of q16 and k8, by bytes of the products */
-    uint32_t own_scale;   /* [kv_heads] binary32: of K */
-    uint32_t own_codes;   /* [2 * kv_heads] bytes in every lane: of K, of V */
+    uint32_t k16;          /* [words] k8 as 16 bits */
+    uint32_t own_sums[3];  /* [heads] int32: dot products of q16 and k8, by bytes of the products */
+    uint32_t own_scale;    /* [kv_heads] binary32: of K */
+    uint32_t own_codes[2]; /* [kv_heads] bytes in every lane: of K, of V */
 };
 
 /* KV heads in a word: the last word may hold fewer. */

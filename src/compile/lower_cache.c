@@ -317,7 +317,7 @@ static void lower_seen_codes(struct attention *a, uint32_t t, uint32_t kv, uint3
                         access_constant(attention_map(c, "own", false, a->tiles * c->chunk),
                                         t * c->chunk + a->first),
                         1);
-        uint16_t own = build_input(c, access_constant(a->own_codes, c->graph->kv_heads + kv), 1);
+        uint16_t own = build_input(c, access_constant(a->own_codes[1], kv), 1);
         code = build_op(c, ISA_OR_B8, code, build_op(c, ISA_SELECT_B8_IMM, here, own, 0), 0);
     }
     build_output(c, code, access_linear(attention_seen(a, t, kv), 0));

@@ -128,24 +128,25 @@ static uint32_t lower_max_few(struct compiler *c, uint32_t in, uint32_t items, b
     uint32_t rotations = segments ? plan->head_superlanes : plan->superlanes;
     uint32_t stride = (rotations + STRIPES - 1) / STRIPES * STRIPES;
     uint32_t rotated = build_buffer(c, BUFFER_STRIPE, 1, items * stride, "%s.rotated", name);
-    uint32_t all = build_buffer(c, BUFFER_LINEAR, 1, items, "%s.all", name);
+    uint32_t all[FEW_ITEMS]; /* read sixteen times each: not from one slice */
     uint32_t spread = build_buffer(c, BUFFER_STRIPE, 1, items * STRIPES, "%s.spread", name);
     uint32_t result = build_buffer(c, BUFFER_LINEAR, 1, items, "%s.max", name);
     for (uint32_t i = 0; i < items; i++) {
+        all[i] = build_buffer(c, BUFFER_LINEAR, 1, 1, "%s.all%u", name, i);
         struct task *task = build_task(c, TASK_PERMUTE, rotations, "%s.superlanes", name);
         task->hemisphere = i == 0 ? NONE : OPPOSITE;
         task->in = access_constant(in, i);
         task->map = access_linear(
             segments ? plan->constants.segment_map : plan->constants.rotate_map[i % 2], 0);
         task->out = access_linear(rotated, i * stride);
-        reduce(c, &BYTES, rotated, i * stride, rotations, access_constant(all, i), name);
+        reduce(c, &BYTES, rotated, i * stride, rotations, access_constant(all[i], 0), name);
     }
     for (uint32_t i = 0; i < items; i++) {
         struct task *task = build_task(c, TASK_DISTRIBUTE, STRIPES, "%s.lanes", name);
         task->hemisphere = i == 0 ? NONE : OPPOSITE;
         task->planes = 1;
         task->unit = i % MACHINE_DISTRIBUTORS;
-        task->in = access_constant(all, i);
+        task->in = access_constant(all[i], 0);
         task->map = access_linear(plan->constants.broadcast_map, 0);
         task->out = access_linear(spread, i * STRIPES);
         reduce(c, &BYTES, spread, i * STRIPES, STRIPES, access_constant(result, i), name);

@@ -26,22 +26,28 @@ static struct tile head_tile(const struct attention *a, uint32_t kv, uint32_t pl
                          .buffer = NONE};
 }
 
-/* Sums over the lanes of a KV head: a word's products, and one lane of its codes. */
-static void lower_head_sums(struct attention *a, uint32_t kv, uint32_t products)
+/* One lane of a KV head's codes, of K (which = 0) or V, in every lane. */
+static void lower_head_code(struct attention *a, uint32_t kv, uint32_t plane, uint32_t which)
 {
     struct compiler *c = a->c;
     const struct compile_plan *plan = a->plan;
-    uint32_t word = kv / plan->heads_word, plane = c->turn++ % (2 * MACHINE_PLANES);
     struct tile tile = head_tile(a, kv, plane, plan->constants.pick, 1);
-    build_load(c, &tile, "own codes");
-    struct pass *pass = build_pass(c, &tile, 2, true, true, "own codes");
-    struct access in = access_linear(a->codes, word), out = access_linear(a->own_codes, kv);
-    in.s0 = plan->kv_words;
-    out.s0 = c->graph->kv_heads;
-    build_segment(pass, false, 0, in, out);
-    tile = head_tile(a, kv, plane, plan->constants.ones, plan->head_superlanes);
+    build_load(c, &tile, "own code");
+    struct pass *pass = build_pass(c, &tile, 1, true, true, "own code");
+    build_segment(pass, false, 0,
+                  access_linear(a->codes, which * plan->kv_words + kv / plan->heads_word),
+                  access_linear(a->own_codes[which], kv));
+}
+
+/* Sums over the lanes of a KV head of a word's products. */
+static void lower_head_sums(struct attention *a, uint32_t kv, uint32_t plane, uint32_t products)
+{
+    struct compiler *c = a->c;
+    const struct compile_plan *plan = a->plan;
+    uint32_t word = kv / plan->heads_word;
+    struct tile tile = head_tile(a, kv, plane, plan->constants.ones, plan->head_superlanes);
     build_load(c, &tile, "own score");
-    pass = build_pass(c, &tile, a->groups, true, true, "own score");
+    struct pass *pass = build_pass(c, &tile, a->groups, true, true, "own score");
     for (uint32_t b = 0; b < 3; b++) {
         build_segment(pass, b == 2, b, access_linear(products, word * a->groups),
                       access_linear(a->own_sums[b], kv * a->groups));
@@ -100,17 +106,26 @@ void attention_own(struct attention *a, uint32_t spread)
     for (uint32_t b = 0; b < 3; b++) {
         a->own_sums[b] = attention_floats(a, c->graph->heads, "own_sums", b);
     }
-    a->own_codes = build_buffer(c, BUFFER_LINEAR, 1, 2 * kv_heads, "attention.own_codes");
+    for (uint32_t i = 0; i < 2; i++) {
+        a->own_codes[i] = build_buffer(c, BUFFER_LINEAR, 1, kv_heads, "attention.own_codes.%u", i);
+    }
+    uint32_t first_plane = c->turn;
+    c->turn += kv_heads;
     for (uint32_t kv = 0; kv < kv_heads; kv++) {
-        lower_head_sums(a, kv, products);
+        uint32_t plane = (first_plane + kv) % PLANES;
+        lower_head_code(a, kv, plane, 0);
+        lower_head_sums(a, kv, plane, products);
     }
     a->own_scale = attention_floats(a, kv_heads, "own_scale", 0);
     build_kernel(c, kv_heads, "own scale");
-    uint16_t u = attention_bound(c, build_input(c, access_linear(a->own_codes, 0), 1));
+    uint16_t u = attention_bound(c, build_input(c, access_linear(a->own_codes[0], 0), 1));
     u = build_op(c, ISA_MUL_F32_IMM, u, REF_NONE, num_bits(1.0f / 127.0f));
     u = build_op(c, ISA_MUL_F32_IMM, u, REF_NONE, num_bits(c->graph->score_scale));
     build_output(c, u, access_linear(a->own_scale, 0));
     for (uint32_t t = 0; t < a->tiles; t++) {
         lower_own_scores(a, t, spread);
+    }
+    for (uint32_t kv = 0; kv < kv_heads; kv++) {
+        lower_head_code(a, kv, (first_plane + kv) % PLANES, 1);
     }
 }
