@@ -24,7 +24,7 @@ struct allocation {
  * is long; the rest only wait. ALIGNED, for a scatter and the sixteen slices it stores to: they
  * meet slice by slice, so only the same first slice is bad.
  */
-enum { SAME_TASK = 1, SAME_KERNEL = 4, SAME_CYCLE = 16, ALIGNED = 64 };
+enum { SAME_TASK = 1, SAME_KERNEL = 4, SAME_BURST = 16, SAME_CYCLE = 120, ALIGNED = 240 };
 /* What it costs when a buffer is not where its maker is. */
 enum { OTHER_HEMISPHERE = 6 };
 
@@ -53,6 +53,18 @@ static void meet_all(struct allocation *a, const uint32_t *list, uint32_t n, uin
     }
 }
 
+/* Operands of one operation are read in one cycle. */
+static void meet_operands(struct allocation *a, const struct kernel *k)
+{
+    for (uint32_t i = 0; i < k->op_count; i++) {
+        const uint16_t x = k->ops[i].a, y = k->ops[i].b;
+        if (REF_IS_INPUT(x) && REF_IS_INPUT(y)) {
+            meet(a, k->inputs[REF_INDEX(x)].access.buffer, k->inputs[REF_INDEX(y)].access.buffer,
+                 SAME_CYCLE);
+        }
+    }
+}
+
 /* What the task reads on its way into one unit, then what it stores. */
 static void find_neighbours(struct allocation *a, const struct task *task)
 {
@@ -62,7 +74,10 @@ static void find_neighbours(struct allocation *a, const struct task *task)
     }
     list[n++] = task->in.buffer;
     list[n++] = task->map.buffer;
-    meet_all(a, list, n, SAME_CYCLE);
+    meet_all(a, list, n, task->kernel == NULL ? SAME_CYCLE : SAME_BURST);
+    if (task->kernel != NULL) {
+        meet_operands(a, task->kernel);
+    }
     uint32_t inputs = n;
     for (uint32_t i = 0; task->kernel != NULL && i < task->kernel->output_count; i++) {
         list[n++] = task->kernel->outputs[i].access.buffer;
