@@ -157,6 +157,7 @@ struct takt_request {
     uint32_t max_tokens;
     struct takt_sampling sampling;
     bool all_logits; /* the digest covers every prompt position too */
+    bool no_digest;  /* leave logits_digest empty: hashing takes as long as a small model's step */
     /* Called with whole characters as they are known; false stops (INTERRUPTED is not an error
      * then: the result is complete up to there). May be NULL. */
     bool (*on_text)(void *user, const char *text, size_t length);

@@ -238,10 +238,11 @@ static void prefixes_chip(void **state)
     prefixes(TAKT_TARGET_CHIP);
 }
 
-static void batches_both(void **state)
+static void sessions_both(void **state)
 {
     (void)state;
     batches(TAKT_TARGET_BOTH, 16, 1);
+    prefixes(TAKT_TARGET_BOTH);
 }
 
 /* A weight that went wrong on one side: the fault names the first tensor that shows it, and whose
@@ -323,6 +324,6 @@ static void sessions_run_out(void **state)
 TEST_GROUP(session, cmocka_unit_test(batches_reference), cmocka_unit_test(batches_chip),
            cmocka_unit_test(batches_chip_users), cmocka_unit_test(users_share_steps),
            cmocka_unit_test(batches_native), cmocka_unit_test(prefixes_native),
-           cmocka_unit_test(batches_both), cmocka_unit_test(both_finds_the_first_bit),
+           cmocka_unit_test(sessions_both), cmocka_unit_test(both_finds_the_first_bit),
            cmocka_unit_test(prefixes_reference), cmocka_unit_test(prefixes_chip),
            cmocka_unit_test(refused_batches), cmocka_unit_test(sessions_run_out));

@@ -184,6 +184,7 @@ static int generate(const struct cli_command *command, struct takt_engine *engin
                      .top_p = settings->top_p,
                      .seed = settings->seed},
         .all_logits = settings->all_logits,
+        .no_digest = !settings->json,
         .on_text = on_text,
         .on_progress = on_progress,
         .user = &stream,

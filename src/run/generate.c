@@ -94,7 +94,7 @@ static enum takt_status prepare(struct generation *generation, struct takt_error
 static void digest_logits(struct generation *generation, const float *logits)
 {
     unsigned char bytes[4 * 64];
-    const uint32_t vocab = vocab_of(generation);
+    const uint32_t vocab = generation->request->no_digest ? 0 : vocab_of(generation);
     for (uint32_t i = 0; i < vocab;) {
         size_t used = 0;
         for (; i < vocab && used < sizeof bytes; i++) {
@@ -232,7 +232,9 @@ static enum takt_status run_all(struct generation *generation, struct takt_error
     if (generation->streamed < generation->text.length) {
         stream_text(generation, true); /* an unfinished character */
     }
-    base_digest_hex(generation->digest, result->logits_digest);
+    if (!generation->request->no_digest) {
+        base_digest_hex(generation->digest, result->logits_digest);
+    }
     takt_session_program_hash(generation->session, result->program_hash);
     status = keep_steps(generation, error);
     result->host_seconds = base_seconds() - begin;
