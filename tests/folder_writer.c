@@ -13,7 +13,7 @@ struct part {
 };
 
 struct writer {
-    const char *folder;
+    const char *folder, *prefix;
     const struct model *model;
     struct part parts[FILES_MAX];
     struct base_text map; /* of the index */
@@ -104,7 +104,7 @@ static void put_layer(struct writer *w, uint32_t index)
     const struct model_layer *l = &w->model->layer[index];
     const bool fused = strcmp(w->model->architecture, "phi3") == 0, gemma = w->model->gelu;
     char name[128];
-#define NAME(text) (snprintf(name, sizeof name, "model.layers.%u.%s", index, text), name)
+#define NAME(text) (snprintf(name, sizeof name, "%slayers.%u.%s", w->prefix, index, text), name)
 #define MATRIX(text, rotated, ...)                                                                 \
     do {                                                                                           \
         const struct model_tensor *list[] = {__VA_ARGS__};                                         \
@@ -184,15 +184,25 @@ static void finish_part(struct writer *w, uint32_t index)
 
 bool folder_write(const char *folder, const struct model *model, uint32_t files, const char *more)
 {
+    return folder_write_as(folder, "model.", model, files, more);
+}
+
+bool folder_write_as(const char *folder, const char *prefix, const struct model *model,
+                     uint32_t files, const char *more)
+{
     BASE_ASSERT(files >= 1 && files <= FILES_MAX);
-    struct writer w = {.folder = folder, .model = model, .files = files, .fine = true};
+    struct writer w = {
+        .folder = folder, .prefix = prefix, .model = model, .files = files, .fine = true};
+    char name[128];
+#define NAMED(text) (snprintf(name, sizeof name, "%s%s", prefix, text), name)
     const struct model_tensor *embedding = &model->embedding, *output = &model->output;
-    put_matrices(&w, "model.embed_tokens.weight", false, 1, &embedding);
+    put_matrices(&w, NAMED("embed_tokens.weight"), false, 1, &embedding);
     for (uint32_t i = 0; i < model->layers; i++)
         put_layer(&w, i);
-    put_vector(&w, "model.norm.weight", &model->output_norm, true);
+    put_vector(&w, NAMED("norm.weight"), &model->output_norm, true);
     if (!model->tied)
         put_matrices(&w, "lm_head.weight", false, 1, &output);
+#undef NAMED
     for (uint32_t i = 0; i < files; i++)
         finish_part(&w, i);
     if (files > 1) {

@@ -10,6 +10,9 @@
  * text put into config.json's object, beginning with a comma, or "". The folder must exist.
  */
 bool folder_write(const char *folder, const struct model *model, uint32_t files, const char *more);
+/* The same with other words than "model." before the tensors' names. */
+bool folder_write_as(const char *folder, const char *prefix, const struct model *model,
+                     uint32_t files, const char *more);
 /* Removes what folder_write wrote, and the folder. */
 void folder_remove(const char *folder);
 

@@ -106,7 +106,9 @@ static void check_shape(const struct architecture_shape *shape, uint32_t files)
     char path[] = "/tmp/takt-folder-XXXXXX";
     assert_non_null(mkdtemp(path));
     scaling_text(&more, gguf);
-    assert_true(folder_write(path, gguf, files, more.data));
+    static const char *const prefixes[] = {"model.", "language_model.model.",
+                                           "model.language_model.", ""};
+    assert_true(folder_write_as(path, prefixes[shape->shape.ffn / 32 % 4], gguf, files, more.data));
     enum takt_status status = open_folder(&folder, path, &error);
     require(status, &error);
     assert_string_equal(folder->architecture, gguf->architecture);

@@ -283,7 +283,7 @@ static enum takt_status bind_output(struct opening *opening, uint64_t vocab)
     struct model *model = opening->model;
     const char *name = "output.weight";
     if (opening->folder)
-        name = strncmp(opening->prefix, "language_model.", 15) == 0
+        name = find(opening, "language_model.lm_head.weight") != NULL
                    ? "language_model.lm_head.weight"
                    : "lm_head.weight";
     struct tensor_record *found = find(opening, name);

@@ -62,6 +62,21 @@ static enum takt_status read_f64(const struct opening *opening, const char *key,
 
 /* ---- what kind of model ---------------------------------------------------------------------- */
 
+/* What stands before the names of the text model's tensors: that with which there is an embedding.
+ */
+static const char *prefix_of(const struct opening *opening)
+{
+    static const char *const prefixes[] = {"model.", "language_model.model.",
+                                           "model.language_model.", ""};
+    for (size_t i = 0; i < BASE_COUNT(prefixes); i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "%sembed_tokens.weight", prefixes[i]);
+        if (tensor_records_find(opening->tensors, opening->tensor_count, name) != NULL)
+            return prefixes[i];
+    }
+    return prefixes[0];
+}
+
 static enum takt_status read_architecture(struct opening *opening)
 {
     const char *type = json_string_value(get(opening->config_file, "model_type"));
@@ -73,11 +88,10 @@ static enum takt_status read_architecture(struct opening *opening)
                          "%s: config.json: model_type is \"%.64s\"; takt runs %s", opening->path,
                          type, model_architecture_names());
     opening->config = opening->config_file;
-    opening->prefix = "model.";
+    opening->prefix = prefix_of(opening);
     json_t *text = json_object_get(opening->config_file, "text_config");
     if (json_is_object(text)) { /* a model of text and pictures: its text part */
         opening->config = text;
-        opening->prefix = "language_model.model.";
     }
     const char *activation = json_string_value(get(opening->config, "hidden_activation"));
     if (activation == NULL)
