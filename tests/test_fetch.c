@@ -254,6 +254,62 @@ static bool step_notices(struct scene *scene, uint64_t seed)
     return status == TAKT_FAULT || chip_fetched_other_text(session->shared->chip);
 }
 
+/* Instructions of the queue's own, one after the other, until the bytes are full. */
+static void fill_with_instructions(const struct machine *machine, uint32_t queue, uint64_t seed,
+                                   uint8_t *bytes, uint32_t size)
+{
+    const enum isa_unit unit = machine_queue(machine, queue).unit;
+    memset(bytes, 0, size);
+    for (uint64_t i = 0, at = 0; at + ISA_PACKED_MAX < size; i++) {
+        const enum isa_op op = (enum isa_op)(base_random_u64(seed, 4, i) % ISA_OP_COUNT);
+        struct isa_instruction in = random_instruction(op, seed * 1000 + i);
+        in.count = (uint16_t)(in.count % 8 + (in.count > 0)); /* waits that a test can wait for */
+        in.delay = (uint16_t)(in.delay % 8 + (in.delay > 0));
+        if (op == ISA_MUL_F32 || (machine_queue_accepts(unit, op) && op != ISA_SYNC))
+            at += isa_pack(&in, bytes + at);
+    }
+}
+
+/* A block of one queue's text becomes other instructions. What comes of it is a fault or an end,
+ * whatever they are: the machine judges every instruction that reaches it. */
+static void any_text_ends_in_order(void **state)
+{
+    (void)state;
+    const struct look look = {"decode", 1, 14, 1, 1};
+    struct world world;
+    struct scene scene;
+    uint32_t outcomes[CHIP_FAULT_DEADLOCK + 1] = {0};
+    world_open(&world);
+    scene_open(&scene, &world, &look);
+    const struct program *program = scene.program->program;
+    const uint32_t lanes = machine_lanes(&program->machine), token = 3;
+    for (uint64_t seed = 0; seed < 400; seed++) {
+        uint8_t bytes[2 * MACHINE_LANES_MAX];
+        uint32_t queue = (uint32_t)(base_random_u64(seed, 5, 0) % program->queue_count);
+        while (program->text_blocks[queue] == 0)
+            queue = (queue + 1) % program->queue_count;
+        struct program_place place =
+            program->text_places[queue][base_random_u64(seed, 6, 0) % program->text_blocks[queue]];
+        fill_with_instructions(&program->machine, queue, seed, bytes, 2 * lanes);
+        struct chip **chip = &scene.session->shared->chip;
+        chip_destroy(*chip);
+        assert_int_equal(chip_create(chip, &program->machine, NULL), TAKT_OK);
+        chip_load_image(*chip, &scene.before);
+        chip_write_word(*chip, place, bytes);
+        place.address++;
+        chip_write_word(*chip, place, bytes + lanes);
+        scene.session->shared->loaded = scene.program;
+        uint64_t cycles;
+        (void)run_step_chunk(scene.session, scene.program, &token, 1, look.start, scene.logits,
+                             &cycles, NULL);
+        assert_true(chip_fetched_other_text(*chip));
+        outcomes[chip_last_fault(*chip)->kind]++;
+    }
+    assert_true(outcomes[CHIP_FAULT_EMPTY_SLOT] > 0 && outcomes[CHIP_FAULT_ILLEGAL] > 0);
+    scene_close(&scene);
+    world_close(&world);
+}
+
 static void a_changed_bit_of_a_compiled_text_shows(void **state)
 {
     (void)state;
@@ -283,6 +339,7 @@ TEST_GROUP(fetch, cmocka_unit_test(packed_text_is_the_same_instruction),
            cmocka_unit_test(any_bytes_are_refused_or_pack_again),
            cmocka_unit_test(a_changed_bit_of_text_shows),
            cmocka_unit_test(a_changed_bit_of_a_compiled_text_shows),
+           cmocka_unit_test(any_text_ends_in_order),
            cmocka_unit_test(runs_do_not_leave_their_text_behind),
            cmocka_unit_test(text_changed_between_runs_shows),
            cmocka_unit_test(text_is_checked_only_where_there_are_values));
