@@ -2,7 +2,7 @@
  * leaves behind, a chip that times every run leaves too, with any number of threads. */
 #include "tests.h"
 
-#include "chip/chip.h"
+#include "chip/internal.h"
 #include "gguf_writer.h"
 #include "program/assembly.h"
 #include "run/run.h"
@@ -313,6 +313,13 @@ static void digest_of(const char *path, uint32_t threads, char digest[65])
         base_digest_update(sum, logits, count * shape.vocab * sizeof *logits);
     }
     base_digest_hex(sum, digest);
+    /* What is compared is not run timed: both programs' runs could be kept. */
+    const struct compile_step steps[2] = {{1, 320, false, 0, 1}, {8, 320, true, 0, 1}};
+    for (size_t i = 0; i < BASE_COUNT(steps); i++) {
+        const struct run_program *program;
+        assert_int_equal(run_programs_get(engine, &steps[i], &program, &error), TAKT_OK);
+        assert_non_null(program->text->history->trace);
+    }
     base_digest_destroy(sum);
     free(logits);
     takt_session_close(session);

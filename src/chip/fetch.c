@@ -21,8 +21,7 @@ void chip_fetch_reset(struct chip *chip, struct chip_queue *queue, const struct 
     queue->text = &text->queues[queue->index];
     queue->words = queue->text->words;
     queue->count = queue->text->count;
-    queue->store_first = queue->text->store_first;
-    queue->store_end = queue->text->store_end;
+    queue->stored = queue->text->stored;
     queue->scatter_first = queue->text->scatter_first;
     queue->available = queue->count;
     queue->blocks_taken = queue->blocks_held = 0;
@@ -90,6 +89,7 @@ static struct chip_queue_text *own_text(struct chip_queue *queue, uint32_t block
     const struct chip_queue_text *from = queue->text;
     const size_t bytes = (size_t)from->block_count * block_bytes;
     struct chip_queue_text *own = copy(from, sizeof *from, sizeof *from);
+    own->stored = NULL; /* not known any more */
     /* An instruction takes a byte at least. */
     own->words =
         copy(from->words, from->count * sizeof *from->words, (bytes + 1u) * sizeof *from->words);
@@ -151,8 +151,7 @@ static void decode_again(struct chip *chip, struct chip_queue *queue)
     chip_text_find_held(own, block_bytes);
     queue->words = own->words;
     queue->count = own->count;
-    queue->store_first = 0;
-    queue->store_end = UINT32_MAX;
+    queue->scatter_first = 0; /* whatever it does now */
     queue->available = own->held[queue->blocks_held];
 }
 

@@ -34,8 +34,8 @@ struct chip_word {
 struct chip_queue_text {
     struct chip_word *words;
     uint32_t count;
-    uint32_t store_first, store_end; /* words of the slice that its Writes change lie between */
-    uint32_t scatter_first;          /* from here on its Scatters may change any */
+    uint64_t *stored;       /* a bit a word of the slice: its Writes change it; NULL: none does */
+    uint32_t scatter_first; /* from this word on its Scatters may change any */
     /* As it lies in memory; NULL where the queues hold all of their text. */
     uint8_t *packed;  /* [block_count] blocks, the last one filled with zeros */
     uint32_t *starts; /* [count + 1] byte at which a word, with its Repeat, begins */
@@ -106,7 +106,8 @@ struct chip_queue {
     uint32_t next;       /* word to issue */
     uint32_t repetition; /* of that word, 0 first */
     bool parked;
-    uint32_t store_first, store_end, scatter_first; /* words that the text may change */
+    const uint64_t *stored; /* words of the slice that the text may change: as in its text */
+    uint32_t scatter_first;
     uint32_t lanes_on; /* lanes of the superlanes that Config left on */
     uint64_t wake;     /* cycle of the next issue */
     /* Fetching. */
@@ -374,6 +375,13 @@ bool chip_mxm_value(struct chip *chip, const struct chip_op *op, const uint32_t 
                     const struct chip_range *range);
 bool chip_sxm_value(struct chip *chip, const struct chip_op *op, const uint32_t *operands,
                     const struct chip_range *range);
+
+/* May the queue's text change this word of its slice while the program runs? */
+static inline bool chip_stores(const struct chip_queue *queue, uint32_t address)
+{
+    return address >= queue->scatter_first ||
+           (queue->stored && (queue->stored[address / 64u] >> (address % 64u) & 1u));
+}
 
 /* The address or index of the current repetition; may lie outside any bound. */
 static inline int64_t chip_address(const struct chip_queue *queue, const struct chip_word *word,

@@ -55,8 +55,7 @@ static bool read_word(struct chip *chip, struct chip_queue *queue, const struct 
     if (chip->upset_count > 0 && chip_ecc_upset(chip, queue->slice, (uint32_t)address))
         return read_upset(chip, queue, word, (uint32_t)address, value);
     /* It may change while under way, or is not all of the word. */
-    if ((address >= queue->store_first && address < queue->store_end) ||
-        address >= queue->scatter_first || queue->lanes_on < chip->lanes)
+    if (chip_stores(queue, (uint32_t)address) || queue->lanes_on < chip->lanes)
         return copy(chip, queue, word, value, chip_emit(chip, queue, word, stream, latency),
                     chip->lanes);
     chip_emit_word(chip, queue, word, stream, latency, value);

@@ -74,24 +74,23 @@ static const char *repeat_objection(const struct isa_instruction *repeat,
     return NULL;
 }
 
-/* Widens what the text may change in its slice by the word's stores. A Scatter reaches from its
- * address on, wherever its map says. */
-static void note_stores(struct chip_queue_text *text, const struct chip_word *word)
+/* Marks what the word's stores may change in the slice. A Scatter reaches from its address on,
+ * wherever its map says. */
+static void note_stores(const struct machine *machine, struct chip_queue_text *text,
+                        const struct chip_word *word)
 {
     enum isa_op op = (enum isa_op)word->instruction.op;
-    if (op != ISA_WRITE && op != ISA_READ_WRITE && op != ISA_SCATTER)
-        return;
-    int64_t from = op == ISA_READ_WRITE ? word->instruction.address2 : word->instruction.address;
-    int64_t last = from + (int64_t)word->repeat_count * word->repeat_step;
-    uint32_t low = (uint32_t)BASE_MAX(BASE_MIN(from, last), 0);
-    uint32_t end = (uint32_t)BASE_MAX(BASE_MAX(from, last) + 1, 0);
+    int64_t address = op == ISA_READ_WRITE ? word->instruction.address2 : word->instruction.address;
     if (op == ISA_SCATTER) {
-        text->scatter_first = BASE_MIN(text->scatter_first, low);
-        return;
+        int64_t last = address + (int64_t)word->repeat_count * word->repeat_step;
+        text->scatter_first =
+            BASE_MIN(text->scatter_first, (uint32_t)BASE_MAX(BASE_MIN(address, last), 0));
     }
-    bool none = text->store_first >= text->store_end;
-    text->store_first = none ? low : BASE_MIN(text->store_first, low);
-    text->store_end = none ? end : BASE_MAX(text->store_end, end);
+    if ((op != ISA_WRITE && op != ISA_READ_WRITE) || !text->stored)
+        return;
+    for (uint32_t i = 0; i <= word->repeat_count; i++, address += word->repeat_step)
+        if (address >= 0 && address < (int64_t)machine->mem_words)
+            text->stored[address / 64] |= UINT64_C(1) << (address % 64);
 }
 
 /* Adds the instruction to the queue's words, or folds a Repeat into the last of them. NULL, or why
@@ -108,7 +107,7 @@ const char *chip_text_add(const struct machine *machine, uint32_t queue,
         before->repeat_count = instruction->count;
         before->repeat_delay = instruction->delay;
         before->repeat_step = instruction->step;
-        note_stores(text, before);
+        note_stores(machine, text, before);
         return NULL;
     }
     memset(word, 0, sizeof *word);
@@ -117,7 +116,7 @@ const char *chip_text_add(const struct machine *machine, uint32_t queue,
     const char *reason = objection(machine, machine_queue(machine, queue), word);
     if (reason)
         return reason;
-    note_stores(text, word);
+    note_stores(machine, text, word);
     text->count++;
     return NULL;
 }
@@ -178,7 +177,8 @@ static size_t text_bytes(const struct program *program, uint32_t block_bytes)
     for (uint32_t queue = 0; queue < program->queue_count; queue++) {
         const size_t packed = packed_most(program, queue, block_bytes);
         bytes += program->queue_words[queue] * (sizeof(struct chip_word) + sizeof(uint32_t)) +
-                 packed + packed / block_bytes * sizeof(uint32_t) + 512u;
+                 packed + packed / block_bytes * sizeof(uint32_t) +
+                 program->machine.mem_words / 8u + 640u;
     }
     return bytes;
 }
@@ -189,6 +189,8 @@ static void reserve(struct chip_text *text, const struct program *program, uint3
     const uint32_t count = program->queue_words[queue];
     out->words = BASE_NEW(&text->arena, struct chip_word, count + 1u);
     out->scatter_first = UINT32_MAX;
+    if (machine_queue(&text->machine, queue).unit == ISA_UNIT_MEM && count > 0)
+        out->stored = BASE_NEW(&text->arena, uint64_t, text->machine.mem_words / 64u + 1u);
     if (text->machine.icu_buffer_blocks == 0 || count == 0)
         return;
     const size_t packed = packed_most(program, queue, text->block_bytes);

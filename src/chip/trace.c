@@ -218,7 +218,7 @@ void chip_record_fetch(struct chip *chip, const struct chip_queue *queue, const 
         if (chip->queues[q].unit.unit == ISA_UNIT_MEM && chip->queues[q].slice == slice)
             source = &chip->queues[q];
     BASE_ASSERT(source != NULL && trace->fetched_count < trace->op_capacity);
-    trace->broken = address >= source->store_first && address < source->store_end;
+    trace->broken = source->stored && (source->stored[address / 64u] >> (address % 64u) & 1u);
     trace->text_first[slice] = BASE_MIN(trace->text_first[slice], address);
     trace->fetched[trace->fetched_count++] = (struct chip_fetched){chip_operand(chip, word), text};
 }
