@@ -389,6 +389,18 @@ static void test_wrong_values(void **state)
     scratch_close(&scratch);
 }
 
+/* Version 2 is laid out like version 3. */
+static void test_version_2(void **state)
+{
+    (void)state;
+    struct scratch scratch;
+    const uint32_t version = 2;
+    scratch_open(&scratch, &small);
+    scratch_write(&scratch, &version, sizeof version, 4);
+    open_and_check(scratch.path, small.layers, small.vocab, 2);
+    scratch_close(&scratch);
+}
+
 /* A key written over by another of the same length, and a tensor likewise. */
 static void test_duplicates(void **state)
 {
@@ -546,5 +558,5 @@ TEST_GROUP(model, cmocka_unit_test(test_random_models), cmocka_unit_test(test_bu
            cmocka_unit_test(test_babyllama), cmocka_unit_test(test_rows),
            cmocka_unit_test(test_not_a_model), cmocka_unit_test(test_missing),
            cmocka_unit_test(test_wrong_values), cmocka_unit_test(test_duplicates),
-           cmocka_unit_test(test_variants), cmocka_unit_test(test_truncated),
-           cmocka_unit_test(test_flipped));
+           cmocka_unit_test(test_version_2), cmocka_unit_test(test_variants),
+           cmocka_unit_test(test_truncated), cmocka_unit_test(test_flipped));
