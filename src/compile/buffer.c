@@ -39,6 +39,9 @@ uint32_t buffer_slices(const struct buffer *buffer)
 
 uint32_t access_vector(const struct access *access, uint32_t i)
 {
+    if (access->first + i < access->n0) { /* most are runs */
+        return access->base + (access->first + i) * access->s0;
+    }
     uint32_t inner = (access->first + i) % access->n0, rest = (access->first + i) / access->n0;
     return access->base + inner * access->s0 + rest % access->n1 * access->s1 +
            rest / access->n1 * access->s2;
@@ -59,12 +62,17 @@ struct access access_none(void)
     return (struct access){.buffer = NONE, .n0 = 1, .n1 = 1};
 }
 
+/* Asked for every vector that is placed: no division. */
 uint32_t slice_position(const struct machine *machine, uint32_t slice)
 {
-    return machine_mem_position(machine, slice / machine->mem_slices, slice % machine->mem_slices);
+    bool east = slice >= machine->mem_slices;
+    return machine_mem_position(machine, east ? MACHINE_EAST : MACHINE_WEST,
+                                east ? slice - machine->mem_slices : slice);
 }
 
 uint32_t slice_queue(const struct machine *machine, uint32_t slice)
 {
-    return machine_queue_mem(machine, slice / machine->mem_slices, slice % machine->mem_slices);
+    bool east = slice >= machine->mem_slices;
+    return machine_queue_mem(machine, east ? MACHINE_EAST : MACHINE_WEST,
+                             east ? slice - machine->mem_slices : slice);
 }
