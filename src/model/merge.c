@@ -4,11 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A pair that may merge. It is stale once either side has changed: the lengths no longer add up. */
+/* A pair that may merge: a symbol and its next. It is stale once either has changed: they only ever
+ * grow, so the lengths no longer add up. */
 struct tokenizer_candidate {
-    uint64_t key; /* priority << 32 | left: the heap's order, ties from the left */
-    uint32_t right, length, result; /* length: of both sides together */
+    uint64_t key;            /* priority << 32 | left: the heap's order, ties from the left */
+    uint32_t length, result; /* length: of both together */
 };
+
+/* Children of one node lie side by side: fewer lines of memory to look at than with two. */
+#define HEAP_WIDTH 4u
 
 void tokenizer_work_free(struct tokenizer_work *work)
 {
@@ -61,9 +65,9 @@ static void push(struct tokenizer_work *work, struct tokenizer_candidate candida
 {
     BASE_ASSERT(work->heap_count < work->heap_capacity);
     size_t at = work->heap_count++;
-    while (at != 0 && candidate.key < work->heap[(at - 1) / 2].key) {
-        work->heap[at] = work->heap[(at - 1) / 2];
-        at = (at - 1) / 2;
+    while (at != 0 && candidate.key < work->heap[(at - 1) / HEAP_WIDTH].key) {
+        work->heap[at] = work->heap[(at - 1) / HEAP_WIDTH];
+        at = (at - 1) / HEAP_WIDTH;
     }
     work->heap[at] = candidate;
 }
@@ -73,13 +77,15 @@ static struct tokenizer_candidate pop(struct tokenizer_work *work)
     struct tokenizer_candidate top = work->heap[0];
     struct tokenizer_candidate last = work->heap[--work->heap_count];
     size_t at = 0;
-    for (size_t child = 1; child < work->heap_count; child = 2 * at + 1) {
-        if (child + 1 < work->heap_count && work->heap[child + 1].key < work->heap[child].key)
-            child++;
-        if (last.key <= work->heap[child].key)
+    for (size_t first = 1; first < work->heap_count; first = HEAP_WIDTH * at + 1) {
+        size_t least = first, end = BASE_MIN(first + HEAP_WIDTH, work->heap_count);
+        for (size_t child = first + 1; child < end; child++)
+            if (work->heap[child].key < work->heap[least].key)
+                least = child;
+        if (last.key <= work->heap[least].key)
             break;
-        work->heap[at] = work->heap[child];
-        at = child;
+        work->heap[at] = work->heap[least];
+        at = least;
     }
     work->heap[at] = last;
     return top;
@@ -93,7 +99,7 @@ static void consider(const struct tokenizer *tokenizer, struct tokenizer_work *w
     const struct tokenizer_symbol *a = &work->symbols[left], *b = &work->symbols[right];
     uint32_t priority, result;
     if (pair(tokenizer, work, a, b, &priority, &result))
-        push(work, (struct tokenizer_candidate){(uint64_t)priority << 32 | left, right,
+        push(work, (struct tokenizer_candidate){(uint64_t)priority << 32 | left,
                                                 a->length + b->length, result});
 }
 
@@ -105,8 +111,11 @@ void tokenizer_merge_all(const struct tokenizer *tokenizer, struct tokenizer_wor
     while (work->heap_count != 0) {
         struct tokenizer_candidate best = pop(work);
         uint32_t left = (uint32_t)best.key;
-        struct tokenizer_symbol *a = &work->symbols[left], *b = &work->symbols[best.right];
-        if (a->length == 0 || b->length == 0 || a->length + b->length != best.length)
+        struct tokenizer_symbol *a = &work->symbols[left];
+        if (a->length == 0 || a->next == TOKENIZER_NONE)
+            continue;
+        struct tokenizer_symbol *b = &work->symbols[a->next];
+        if (a->length + b->length != best.length)
             continue;
         a->length = best.length;
         a->id = best.result;
