@@ -53,6 +53,7 @@ struct serve_model {
     struct takt_engine *engine;
     struct takt_model_info info;
     enum takt_target target;
+    uint32_t slots;
     struct takt_scheduler *scheduler;
     struct serve_modelled *modelled;
     pthread_t thread;

@@ -36,7 +36,7 @@ static void append_model(const struct serve_model *model, struct base_text *out)
                      info->sha256, info->layers, info->width, info->heads, info->kv_heads,
                      info->head_dim, info->ffn, info->vocab, info->context_trained);
     serve_json_text(out, info->machine);
-    base_text_format(out, ",\"clock_hz\":%.0f,\"slots\":%u}}", info->clock_hz, model->state.slots);
+    base_text_format(out, ",\"clock_hz\":%.0f,\"slots\":%u}}", info->clock_hz, model->slots);
 }
 
 bool serve_models(struct serve_call *call, const char *id)

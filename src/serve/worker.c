@@ -45,6 +45,7 @@ enum takt_status serve_model_open(struct serve_model *model, const struct serve_
     }
     takt_engine_info(model->engine, &model->info);
     model->target = options->engine.target;
+    model->slots = options->slots;
     model->modelled = serve_modelled_open(options, path);
     const struct takt_scheduler_options scheduling = {.slots = options->slots,
                                                       .no_prefix_cache = options->no_prefix_cache};
