@@ -887,7 +887,7 @@ static uint32_t tool_call(struct schema_compiler *c, const json_t *tools, uint32
         names =
             either(c, names, text(c, name, text(c, TAKT_TOOL_MIDDLE, call(c, arguments, close))));
     }
-    return text(c, TAKT_TOOL_BEGIN + 1, names); /* without its '<' */
+    return text(c, &TAKT_TOOL_BEGIN[1], names); /* without its '<' */
 }
 
 /* Text in which "<tool_call>" begins a call: state i has seen i bytes of it. */
