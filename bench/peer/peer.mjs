@@ -111,6 +111,8 @@ for (const [name, work] of Object.entries(works)) {
         const result = work.takt();
         ours.push(work.rate(result));
         loads.push(result.load_seconds);
+        console.error(`  ${name} ${round + 1}/${rounds}: llama.cpp ${peer.at(-1).toFixed(1)}, ` +
+                      `takt ${ours.at(-1).toFixed(1)} tokens/s`);
         peak = Math.max(peak, result.peak_bytes);
         if (name === "decode")
             share.push(result.decode_tokens_per_second * result.weight_bytes /

@@ -1,6 +1,7 @@
 /* The native target: its sizes, and sessions extended together. */
 #include "run/run.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,8 +13,21 @@ const char *takt_cpu_level(size_t index, bool *usable)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+/* Processors this process may run on. */
+static uint32_t allowed_processors(void)
+{
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+#ifdef CPU_COUNT
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) {
+        return (uint32_t)CPU_COUNT(&set);
+    }
+#endif
+    return online > 0 ? (uint32_t)online : 1;
+}
+
 /* A thread a physical core: Linux lists each core's hardware threads; elsewhere all that are
- * online. */
+ * online. Not more than the process may run on: threads that take turns wait for each other. */
 static uint32_t physical_cores(void)
 {
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
@@ -32,8 +46,8 @@ static uint32_t physical_cores(void)
         }
         fclose(file);
     }
-    const uint32_t fallback = online > 0 ? (uint32_t)online : 1;
-    return cores > 0 ? cores : fallback;
+    const uint32_t allowed = allowed_processors();
+    return cores > 0 ? BASE_MIN(cores, allowed) : allowed;
 }
 
 enum takt_status run_native_open(struct takt_engine *engine,
