@@ -190,5 +190,7 @@ enum takt_status tokenizer_index(struct tokenizer *tokenizer, const char *where,
 {
     index_bytes(tokenizer);
     index_marks(tokenizer);
+    tokenizer->cuts_words = tokenizer->traits.characters && !tokenizer->traits.whole_pieces &&
+                            tokenizer_find(tokenizer, "\xE2\x96\x81", 3) != TOKENIZER_NONE;
     return index_specials(tokenizer, where, error);
 }

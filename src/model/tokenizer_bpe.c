@@ -218,9 +218,9 @@ static void append_rest(const struct tokenizer *tokenizer, const char *text, siz
         tokenizer_ids_append(ids, tokenizer->unknown);
 }
 
-enum takt_status tokenizer_bpe_piece(const struct tokenizer *tokenizer, struct tokenizer_work *work,
-                                     const char *text, size_t length, struct tokenizer_ids *ids,
-                                     struct takt_error *error)
+static enum takt_status encode_word(const struct tokenizer *tokenizer, struct tokenizer_work *work,
+                                    const char *text, size_t length, struct tokenizer_ids *ids,
+                                    struct takt_error *error)
 {
     size_t from = ids->count;
     if (tokenizer_cache_take(work, text, length, ids))
@@ -252,4 +252,25 @@ enum takt_status tokenizer_bpe_piece(const struct tokenizer *tokenizer, struct t
     }
     tokenizer_cache_put(work, text, length, ids, from);
     return TAKT_OK;
+}
+
+#define SPACE_MARK "\xE2\x96\x81"
+
+enum takt_status tokenizer_bpe_piece(const struct tokenizer *tokenizer, struct tokenizer_work *work,
+                                     const char *text, size_t length, struct tokenizer_ids *ids,
+                                     struct takt_error *error)
+{
+    size_t start = 0;
+    enum takt_status status = TAKT_OK;
+    /* As in tokenizer_spm.c: no merge reaches over such a place. */
+    for (size_t at = 1; tokenizer->cuts_words && status == TAKT_OK && at + 3 <= length; at++) {
+        if (memcmp(text + at, SPACE_MARK, 3) != 0 ||
+            tokenizer->before_mark[(unsigned char)text[at - 1]])
+            continue;
+        status = encode_word(tokenizer, work, text + start, at - start, ids, error);
+        start = at;
+    }
+    if (status == TAKT_OK && start != length)
+        status = encode_word(tokenizer, work, text + start, length - start, ids, error);
+    return status;
 }

@@ -57,6 +57,7 @@ struct tokenizer {
     uint32_t special_start[257];
     bool add_space_prefix; /* SPM */
     bool before_mark[256]; /* some token holds U+2581 behind this byte */
+    bool cuts_words;       /* BPE: the mark is a token, so that words come apart before it */
     bool marks;            /* U+2581 in tokens is a space */
     bool byte_names;       /* tokens of single bytes are called <0x41> */
     bool fuses_unknown;    /* BPE of characters: neighbouring unknown ones are one token */
