@@ -53,14 +53,25 @@ static void meet_all(struct allocation *a, const uint32_t *list, uint32_t n, uin
     }
 }
 
-/* Operands of one operation are read in one cycle. */
-static void meet_operands(struct allocation *a, const struct kernel *k)
+/* Operands of operations of one level are read in one cycle. */
+static void meet_operands(struct allocation *a, const struct kernel *kernel)
 {
-    for (uint32_t i = 0; i < k->op_count; i++) {
-        const uint16_t x = k->ops[i].a, y = k->ops[i].b;
-        if (REF_IS_INPUT(x) && REF_IS_INPUT(y)) {
-            meet(a, k->inputs[REF_INDEX(x)].access.buffer, k->inputs[REF_INDEX(y)].access.buffer,
-                 SAME_CYCLE);
+    struct kernel k = *kernel;
+    uint32_t level[KERNEL_INPUTS_MAX];
+    kernel_levels(&k);
+    for (uint32_t i = 0; i < k.op_count; i++) {
+        const uint16_t operands[2] = {k.ops[i].a, k.ops[i].b};
+        for (uint32_t j = 0; j < 2; j++) {
+            if (REF_IS_INPUT(operands[j])) {
+                level[REF_INDEX(operands[j])] = k.ops[i].level;
+            }
+        }
+    }
+    for (uint32_t x = 0; x < k.input_count; x++) {
+        for (uint32_t y = 0; y < x; y++) {
+            if (level[x] == level[y]) {
+                meet(a, k.inputs[x].access.buffer, k.inputs[y].access.buffer, SAME_CYCLE);
+            }
         }
     }
 }

@@ -468,6 +468,8 @@ uint32_t lower_gated(struct compiler *c, const struct gated *g, uint32_t *scale,
  * no mapping. */
 bool kernel_map(const struct compiler *c, const struct kernel *kernel, uint32_t phase,
                 uint32_t turn, uint32_t n, struct kernel *mapped);
+/* When each op happens, in steps of one operation. */
+void kernel_levels(struct kernel *k);
 bool kernel_eastward(const struct kernel_op *op, uint32_t phase); /* direction to the next level */
 uint32_t kernel_level_column(uint32_t phase, uint32_t level);
 uint32_t kernel_result_planes(enum isa_op op);

@@ -43,7 +43,7 @@ static bool uses(const struct kernel_op *op, uint16_t ref)
 
 /* Levels: as early as operands allow, then as late as consumers allow for ops that read only
  * memory. */
-static void set_levels(struct kernel *k)
+void kernel_levels(struct kernel *k)
 {
     for (uint32_t i = 0; i < k->op_count; i++) {
         struct kernel_op *op = &k->ops[i];
@@ -257,7 +257,7 @@ bool kernel_map(const struct compiler *c, const struct kernel *kernel, uint32_t 
     if (!limit_consumers(mapped)) {
         return false;
     }
-    set_levels(mapped);
+    kernel_levels(mapped);
     if (!bridge_levels(mapped) || !split_directions(c, mapped, phase)) {
         return false;
     }

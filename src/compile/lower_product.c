@@ -192,18 +192,18 @@ static void add_parts(struct products *p, uint32_t use, uint32_t column)
 
 /* Pairs of sums are shared by products. A part takes the next that is free, round and round, so
  * that it seldom waits for who had it before; it is taken until the part's column is done. */
-static uint32_t take_sums(struct products *p, uint32_t hemisphere)
+static uint32_t take_sums(struct products *p, uint32_t plane)
 {
-    uint32_t index = p->c->turn++ % (SUM_PAIRS / 2) * 2 + hemisphere;
+    uint32_t index = p->c->turn++ % (SUM_PAIRS / PLANES) * PLANES + plane;
     for (uint32_t i = 0; (p->busy >> index & 1) != 0; i++) {
-        BASE_ASSERT(i < SUM_PAIRS / 2);
-        index = (index + 2) % SUM_PAIRS;
+        BASE_ASSERT(i < SUM_PAIRS / PLANES);
+        index = (index + PLANES) % SUM_PAIRS;
     }
     p->busy |= 1ull << index;
     return index;
 }
 
-/* Even pairs serve the planes of the west, odd ones those of the east. */
+/* A plane has every fourth pair. */
 static uint32_t sums(const struct products *p, const char *which, uint32_t index)
 {
     return build_buffer(p->c, BUFFER_LINEAR, 4, p->tokens, "%s.%u.%u", which, p->tokens, index);
@@ -214,8 +214,8 @@ static void lower_part(struct products *p, const struct part *part)
     struct compiler *c = p->c;
     const struct product_use *use = &p->uses[part->use];
     struct column *column = &p->columns[part->use][part->column];
-    uint32_t hemisphere = tile_of(use->product, part->column, part->row)->hemisphere;
-    uint32_t index = take_sums(p, hemisphere), hi = sums(p, "sum_hi", index),
+    uint32_t plane = plane_of(tile_of(use->product, part->column, part->row));
+    uint32_t index = take_sums(p, plane), hi = sums(p, "sum_hi", index),
              lo = sums(p, "sum_lo", index);
     column->buffers[column->part_count++] = index;
     uint32_t batch =
