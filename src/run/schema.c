@@ -871,6 +871,9 @@ static uint32_t tool_call(struct schema_compiler *c, const json_t *tools, uint32
 {
     uint32_t names = RUN_NO_NODE;
     const uint32_t close = text(c, TAKT_TOOL_END, next);
+    if (json_array_size(tools) == 0) {
+        return refuse(c, TAKT_USAGE, "an array of tools is expected, with one at least");
+    }
     for (size_t i = 0; i < json_array_size(tools) && !c->failed; i++) {
         const json_t *tool = json_array_get(tools, i);
         const char *name = json_string_value(json_object_get(tool, "name"));
