@@ -211,8 +211,8 @@ static json_t *make(struct maker *maker, unsigned depth)
                                         "{\"type\":\"number\"}",
                                         "{}",
                                         "{\"type\":[\"string\",\"null\"],\"maxLength\":3}",
-                                        "{\"type\":\"object\",\"additionalProperties\":"
-                                        "{\"type\":\"integer\"}}",
+                                        ("{\"type\":\"object\",\"additionalProperties\":"
+                                         "{\"type\":\"integer\"}}"),
                                         "{\"$ref\":\"#/$defs/list\"}",
                                         "{\"const\":\"x y\"}"};
     json_t *schema = json_object();
