@@ -12,7 +12,7 @@ case $(uname -m) in
 aarch64 | arm64) ;;
 *) CHECK_PACKAGES="$CHECK_PACKAGES gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
     libpcre2-dev:arm64 libjansson-dev:arm64 libssl-dev:arm64 libcmocka-dev:arm64
-    libmicrohttpd-dev:arm64 libsqlite3-dev:arm64" ;;
+    libcurl4-openssl-dev:arm64 libmicrohttpd-dev:arm64 libsqlite3-dev:arm64" ;;
 esac
 # Of `make page` and `make check-clients`.
 CLIENT_PACKAGES="nodejs npm chromium curl"
@@ -40,6 +40,7 @@ present() {
     libjansson-dev:arm64) foreign libjansson ;;
     libssl-dev:arm64) foreign libcrypto ;;
     libcmocka-dev:arm64) foreign libcmocka ;;
+    libcurl4-openssl-dev:arm64) foreign libcurl ;;
     libmicrohttpd-dev:arm64) foreign libmicrohttpd ;;
     libsqlite3-dev:arm64) foreign libsqlite3 ;;
     nodejs) has node ;;
