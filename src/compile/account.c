@@ -102,6 +102,7 @@ static const char *kind_name(enum task_kind kind)
     case TASK_DISTRIBUTE: return "distribute";
     case TASK_SCATTER: return "scatter";
     case TASK_GATHER: return "gather";
+    case TASK_KEEP: return "keep";
     }
     return "task";
 }

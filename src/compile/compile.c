@@ -12,7 +12,12 @@
 
 uint32_t compile_blocks(uint32_t chunk)
 {
-    return (chunk + STRIPES - 2) / STRIPES + 1;
+    return compile_aligned(chunk) ? chunk / STRIPES : (chunk + STRIPES - 2) / STRIPES + 1;
+}
+
+bool compile_aligned(uint32_t chunk)
+{
+    return chunk % STRIPES == 0;
 }
 
 uint32_t compile_bucket(const struct compile_plan *plan, uint32_t length)
@@ -32,6 +37,7 @@ static enum takt_status compiler_open(struct compiler *c, const struct compile_p
     bool joint = step->users > 1;
     BASE_ASSERT(step->chunk >= 1 && step->chunk <= BASE_MAX(plan->chunk_max, plan->users));
     BASE_ASSERT(step->bucket % plan->lanes == 0);
+    BASE_ASSERT(joint || compile_aligned(step->chunk) || step->chunk <= plan->unaligned_max);
     BASE_ASSERT(step->first_user + step->users <= plan->users && step->users >= 1);
     BASE_ASSERT(!joint || (step->chunk == step->users && step->all_logits));
     *c = (struct compiler){.plan = plan,
@@ -42,6 +48,7 @@ static enum takt_status compiler_open(struct compiler *c, const struct compile_p
                            .bucket = step->bucket,
                            .tiles = step->bucket / plan->lanes,
                            .blocks = joint ? step->users : compile_blocks(step->chunk),
+                           .aligned = compile_aligned(step->chunk),
                            .first_user = step->first_user,
                            .users = step->users,
                            .attending = NONE,
@@ -170,8 +177,8 @@ static enum takt_status check_room(const struct compile_plan *plan, uint32_t chu
                                    struct takt_error *error)
 {
     struct compiler c;
-    const struct compile_step step = {chunk, plan->context_tiles * plan->lanes, chunk > 1, 0,
-                                      users};
+    const bool all = users > 1 || (chunk > 1 && !compile_aligned(chunk));
+    const struct compile_step step = {chunk, plan->context_tiles * plan->lanes, all, 0, users};
     enum takt_status status = compiler_open(&c, plan, &step, error);
     if (status == TAKT_OK) {
         status = run_passes(&c, MEMORY_PASSES, BASE_COUNT(MEMORY_PASSES));
@@ -191,7 +198,7 @@ enum takt_status compile_plan_create(struct compile_plan **out, const struct gra
                                      const struct machine *machine, uint32_t context,
                                      uint32_t chunk_max, uint32_t users, struct takt_error *error)
 {
-    uint32_t most = BASE_MIN(machine->mxm_accumulators / 4, 256u);
+    uint32_t most = BASE_MIN(machine->mxm_accumulators, 256u);
     if (chunk_max < 1 || chunk_max > most) {
         return base_fail(error, TAKT_LIMIT,
                          "compile: a chunk of %u tokens; \"%s\" has accumulators for 1..%u: use a "

@@ -37,8 +37,13 @@ struct compile_step {
     uint32_t first_user, users;
 };
 
+/* Whether a chunk of one user must begin at a multiple of sixteen: it is one itself. Its tokens then
+ * fill whole blocks of the cache, and where they go is known beforehand. */
+bool compile_aligned(uint32_t chunk);
+
 /*
- * Compiles one step: `chunk` tokens, attention over `bucket` positions.
+ * Compiles one step: `chunk` tokens, attention over `bucket` positions. Where the plan's largest chunk
+ * is a multiple of sixteen, every chunk must be one, or 1.
  *
  * Bindings (token m of the chunk is at position start + m; a step may hold fewer than chunk tokens:
  * the rest are padding, their maps all ISA_SKIP, their other inputs zero, their masks any; of
@@ -60,6 +65,10 @@ struct compile_step {
  *     k_write_map items blocks; superlane B % superlanes: (B / superlanes) * k_groups, the other
  *                 superlanes ISA_SKIP; all ISA_SKIP when block B holds no token of the step
  *                 Of several users, blocks = users, and block b is where user b's token is.
+ *               of an aligned chunk, in place of these:
+ *     v_map       items blocks; item b: start/16 + b; ISA_SKIP when it holds no token of the step
+ *     k_write_map as above
+ *     k_keep_map  items 1: (block of the last token - start/16) * k_groups
  *   row_map     in, bytes, elements lanes, 1 item; only when chunk > 1 and not all_logits: every
  *               superlane holds m, the token whose logits are wanted
  *   logits      out f32  items chunk if all_logits, else 1; elements vocab

@@ -136,7 +136,8 @@ enum task_kind {
     TASK_PERMUTE,    /* one byte vector and map a step */
     TASK_DISTRIBUTE, /* `planes` byte vectors, one map a step */
     TASK_SCATTER,    /* four slices of a position store by map */
-    TASK_GATHER      /* rows chosen by map move to another buffer */
+    TASK_GATHER,     /* rows chosen by map move to another buffer */
+    TASK_KEEP        /* the same from stripe to stripe: four slices of each */
 };
 
 struct task {
@@ -157,7 +158,7 @@ struct task {
     struct access
         offset; /* buffer NONE: no gather; else n0.. give the address added to the buffer's */
     /* SCATTER: slice quad target + 0..3 */
-    uint32_t target_slice, target_buffer;
+    uint32_t target_slice, target_buffer; /* KEEP: target_slice of both; the buffer is `out`'s */
     struct access target_address; /* added to the target buffer's address, as above */
     bool shared_value,
         shared_map; /* one stream for the four slices, else one each (vector + 0..3) */
@@ -204,6 +205,7 @@ struct compile_plan {
     struct base_arena arena;
     uint32_t lanes, superlanes, quads; /* quads: positions of MEM, both hemispheres */
     uint32_t context, chunk_max, users;
+    uint32_t unaligned_max; /* the largest chunk that may begin anywhere */
     uint32_t value_rows;        /* groups of sixteen positions */
     uint32_t context_tiles;     /* KV cache, in tiles of `lanes` positions */
     uint32_t group_slice[2][2]; /* first slice of a plane's sixteen weight slices, global */
@@ -265,6 +267,7 @@ struct compiler {
     struct binding_request requests[16];
     struct kernel *open; /* the kernel being built by lower */
     uint32_t layer;
+    bool aligned; /* a chunk that begins at a multiple of sixteen, and is one: compile.h */
     bool write_maps_made;    /* the copies of k_write_map of this step */
     uint32_t turn;           /* spreads work over hemispheres */
     struct reserve *reserve; /* the schedule's, for the text's own way */

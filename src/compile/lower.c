@@ -63,6 +63,27 @@ static bool any_window(const struct compiler *c)
     return any;
 }
 
+/* Where K and V go. */
+static void request_maps(struct compiler *c, const int32_t *all)
+{
+    struct {
+        const char *name;
+        uint32_t items;
+        bool striped;
+    } aligned[] = {{"v_map", c->blocks, false}, {"k_write_map", c->blocks, false},
+                   {"k_keep_map", 1, false}},
+      others[] = {{"v_map", c->chunk * STRIPES, true}, {"k_map", c->chunk * STRIPES, true},
+                  {"k_read_map", c->blocks, false}, {"k_write_map", c->blocks, false}};
+    uint32_t count = c->aligned ? BASE_COUNT(aligned) : BASE_COUNT(others);
+    for (uint32_t i = 0; i < count; i++) {
+        enum buffer_kind kind = !c->aligned && others[i].striped ? BUFFER_STRIPE : BUFFER_LINEAR;
+        const char *name = c->aligned ? aligned[i].name : others[i].name;
+        uint32_t items = c->aligned ? aligned[i].items : others[i].items;
+        request(c, name, false, build_buffer(c, kind, 1, items, "%s", name), items, 1,
+                c->plan->lanes, all, true);
+    }
+}
+
 static void request_inputs(struct compiler *c)
 {
     const struct compile_plan *plan = c->plan;
@@ -90,13 +111,7 @@ static void request_inputs(struct compiler *c)
         request(c, "own", false, build_buffer(c, BUFFER_LINEAR, 1, c->tiles * chunk, "own"), chunk,
                 c->tiles, c->bucket, all, false);
     }
-    const char *striped[2] = {"v_map", "k_map"}, *blocks[2] = {"k_read_map", "k_write_map"};
-    for (uint32_t i = 0; i < 2; i++) {
-        uint32_t buffer = build_buffer(c, BUFFER_STRIPE, 1, chunk * STRIPES, "%s", striped[i]);
-        request(c, striped[i], false, buffer, chunk * STRIPES, 1, lanes, all, true);
-        buffer = build_buffer(c, BUFFER_LINEAR, 1, c->blocks, "%s", blocks[i]);
-        request(c, blocks[i], false, buffer, c->blocks, 1, lanes, all, true);
-    }
+    request_maps(c, all);
     if (chunk > 1 && !c->all_logits) {
         request(c, "row_map", false, build_buffer(c, BUFFER_LINEAR, 1, 1, "row_map"), 1, 1, lanes,
                 all, true);

@@ -8,6 +8,10 @@
  * rows of K, each superlane's bytes repeated in every superlane, go through the transposer, and the
  * superlane of their block of sixteen positions is stored. The scales' codes travel as one more
  * group of rows.
+ *
+ * Rows wait for their block to fill in a ring of the layer. A chunk that begins at a block's first
+ * position needs no ring: token m's row is row m % 16 of block m / 16 of a buffer that all layers
+ * share, and only the last block's rows are kept in the layer's ring for the steps that follow.
  */
 #include "compile/lower_attention.h"
 
@@ -82,11 +86,11 @@ uint16_t attention_bound(struct compiler *c, uint16_t code)
 
 /* wide: NONE, or a buffer for the same as 16 bits. */
 static uint32_t lower_bytes(struct attention *a, uint32_t tensor, uint32_t first, uint32_t wide,
-                            const char *name)
+                            enum buffer_kind kind, const char *name)
 {
     struct compiler *c = a->c;
     uint32_t n = a->plan->kv_words * a->chunk;
-    uint32_t bytes = build_buffer(c, BUFFER_LINEAR, 1, n, "attention.%s8", name);
+    uint32_t bytes = build_buffer(c, kind, 1, n, "attention.%s8", name);
     build_kernel(c, n, "quantise");
     uint16_t u = attention_bound(c, build_input(c, access_linear(a->codes, first), 1));
     u = build_op(c, ISA_RDIV_F32_IMM, u, REF_NONE, num_bits(127.0f));
@@ -120,8 +124,7 @@ static void lower_append(struct attention *a, uint32_t in, uint32_t base, const 
 }
 
 /* The codes of K and V of all heads of a word, to the lanes of their rows, in every superlane. */
-static void lower_code_rows(struct attention *a, uint32_t word, uint32_t codes, uint32_t out,
-                            uint32_t base)
+static void lower_code_rows(struct attention *a, uint32_t word, uint32_t codes, struct access out)
 {
     struct compiler *c = a->c;
     const struct compile_plan *plan = a->plan;
@@ -139,36 +142,104 @@ static void lower_code_rows(struct attention *a, uint32_t word, uint32_t codes, 
         build_load(c, &tile, "codes");
         struct pass *pass = build_pass(c, &tile, a->chunk, i == 0, i == 1, "codes");
         build_segment(pass, false, 0, access_linear(codes, (i * plan->kv_words + word) * a->chunk),
-                      i == 1 ? access_linear(out, base) : access_none());
+                      i == 1 ? out : access_none());
     }
+}
+
+/* One superlane's bytes of each token of a word, in every superlane. */
+static void lower_replicated(struct attention *a, uint32_t word, uint32_t superlane,
+                             uint32_t turn, struct access out)
+{
+    struct compiler *c = a->c;
+    const struct compile_plan *plan = a->plan;
+    uint32_t h = turn % 2;
+    struct tile tile = {.hemisphere = h,
+                        .plane = turn / 2 % MACHINE_PLANES,
+                        .slice = plan->group_slice[h][0],
+                        .address = plan->constants.replicate[h],
+                        .index = superlane,
+                        .count = 1,
+                        .buffer = NONE};
+    build_load(c, &tile, "replicate");
+    struct pass *pass = build_pass(c, &tile, a->chunk, true, true, "replicate");
+    build_segment(pass, true, 0, access_linear(a->k8, word * a->chunk), out);
 }
 
 static void lower_key_rows(struct attention *a, uint32_t word)
 {
     struct compiler *c = a->c;
     const struct compile_plan *plan = a->plan;
-    uint32_t h = 1 - attention_hemisphere(a, word);
+    uint32_t turn = 1 - attention_hemisphere(a, word) + 2; /* one plane of that hemisphere */
     uint32_t groups = attention_word_heads(a, word) * plan->head_superlanes;
     uint32_t rows = build_buffer(c, BUFFER_LINEAR, 1, plan->key_groups * a->chunk,
                                  "attention.rows.%u", word % 2);
     for (uint32_t s = 0; s < groups; s++) {
-        struct tile tile = {.hemisphere = h,
-                            .plane = 1,
-                            .slice = plan->group_slice[h][0],
-                            .address = plan->constants.replicate[h],
-                            .index = s,
-                            .count = 1,
-                            .buffer = NONE};
-        build_load(c, &tile, "replicate");
-        struct pass *pass = build_pass(c, &tile, a->chunk, true, true, "replicate");
-        build_segment(pass, true, 0, access_linear(a->k8, word * a->chunk),
-                      access_linear(rows, s * a->chunk));
+        lower_replicated(a, word, s, turn, access_linear(rows, s * a->chunk));
         lower_append(a, rows, s * a->chunk, "k_map", a->key_rows[word], s);
     }
     uint32_t last = plan->key_groups - 1;
-    lower_code_rows(a, word, a->codes, rows, last * a->chunk);
+    lower_code_rows(a, word, a->codes, access_linear(rows, last * a->chunk));
     lower_append(a, rows, last * a->chunk, "k_map", a->key_rows[word], last);
 }
+
+/* ---- the same for a chunk that begins at a block's first position ---------------------------- */
+
+/* Row m % 16 of group `group` of block m / 16, over the tokens m. */
+static struct access block_rows(const struct attention *a, uint32_t rows, uint32_t group)
+{
+    return (struct access){.buffer = rows,
+                           .base = group * STRIPES,
+                           .n0 = STRIPES,
+                           .s0 = 1,
+                           .n1 = 1u << 30,
+                           .s1 = a->plan->key_groups * STRIPES};
+}
+
+static uint32_t lower_aligned_rows(struct attention *a, uint32_t word)
+{
+    struct compiler *c = a->c;
+    const struct compile_plan *plan = a->plan;
+    uint32_t groups = attention_word_heads(a, word) * plan->head_superlanes;
+    uint32_t rows = build_buffer(c, BUFFER_STRIPE, 1, plan->key_groups * a->chunk,
+                                 "attention.rows.%u", word % 2);
+    for (uint32_t s = 0; s < groups; s++) {
+        lower_replicated(a, word, s, c->turn++, block_rows(a, rows, s));
+    }
+    lower_code_rows(a, word, a->codes, block_rows(a, rows, plan->key_groups - 1));
+    return rows;
+}
+
+/* The last block's rows, for the steps that follow. */
+static void lower_kept_rows(struct attention *a, uint32_t word, uint32_t rows)
+{
+    struct compiler *c = a->c;
+    uint32_t map = attention_map(c, "k_keep_map", false, 1);
+    for (uint32_t j = 0; j < STRIPES; j += MACHINE_SLICES_PER_POSITION) {
+        struct task *task = build_task(c, TASK_KEEP, a->plan->key_groups, "keep K");
+        task->in = access_linear(rows, 0);
+        task->map = access_constant(map, 0);
+        task->out = access_linear(a->key_rows[word], 0);
+        task->target_slice = j;
+    }
+}
+
+static void lower_aligned_values(struct attention *a, uint32_t word)
+{
+    struct compiler *c = a->c;
+    uint32_t map = attention_map(c, "v_map", false, c->blocks);
+    for (uint32_t j = 0; j < STRIPES; j += MACHINE_SLICES_PER_POSITION) {
+        struct task *task = build_task(c, TASK_SCATTER, c->blocks, "append");
+        task->in = access_linear(a->v8, word * a->chunk + j);
+        task->in.s0 = STRIPES;
+        task->map = access_linear(map, 0);
+        task->shared_map = true;
+        task->target_buffer = a->values[word];
+        task->target_slice = j;
+        task->target_address = access_constant(a->values[word], 0);
+    }
+}
+
+/* ---- blocks of columns ----------------------------------------------------------------------- */
 
 /* A copy of the host's map for each position of slices, so that all sixteen can store at once. Made
  * where they are first needed: nothing waits for it. */
@@ -191,12 +262,12 @@ static void lower_write_maps(struct compiler *c, uint32_t maps[4])
     }
 }
 
-/* Blocks of sixteen positions that the step touches: transposed, into the tiles. */
-static void lower_key_tiles(struct attention *a, uint32_t word)
+/* Blocks of sixteen positions that the step touches: transposed, into the tiles. `rows`: where they
+ * lie block by block, or NONE, when they are gathered from the layer's ring. */
+static void lower_key_tiles(struct attention *a, uint32_t word, uint32_t rows)
 {
     struct compiler *c = a->c;
     uint32_t groups = a->plan->key_groups;
-    uint32_t read_map = attention_map(c, "k_read_map", false, c->blocks);
     uint32_t write_maps[STRIPES / MACHINE_SLICES_PER_POSITION];
     lower_write_maps(c, write_maps);
     for (uint32_t b = a->first_block; b < a->first_block + a->blocks; b++) {
@@ -208,9 +279,14 @@ static void lower_key_tiles(struct attention *a, uint32_t word)
         task->hemisphere = NONE;
         task->unit = b % MACHINE_TRANSPOSERS;
         task->rows = 0xFFFF;
-        task->in = access_linear(a->key_rows[word], 0);
-        task->offset = access_linear(a->key_rows[word], 0);
-        task->map = access_constant(read_map, b);
+        if (rows != NONE) {
+            task->in = access_linear(rows, b * groups);
+        } else {
+            uint32_t map = attention_map(c, "k_read_map", false, c->blocks);
+            task->in = access_linear(a->key_rows[word], 0);
+            task->offset = access_linear(a->key_rows[word], 0);
+            task->map = access_constant(map, b);
+        }
         task->out = access_linear(block, 0);
         for (uint32_t j = 0; j < STRIPES; j += MACHINE_SLICES_PER_POSITION) {
             task = build_task(c, TASK_SCATTER, groups, "store K");
@@ -230,22 +306,33 @@ void attention_quantise(struct attention *a)
     uint32_t words = a->plan->kv_words;
     a->codes = lower_codes(a);
     a->k16 = a->own ? build_buffer(a->c, BUFFER_LINEAR, 2, words, "attention.k16") : NONE;
-    a->k8 = lower_bytes(a, a->k, 0, a->k16, "k");
-    a->v8 = lower_bytes(a, a->v, words * a->chunk, NONE, "v");
+    a->k8 = lower_bytes(a, a->k, 0, a->k16, BUFFER_LINEAR, "k");
+    a->v8 = lower_bytes(a, a->v, words * a->chunk, NONE,
+                        a->c->aligned ? BUFFER_STRIPE : BUFFER_LINEAR, "v");
 }
 
 void attention_append_keys(struct attention *a)
 {
     for (uint32_t w = 0; w < a->plan->kv_words; w++) {
-        lower_key_rows(a, w);
-        lower_key_tiles(a, w);
+        if (a->c->aligned) {
+            uint32_t rows = lower_aligned_rows(a, w);
+            lower_key_tiles(a, w, rows);
+            lower_kept_rows(a, w, rows);
+        } else {
+            lower_key_rows(a, w);
+            lower_key_tiles(a, w, NONE);
+        }
     }
 }
 
 void attention_append_values(struct attention *a)
 {
     for (uint32_t w = 0; w < a->plan->kv_words; w++) {
-        lower_append(a, a->v8, w * a->chunk, "v_map", a->values[w], 0);
+        if (a->c->aligned) {
+            lower_aligned_values(a, w);
+        } else {
+            lower_append(a, a->v8, w * a->chunk, "v_map", a->values[w], 0);
+        }
     }
 }
 

@@ -55,6 +55,7 @@ bool place_permute(struct place *p, const struct task *task, int64_t start);
 bool place_distribute(struct place *p, const struct task *task, int64_t start);
 bool place_scatter(struct place *p, const struct task *task, int64_t start);
 bool place_gather(struct place *p, const struct task *task, int64_t start);
+bool place_keep(struct place *p, const struct task *task, int64_t start);
 
 /* ---- the pieces (place.c) -------------------------------------------------------------------- */
 

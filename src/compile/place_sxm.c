@@ -250,3 +250,57 @@ bool place_gather(struct place *p, const struct task *task, int64_t start)
     }
     return true;
 }
+
+static bool keep_slice(struct place *p, const struct task *task, uint32_t slice, uint8_t map,
+                       int64_t start)
+{
+    struct buffer *source = &p->c->buffers[task->in.buffer];
+    struct buffer *kept = &p->c->buffers[task->out.buffer];
+    uint32_t position = slice_position(p->machine, source->slice + slice);
+    uint32_t target = slice_position(p->machine, kept->slice + slice);
+    uint32_t out;
+    bool west = target < position;
+    struct access to = task->out;
+    to.base = to.base * STRIPES + slice;
+    to.s0 = STRIPES;
+    if (!place_write_any(p, &to, 0, 1, task->n, position, west,
+                         start + p->machine->mem_gather_cycles, &out)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < task->n; i++) {
+        struct isa_instruction gather = {
+            .op = ISA_GATHER,
+            .address = (uint16_t)(source->address + access_vector(&task->in, i)),
+            .map = map,
+            .d = ISA_STREAM(west, out)};
+        for (uint32_t v = slice; v < source->count; v += STRIPES) { /* any may be the one */
+            if (!place_may_read(p, source, v, start + i)) {
+                return false;
+            }
+        }
+        if (!place_issue(p, slice_queue(p->machine, source->slice + slice), start + i, &gather)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Sixteen vectors from 16 (task->in(i) + map) on of a STRIPE buffer become those from 16
+ * task->out(i) on of another, whose addresses are data too; the four in slices target_slice ...,
+ * which lie at one position, so one map serves them. */
+bool place_keep(struct place *p, const struct task *task, int64_t start)
+{
+    uint32_t first = p->c->buffers[task->in.buffer].slice + task->target_slice, stream;
+    struct place_route route =
+        place_route(p, task->map.buffer, slice_position(p->machine, first));
+    if (!place_read_any(p, &task->map, 0, 1, task->n, route, start, &stream)) {
+        return false;
+    }
+    uint8_t map = ISA_STREAM(route.west, stream);
+    for (uint32_t k = 0; k < MACHINE_SLICES_PER_POSITION; k++) {
+        if (!keep_slice(p, task, task->target_slice + k, map, start)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -79,7 +79,8 @@ static enum takt_status plan_heads(struct compile_plan *plan, struct takt_error 
     plan->heads_word = BASE_MIN(plan->heads_word, STRIPES / 2);
     plan->kv_words = (g->kv_heads + plan->heads_word - 1) / plan->heads_word;
     plan->key_groups = plan->heads_word * plan->head_superlanes + 1;
-    plan->row_ring = compile_blocks(plan->chunk_max);
+    plan->unaligned_max = compile_aligned(plan->chunk_max) ? 1 : plan->chunk_max;
+    plan->row_ring = compile_blocks(plan->unaligned_max);
     layout_split(plan, &plan->width_layout, g->width, true);
     layout_split(plan, &plan->ffn_layout, g->ffn, true);
     layout_split(plan, &plan->vocab_layout, g->vocab, false);

@@ -25,6 +25,7 @@ static bool place_task(struct place *p, const struct task *task, int64_t start)
     case TASK_DISTRIBUTE: return place_distribute(p, task, start);
     case TASK_SCATTER: return place_scatter(p, task, start);
     case TASK_GATHER: return place_gather(p, task, start);
+    case TASK_KEEP: return place_keep(p, task, start);
     }
     return false;
 }

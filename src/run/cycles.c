@@ -13,9 +13,10 @@ static enum takt_status add_step(struct run_cycles *cycles, uint32_t start, uint
 {
     struct takt_engine *engine = cycles->engine;
     const uint32_t bucket = compile_bucket(engine->plan, start + count);
+    const bool all = prefill && cycles->all_logits;
+    const struct run_part part = run_step_part(engine->chip_chunk, all, start, count);
     const struct run_program *program;
-    const struct compile_step step = {count == 1 ? 1 : engine->chip_chunk, bucket,
-                                      prefill && cycles->all_logits, 0, 1};
+    const struct compile_step step = {part.chunk, bucket, all, 0, 1};
     const enum takt_status status = run_programs_get(engine, &step, &program, error);
     if (status != TAKT_OK) {
         return status;
@@ -30,7 +31,9 @@ static enum takt_status add_step(struct run_cycles *cycles, uint32_t start, uint
 
 static uint32_t prompt_step(const struct run_cycles *cycles, size_t done)
 {
-    return (uint32_t)BASE_MIN(cycles->prompt_count - done, cycles->engine->chip_chunk);
+    return run_step_part(cycles->engine->chip_chunk, cycles->all_logits, (uint32_t)done,
+                         cycles->prompt_count - done)
+        .tokens;
 }
 
 static enum takt_status compile_ahead(struct run_cycles *cycles, struct takt_error *error)

@@ -36,6 +36,24 @@ static void find_ropes(struct run_program *entry)
     }
 }
 
+static void check_map(const struct program_binding *map, uint32_t items, uint32_t lanes)
+{
+    BASE_ASSERT(map->items == items && map->elements == lanes);
+}
+
+static void check_maps(const struct run_program *entry, uint32_t lanes)
+{
+    check_map(entry->k_write_map, entry->blocks, lanes);
+    if (entry->k_keep_map) {
+        check_map(entry->v_map, entry->blocks, lanes);
+        check_map(entry->k_keep_map, 1, lanes);
+    } else {
+        check_map(entry->v_map, entry->chunk * 16, lanes);
+        check_map(entry->k_map, entry->chunk * 16, lanes);
+        check_map(entry->k_read_map, entry->blocks, lanes);
+    }
+}
+
 /* Everything that compile.h promises of a program is checked here, once, so that a step need not.
  */
 static void find_bindings(struct run_program *entry)
@@ -47,8 +65,12 @@ static void find_bindings(struct run_program *entry)
     entry->mask = binding(program, "mask", 1);
     entry->mask_window = program_binding(program, "mask_window");
     entry->v_map = binding(program, "v_map", 1);
-    entry->k_map = binding(program, "k_map", 1);
-    entry->k_read_map = binding(program, "k_read_map", 1);
+    if (compile_aligned(entry->chunk)) {
+        entry->k_keep_map = binding(program, "k_keep_map", 1);
+    } else {
+        entry->k_map = binding(program, "k_map", 1);
+        entry->k_read_map = binding(program, "k_read_map", 1);
+    }
     entry->k_write_map = binding(program, "k_write_map", 1);
     entry->logits = binding(program, "logits", 4);
     entry->blocks = parameter(program, "blocks");
@@ -59,11 +81,7 @@ static void find_bindings(struct run_program *entry)
     BASE_ASSERT(entry->mask->elements == entry->bucket);
     BASE_ASSERT(!entry->mask_window || (entry->mask_window->items == entry->chunk &&
                                         entry->mask_window->elements == entry->bucket));
-    BASE_ASSERT(entry->v_map->items == entry->chunk * 16 && entry->v_map->elements == lanes);
-    BASE_ASSERT(entry->k_map->items == entry->chunk * 16 && entry->k_map->elements == lanes);
-    BASE_ASSERT(entry->k_read_map->items == entry->blocks && entry->k_read_map->elements == lanes);
-    BASE_ASSERT(entry->k_write_map->items == entry->blocks &&
-                entry->k_write_map->elements == lanes);
+    check_maps(entry, lanes);
     BASE_ASSERT(entry->logits->output);
     BASE_ASSERT(entry->logits->items == (entry->all_logits ? entry->chunk : 1));
     if (entry->chunk == entry->step.users) {

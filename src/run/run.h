@@ -27,6 +27,7 @@
 #define RUN_CONTEXT_DEFAULT_MAX 4096u /* where the caller leaves the context to the model */
 #define RUN_CONTEXT_MAX 1048576u
 #define RUN_CHUNK_DEFAULT 16u
+#define RUN_LOGITS_CHUNK_MAX 16u /* of a step that gives all tokens' logits: they want room */
 #define RUN_CHUNK_MAX 256u
 #define RUN_NATIVE_CHUNK_DEFAULT 512u
 #define RUN_NATIVE_CHUNK_MAX 4096u
@@ -42,7 +43,9 @@ struct run_program {
     struct chip_text *text;
     char hash[65];
     const struct program_binding *x, *rope_cos[MODEL_ROPES_MAX], *rope_sin[MODEL_ROPES_MAX], *mask,
-        *v_map, *k_map, *k_read_map, *k_write_map, *logits;
+        *v_map, *k_write_map, *logits;
+    const struct program_binding *k_map, *k_read_map; /* NULL where the chunk is aligned */
+    const struct program_binding *k_keep_map;         /* NULL where it is not */
     const struct program_binding *mask_window, *own, *row_map; /* NULL where it has none */
     uint32_t blocks, row_ring, k_groups;
 };
@@ -135,8 +138,15 @@ struct run_row {
  * user's chunk those that are come first, at positions one after the other. */
 enum takt_status run_step(struct takt_session *session, const struct run_program *program,
                           const struct run_row *rows, uint64_t *cycles, struct takt_error *error);
-/* The same of a chunk of one user's tokens, count <= chunk, at positions start ... logits:
- * [count][vocab] if the program gives all, else [vocab], or NULL. */
+/* How many of `count` tokens at positions start .. the chip takes in one step, and the chunk of its
+ * program. `chunk`: the engine's for the chip; all: with every token's logits. */
+struct run_part {
+    uint32_t tokens, chunk;
+};
+struct run_part run_step_part(uint32_t chunk, bool all, uint32_t start, size_t count);
+/* The same of a chunk of one user's tokens, at positions start .. (run_step_part). In an aligned
+ * chunk the session's tokens before them in their block are computed again. logits: [count][vocab]
+ * if the program gives all, else [vocab], or NULL. */
 enum takt_status run_step_chunk(struct takt_session *session, const struct run_program *program,
                                 const uint32_t *tokens, uint32_t count, uint32_t start,
                                 float *logits, uint64_t *cycles, struct takt_error *error);

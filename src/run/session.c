@@ -178,9 +178,10 @@ static enum takt_status chip_target_step(struct takt_session *session, const uin
 {
     struct takt_engine *engine = session->engine;
     const uint32_t bucket = compile_bucket(engine->plan, session->length + count);
+    const struct run_part part = run_step_part(engine->chunk, all, session->length, count);
     const struct run_program *program;
-    const struct compile_step step = {count == 1 ? 1 : engine->chunk, bucket, all,
-                                      session->slot % engine->users, 1};
+    const struct compile_step step = {part.chunk, bucket, all, session->slot % engine->users, 1};
+    BASE_ASSERT(part.tokens == count);
     enum takt_status status = run_programs_get(engine, &step, &program, error);
     if (status != TAKT_OK) {
         return status;
@@ -283,7 +284,12 @@ enum takt_status run_session_extend(struct takt_session *session, const uint32_t
         run_native_extend(session->engine, &item, 1, prefill);
     }
     for (size_t done = 0; status == TAKT_OK && !native && done < count;) {
-        const uint32_t step = (uint32_t)BASE_MIN(count - done, session->engine->chunk);
+        uint32_t step = (uint32_t)BASE_MIN(count - done, session->engine->chunk);
+        if (!session->reference) {
+            step = run_step_part(session->engine->chunk, all_logits != NULL, session->length,
+                                 count - done)
+                       .tokens;
+        }
         const bool last = done + step == count;
         float *out = all_logits ? all_logits + done * vocab : last ? logits : NULL;
         status = one_step(session, tokens + done, step, prefill, all_logits != NULL, out, error);

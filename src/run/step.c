@@ -159,8 +159,12 @@ static void write_block_maps(const struct step *step)
         const uint32_t block =
             joint ? step->rows[b].position / 16 : step->rows[0].position / 16 + b;
         const bool here = joint ? step->rows[b].active : block <= last;
-        write_map(step, program->k_read_map, b,
-                  here ? (block % program->row_ring) * program->k_groups : ISA_SKIP);
+        if (program->k_keep_map) {
+            write_map(step, program->v_map, b, here ? block : ISA_SKIP);
+        } else {
+            write_map(step, program->k_read_map, b,
+                      here ? (block % program->row_ring) * program->k_groups : ISA_SKIP);
+        }
         map_fill(step, ISA_SKIP);
         if (here) {
             const uint32_t address = (block / superlanes) * program->k_groups;
@@ -168,6 +172,10 @@ static void write_block_maps(const struct step *step)
             map_set(step, block % superlanes, address);
         }
         write_item(step, program->k_write_map, b);
+    }
+    if (program->k_keep_map) {
+        const uint32_t first = step->rows[0].position / 16;
+        write_map(step, program->k_keep_map, 0, (last - first) * program->k_groups);
     }
 }
 
@@ -189,7 +197,9 @@ static void write_inputs(const struct step *step)
             }
         }
         write_mask(step, m);
-        write_token_maps(step, m);
+        if (!program->k_keep_map) {
+            write_token_maps(step, m);
+        }
     }
     write_block_maps(step);
     if (program->row_map) {
@@ -256,14 +266,33 @@ enum takt_status run_step_chunk(struct takt_session *session, const struct run_p
                                 float *logits, uint64_t *cycles, struct takt_error *error)
 {
     struct run_row rows[RUN_CHUNK_MAX];
-    BASE_ASSERT(count >= 1 && count <= program->chunk && program->chunk <= RUN_CHUNK_MAX);
+    const uint32_t again = program->k_keep_map ? start % 16 : 0;
+    BASE_ASSERT(count >= 1 && again + count <= program->chunk && program->chunk <= RUN_CHUNK_MAX);
     for (uint32_t m = 0; m < program->chunk; m++) {
-        rows[m] = (struct run_row){m < count, m < count ? tokens[m] : 0, start + m};
+        const bool active = m < again + count;
+        const uint32_t token = m < again ? session->tokens[start - again + m]
+                               : active  ? tokens[m - again]
+                                         : 0;
+        rows[m] = (struct run_row){active, token, start - again + m};
     }
     const enum takt_status status = run_step(session, program, rows, cycles, error);
     const uint32_t given = logits == NULL ? 0 : program->all_logits ? count : 1;
     for (uint32_t i = 0; status == TAKT_OK && i < given; i++) {
-        run_step_logits(session, program, i, logits + (size_t)i * session->engine->graph.vocab);
+        run_step_logits(session, program, program->all_logits ? again + i : 0,
+                        logits + (size_t)i * session->engine->graph.vocab);
     }
     return status;
+}
+
+struct run_part run_step_part(uint32_t chunk, bool all, uint32_t start, size_t count)
+{
+    if (count == 1) {
+        return (struct run_part){1, 1};
+    }
+    if (all && compile_aligned(chunk)) {
+        chunk = BASE_MIN(chunk, RUN_LOGITS_CHUNK_MAX);
+    }
+    const uint32_t room = compile_aligned(chunk) ? chunk - start % 16 : chunk;
+    const uint32_t tokens = (uint32_t)BASE_MIN(count, room);
+    return (struct run_part){tokens, tokens == 1 ? 1 : chunk};
 }
