@@ -63,6 +63,9 @@ struct base_file {
 
 enum takt_status base_file_map(struct base_file *file, const char *path, struct takt_error *error);
 void base_file_unmap(struct base_file *file); /* safe on a zeroed struct and twice */
+/* Whole pages of these bytes, if they are the file's, leave the process's memory; reading brings
+ * them back. */
+void base_file_release(const struct base_file *file, const unsigned char *data, size_t size_bytes);
 /* Writes to a temporary beside path, flushes, renames: the old file or the new one, never half. */
 enum takt_status base_file_write(const char *path, const void *data, size_t size_bytes,
                                  struct takt_error *error);

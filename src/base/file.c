@@ -50,6 +50,18 @@ void base_file_unmap(struct base_file *file)
     *file = (struct base_file){0};
 }
 
+void base_file_release(const struct base_file *file, const unsigned char *data, size_t size_bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = (uintptr_t)file->data, from = (uintptr_t)data;
+    if (file->data == NULL || from < first || from + size_bytes > first + file->size_bytes)
+        return;
+    const uintptr_t begin = (from + page - 1) / page * page,
+                    end = (from + size_bytes) / page * page;
+    if (end > begin)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED); /* a wish */
+}
+
 static bool write_all(int descriptor, const unsigned char *data, size_t size_bytes)
 {
     while (size_bytes != 0) {

@@ -136,8 +136,8 @@ enum takt_status native_layout(struct native *native, struct takt_error *error);
 /* plan.c: the stages. UNSUPPORTED names an operation. */
 enum takt_status native_plan(struct native *native, struct base_arena *arena,
                              struct takt_error *error);
-/* pack.c: on all threads. */
-void native_pack(struct native *native);
+/* pack.c: on all threads. MEMORY; FORMAT for a weight that is NaN or infinite. */
+enum takt_status native_pack(struct native *native, struct takt_error *error);
 /* attention.c: one stage of a pass, on each thread. */
 void native_units(struct native *native); /* once a pass: what each thread attends to */
 void native_attention(struct native *native, const struct native_stage *stage, uint32_t index);

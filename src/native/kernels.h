@@ -74,8 +74,16 @@ struct native_kernels {
     uint64_t (*peak)(uint32_t rounds);
     uint32_t peak_ops; /* of a round */
 
-    /* One channel of weights to bytes (num_quantise_channel). */
+    /* One channel of weights to bytes (num_quantise_channel). A scale that is no finite number says
+     * that a weight is none. */
     void (*channel)(const float *weights, uint32_t n, int8_t *out, float *scale);
+    /* The same of a row of Q8_0, whose blocks of 32 are an f16 factor and 32 bytes; n is a multiple
+     * of 32. */
+    void (*blocks)(const unsigned char *data, uint32_t n, int8_t *out, float *scale);
+    /* 32 channels, of 4 * quads bytes and `stride` (a multiple of 64) apart, into a panel; what
+     * lies beyond up to the stride may be read. sums[32]: of each channel. */
+    void (*panel)(const int8_t *channels, size_t stride, uint32_t quads, int8_t *out,
+                  int32_t *sums);
 };
 
 extern const struct native_kernels native_kernels_scalar;

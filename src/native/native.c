@@ -80,8 +80,7 @@ static enum takt_status create(struct native *native, struct takt_error *error)
     if (status != TAKT_OK)
         return status;
     prefer_large_pages(&native->arena);
-    native_pack(native);
-    return TAKT_OK;
+    return native_pack(native, error);
 }
 
 enum takt_status native_create(struct native **native, const struct graph *graph,

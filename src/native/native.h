@@ -29,11 +29,13 @@ struct native_options {
     uint32_t threads;  /* at least 1, the calling one among them */
     const char *level; /* NULL: the best this CPU has */
     bool keep_tensors; /* for native_tensor: every tensor of a pass has memory of its own */
-    void (*on_load)(void *user, uint64_t done, uint64_t total); /* while packing; may be NULL */
+    void (*on_load)(void *user, uint64_t done, uint64_t total); /* weights; may be NULL */
     void *user;
 };
 
-/* LIMIT, MEMORY, UNSUPPORTED (an operation or a level, by name), USAGE (no such level). */
+/* The graph: built, or listed; then the weights go from the file into their panels, and what
+ * follows from them into the graph (graph.h). LIMIT, MEMORY, UNSUPPORTED (an operation or a level,
+ * by name), USAGE (no such level), FORMAT (a weight is NaN or infinite). */
 enum takt_status native_create(struct native **native, const struct graph *graph,
                                const struct native_options *options, struct takt_error *error);
 void native_destroy(struct native *native);

@@ -24,6 +24,8 @@
 #include "program/program.h"
 #include "takt.h"
 
+#include <pthread.h>
+
 #define RUN_CONTEXT_DEFAULT_MAX 4096u /* where the caller leaves the context to the model */
 #define RUN_CONTEXT_MAX 1048576u
 #define RUN_CHUNK_DEFAULT 16u
@@ -68,6 +70,8 @@ struct run_chip {
 
 struct takt_engine {
     struct model *model;
+    pthread_t digest_thread; /* makes the model's sha256 while the engine opens */
+    bool digesting;
     struct takt_vocabulary vocabulary; /* the model's */
     struct machine machine;
     struct base_arena arena; /* graph */
