@@ -196,4 +196,5 @@ void graph_bounds(const struct graph *graph)
         } else if (op->kind == GRAPH_ATTENTION)
             bound_queries(graph, op);
     }
+    *graph->bounded = true;
 }

@@ -48,7 +48,7 @@ static uint32_t tensor_room(const struct model *model)
 
 size_t graph_arena_bytes(const struct model *model)
 {
-    return aligned(op_room(model) * sizeof(struct graph_op)) +
+    return aligned(sizeof(bool)) + aligned(op_room(model) * sizeof(struct graph_op)) +
            aligned(tensor_room(model) * sizeof(struct graph_tensor)) + bounds_arena_bytes(model) +
            weights_arena_bytes(model);
 }
@@ -264,6 +264,7 @@ enum takt_status graph_list(const struct model *model, struct base_arena *arena,
         .model = model, .arena = arena, .graph = graph, .error = error, .layer = model->layers};
     describe(model, graph);
     graph->arena = arena;
+    graph->bounded = BASE_NEW(arena, bool, 1);
     graph->ops = BASE_NEW(arena, struct graph_op, op_room(model));
     graph->tensors = BASE_NEW(arena, struct graph_tensor, tensor_room(model));
     weights_create(&b.weights, graph);
@@ -289,16 +290,17 @@ enum takt_status graph_build(const struct model *model, struct base_arena *arena
                              struct graph *graph, struct takt_error *error)
 {
     enum takt_status status = graph_list(model, arena, graph, error);
-    if (status == TAKT_OK)
-        status = weights_image(graph, true, error);
-    if (status == TAKT_OK)
-        graph_bounds(graph);
-    return status;
+    return status == TAKT_OK ? graph_image(graph, error) : status;
 }
 
 enum takt_status graph_image(const struct graph *graph, struct takt_error *error)
 {
-    return graph->matrices[0].weights != NULL ? TAKT_OK : weights_image(graph, false, error);
+    if (graph->matrices[0].weights != NULL)
+        return TAKT_OK;
+    enum takt_status status = weights_image(graph, !*graph->bounded, error);
+    if (status == TAKT_OK && !*graph->bounded)
+        graph_bounds(graph);
+    return status;
 }
 
 /* ---- a step's data --------------------------------------------------------------------------- */

@@ -95,6 +95,7 @@ struct graph {
     struct graph_matrix *matrices; /* those of the operations, in the order of these */
     uint32_t matrix_count;
     struct base_arena *arena; /* graph_image takes from it */
+    bool *bounded;            /* growth and head_exponents are there */
 };
 
 /* Builds the step graph, quantising the weights into the arena. FORMAT when a weight is NaN or
@@ -116,7 +117,7 @@ uint32_t graph_matrix_row(const struct graph_matrix *matrix, uint32_t n);
 void graph_channels(const struct graph_matrix *matrix, uint32_t first, uint32_t count,
                     const int8_t *rows, size_t stride, const float *scales);
 void graph_bounds(const struct graph *graph);
-/* The image after all, unless it is there. FORMAT as above. */
+/* The image after all, and the bounds, unless they are there. FORMAT as above. */
 enum takt_status graph_image(const struct graph *graph, struct takt_error *error);
 /* FORMAT and the first value of the tensor, row by row, that is NaN or infinite; OK: there is none.
  */

@@ -67,6 +67,7 @@ static enum takt_status begin_digest(const struct opening *opening)
     if (model->digest == NULL)
         return base_fail(opening->error, TAKT_MEMORY, "%s: no memory for a digest; free some",
                          model->path);
+    model->folder = opening->folder;
     if (opening->folder) {
         model_folder_digest(opening, "config.json", model->digest);
         model_folder_digest(opening, "tokenizer.json", model->digest);
@@ -80,6 +81,8 @@ static void digest_file(const struct base_file *file, struct base_digest *digest
     const size_t most = (size_t)16 << 20;
     for (size_t done = 0; done < file->size_bytes; done += most) {
         const size_t bytes = BASE_MIN(file->size_bytes - done, most);
+        const size_t more = BASE_MIN(file->size_bytes - done - bytes, most);
+        base_file_expect(file, file->data + done + bytes, more);
         base_digest_update(digest, file->data + done, bytes);
         base_file_release(file, file->data + done, bytes);
     }
@@ -92,6 +95,13 @@ void model_digest(struct model *model)
     for (uint32_t i = 0; i < model->files.count; i++)
         digest_file(&model->files.file[i], model->digest);
     base_digest_hex(model->digest, model->sha256);
+    base_digest_destroy(model->digest);
+    model->digest = NULL;
+}
+
+void model_set_digest(struct model *model, const char sha256[65])
+{
+    memcpy(model->sha256, sha256, sizeof model->sha256);
     base_digest_destroy(model->digest);
     model->digest = NULL;
 }

@@ -99,6 +99,7 @@ struct model {
     char *chat_template; /* NULL when the file has none */
     char sha256[65];     /* of the whole file; of all files in order where there are several */
     struct base_digest *digest; /* of what a folder has beside them, until model_digest */
+    bool folder;                /* sha256 is of more than `files` */
     struct model_files files;
     char *own_template; /* the heap that a folder's chat_template lies in */
     struct base_arena arena;
@@ -111,6 +112,8 @@ enum takt_status model_open(struct model **model, const char *path, struct takt_
 enum takt_status model_open_undigested(struct model **model, const char *path,
                                        struct takt_error *error);
 void model_digest(struct model *model);
+/* For who knows it otherwise: model_digest has nothing left to do then. */
+void model_set_digest(struct model *model, const char sha256[65]);
 void model_close(struct model *model);
 /*
  * Settles the table of angles for sessions of so many positions, before a graph is built. Only

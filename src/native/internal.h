@@ -10,6 +10,7 @@
 
 #include "native/kernels.h"
 #include "native/native.h"
+#include "native/packed.h"
 #include "native/pool.h"
 
 #define NATIVE_NONE UINT32_MAX
@@ -21,7 +22,8 @@ struct native_matrix {
     uint32_t inputs, outputs;
     uint32_t quads;  /* of inputs, the last filled up with zeros */
     uint32_t panels; /* of outputs, the last filled up with zeros */
-    int8_t *weights; /* [panels][quads][32][4] */
+    int8_t *weights; /* [panels][quads][32][4]; these four may lie in a file that cannot be written
+                      */
     int32_t *starts; /* [panels * 32]: -128 times the sum of an output's weights */
     float *scales;   /* [panels * 32] */
     float *bias;     /* [panels * 32], or NULL */
@@ -96,7 +98,7 @@ struct native {
     const struct graph *graph;
     const struct native_kernels *kernels;
     struct native_options options;
-    struct base_arena plan_arena, arena; /* stages; everything else */
+    struct base_arena plan_arena, weights, arena; /* stages; packed weights; everything else */
     struct native_pool *pool;
     struct native_matrix *matrices;
     uint32_t matrix_count;
@@ -138,6 +140,13 @@ enum takt_status native_plan(struct native *native, struct base_arena *arena,
                              struct takt_error *error);
 /* pack.c: on all threads. MEMORY; FORMAT for a weight that is NaN or infinite. */
 enum takt_status native_pack(struct native *native, struct takt_error *error);
+/* packed.c: whether the file is of this graph and layout, and where its weights begin; nothing of
+ * them is read yet. FORMAT. */
+enum takt_status native_packed_accept(const struct native_packed *packed,
+                                      const struct native *native, unsigned char **base,
+                                      struct takt_error *error);
+/* Reads all of it, on all threads, and gives the graph its bounds. FORMAT when it is damaged. */
+enum takt_status native_packed_check(struct native *native, struct takt_error *error);
 /* attention.c: one stage of a pass, on each thread. */
 void native_units(struct native *native); /* once a pass: what each thread attends to */
 void native_attention(struct native *native, const struct native_stage *stage, uint32_t index);

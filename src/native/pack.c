@@ -70,7 +70,7 @@ static bool read_channels(struct scratch *scratch, const struct native_matrix *m
         memset(scratch->channels + i * scratch->stride, 0, scratch->stride);
         scratch->scales[i] = 0.0f;
     }
-    if (finite && source->weights == NULL)
+    if (finite && !*scratch->packing->native->graph->bounded)
         graph_channels(source, first, count, scratch->channels, scratch->stride, scratch->scales);
     return finite;
 }
@@ -169,7 +169,7 @@ enum takt_status native_pack(struct native *native, struct takt_error *error)
     if (packing.damaged != NATIVE_NONE)
         return graph_find_damage(graph->model, native->matrices[packing.damaged].source->tensor,
                                  error);
-    if (graph->matrices[0].weights == NULL)
+    if (!*graph->bounded)
         graph_bounds(graph);
     if (options->on_load)
         options->on_load(options->user, packing.total, packing.total);

@@ -69,7 +69,7 @@ static void begin_digest(struct takt_engine *engine)
     engine->digesting = pthread_create(&engine->digest_thread, NULL, digest, engine->model) == 0;
 }
 
-static void end_digest(struct takt_engine *engine)
+void run_engine_digest(struct takt_engine *engine)
 {
     if (engine->digesting) {
         pthread_join(engine->digest_thread, NULL);
@@ -104,6 +104,7 @@ static enum takt_status open_parts(struct takt_engine *engine,
         return status;
     }
     model_set_context(engine->model, engine->context);
+    run_packed_find(engine, options);
     begin_digest(engine);
     engine->slots = calloc(engine->sessions, sizeof *engine->slots);
     engine->chips =
@@ -115,10 +116,8 @@ static enum takt_status open_parts(struct takt_engine *engine,
     if (status != TAKT_OK) {
         return status;
     }
-    /* Native packs its weights from the file; the chip's image is made when it is asked for. */
-    status = engine->target == TAKT_TARGET_NATIVE
-                 ? graph_list(engine->model, &engine->arena, &engine->graph, error)
-                 : graph_build(engine->model, &engine->arena, &engine->graph, error);
+    /* The weights' image is made for who asks for it: the chip's plan, the reference. */
+    status = graph_list(engine->model, &engine->arena, &engine->graph, error);
     if (status != TAKT_OK) {
         return status;
     }
@@ -147,7 +146,7 @@ enum takt_status takt_engine_open(struct takt_engine **engine,
     opened->target = options->target;
     opened->chip_threads = BASE_MAX(options->threads, 1u);
     const enum takt_status status = open_parts(opened, options, error);
-    end_digest(opened);
+    run_engine_digest(opened);
     if (status != TAKT_OK) {
         takt_engine_close(opened);
         return status;
@@ -167,6 +166,7 @@ void takt_engine_close(struct takt_engine *engine)
         compile_plan_destroy(engine->plan);
     }
     native_destroy(engine->native);
+    native_packed_close(engine->packed);
     base_arena_destroy(&engine->arena);
     if (engine->model) {
         model_close(engine->model);
