@@ -273,7 +273,7 @@ static void score(const struct attending *a)
             const uint32_t tokens = BASE_MIN(a->queries - first, NATIVE_TILE);
             kernels->product(cache->k + (size_t)p * 4 * quads, cache->k_starts + p, quads,
                              a->worker->queries + (size_t)first * quads * NATIVE_TOKEN_QUAD_BYTES,
-                             tokens, NULL, a->worker->out);
+                             tokens, NULL, 0, a->worker->out);
             for (uint32_t m = 0; m < tokens; m++)
                 scale_scores(a, first + m, p, a->worker->out + m * NATIVE_PANEL);
         }
@@ -302,7 +302,7 @@ static void weigh(const struct attending *a, uint32_t first, uint32_t tokens)
     for (uint32_t d = 0; d < shape->head_dim; d += NATIVE_PANEL) {
         native->kernels->product(cache->v + (size_t)d * shape->context +
                                      (size_t)base * NATIVE_PANEL,
-                                 NULL, quads, a->worker->weights, tokens, NULL, a->worker->out);
+                                 NULL, quads, a->worker->weights, tokens, NULL, 0, a->worker->out);
         for (uint32_t m = 0; m < tokens; m++) {
             const uint32_t head = a->kv_head * shape->group + (first + m) % shape->group;
             float *out = native_row(native, a->stage->outputs[0], row_of(a, first + m)->out_row) +

@@ -55,8 +55,8 @@ INLINE void quad(const int8_t *weights, const uint8_t *tile, const uint32_t toke
 /* `unroll` quads go into sums of their own, so that there are enough of them to fill the latency
  * of the instruction. */
 INLINE void tile_of(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
-                    const uint32_t tokens, const uint32_t unroll, const bool prefetch,
-                    const int8_t *next, float *acc)
+                    const uint32_t tokens, const uint32_t unroll, const uint32_t lines,
+                    const int8_t *next, uint32_t ahead, float *acc)
 {
     __m512i high[4][6][2], low[4][6][2];
 #pragma GCC unroll 4
@@ -72,10 +72,12 @@ INLINE void tile_of(const int8_t *panel, const int32_t *start, uint32_t quads, c
     const size_t stride = tokens * NATIVE_TOKEN_QUAD_BYTES;
     uint32_t q = 0;
     for (; q + unroll <= quads; q += unroll) {
-        if (prefetch) {
-            for (uint32_t line = 0; line < 2 * unroll; line++)
-                _mm_prefetch(next + 64 * line, _MM_HINT_T0);
-            next += unroll * NATIVE_PANEL_QUAD_BYTES;
+#pragma GCC unroll 4
+        for (uint32_t u = 0; u < unroll && lines > 0; u++) {
+            _mm_prefetch(next, _MM_HINT_T0);
+            if (lines > 1)
+                _mm_prefetch(next + 64, _MM_HINT_T0);
+            next += ahead;
         }
 #pragma GCC unroll 4
         for (uint32_t u = 0; u < unroll; u++)
@@ -105,14 +107,17 @@ INLINE void tile_of(const int8_t *panel, const int32_t *start, uint32_t quads, c
 }
 
 static void product(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
-                    uint32_t tokens, const int8_t *next, float *acc)
+                    uint32_t tokens, const int8_t *next, uint32_t ahead, float *acc)
 {
-    /* Each with and without prefetching, so that the loop need not ask. */
+    /* Each without prefetching, with a line for each quad and with two, so that the loop need not
+     * ask. */
 #define TILE(tokens, unroll)                                                                       \
-    if (next != NULL)                                                                              \
-        tile_of(panel, start, quads, tile, tokens, unroll, true, next, acc);                       \
+    if (next == NULL)                                                                              \
+        tile_of(panel, start, quads, tile, tokens, unroll, 0, NULL, 0, acc);                       \
+    else if (ahead <= 64)                                                                          \
+        tile_of(panel, start, quads, tile, tokens, unroll, 1, next, ahead, acc);                   \
     else                                                                                           \
-        tile_of(panel, start, quads, tile, tokens, unroll, false, NULL, acc)
+        tile_of(panel, start, quads, tile, tokens, unroll, 2, next, ahead, acc)
     switch (tokens) {
     case 1: TILE(1, 4); break;
     case 2: TILE(2, 2); break;

@@ -308,7 +308,7 @@ static inline uint64_t read_(const void *data, size_t bytes)
         float acc[tile_tokens * NATIVE_PANEL];                                                     \
         uint64_t sum = 0;                                                                          \
         for (uint32_t i = 0; i < rounds; i++) {                                                    \
-            product(panel, NULL, PEAK_QUADS, tile, tile_tokens, NULL, acc);                        \
+            product(panel, NULL, PEAK_QUADS, tile, tile_tokens, NULL, 0, acc);                     \
             sum += bits_of(acc[0]);                                                                \
         }                                                                                          \
         return sum;                                                                                \

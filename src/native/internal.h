@@ -49,11 +49,12 @@ struct native_stage {
     /* PRODUCT */
     struct native_matrix *matrices[GRAPH_OP_MAX];
     uint32_t matrix_count;
-    uint32_t exponent;           /* tensor of the exponents to quantise with */
-    uint32_t addend;             /* tensor that is added to the only output */
-    enum native_stage_kind gate; /* SWIGLU or GEGLU of matrices 0 and 1; INPUT: none */
-    float cap;                   /* above 0: outputs are capped */
-    bool logits;                 /* outputs go to the callers */
+    uint32_t exponent;                        /* tensor of the exponents to quantise with */
+    uint32_t addend;                          /* tensor that is added to the only output */
+    enum native_stage_kind gate;              /* SWIGLU or GEGLU of matrices 0 and 1; INPUT: none */
+    float cap;                                /* above 0: outputs are capped */
+    bool logits;                              /* outputs go to the callers */
+    const struct native_stage *product_after; /* after the last one the first */
     /* ATTENTION */
     bool rope_q, rope_k; /* inputs are before rotary embedding, by these tables */
     uint32_t table_q, table_k;

@@ -27,10 +27,10 @@ struct native_kernels {
     bool (*supported)(void);
 
     /* acc[token][32] = fma(256, f32(sum of high bytes), f32(sum of low bytes)). start: [32], what
-     * the sums of high bytes begin with, or NULL: zeros, and no high byte is above 127. next: a
-     * panel of as many quads to fetch from memory meanwhile, or NULL. */
+     * the sums of high bytes begin with, or NULL: zeros, and no high byte is above 127. next: what
+     * to fetch from memory meanwhile, `ahead` bytes (at most 128) for each quad; or NULL. */
     void (*product)(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
-                    uint32_t tokens, const int8_t *next, float *acc);
+                    uint32_t tokens, const int8_t *next, uint32_t ahead, float *acc);
     /* out[i] = (acc[i] * scales[i]) * factor; with bias: that + bias[i]; with add: add[i] + that.
      */
     void (*scale)(const float *acc, const float *scales, float factor, const float *bias,

@@ -14,9 +14,10 @@ static bool supported(void)
 /* ---- products -------------------------------------------------------------------------------- */
 
 static void product(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
-                    uint32_t tokens, const int8_t *next, float *acc)
+                    uint32_t tokens, const int8_t *next, uint32_t ahead, float *acc)
 {
     (void)next;
+    (void)ahead;
     for (uint32_t m = 0; m < tokens; m++) {
         int32_t high[NATIVE_PANEL] = {0}, low[NATIVE_PANEL] = {0};
         if (start != NULL)
@@ -245,7 +246,7 @@ static uint64_t peak(uint32_t rounds)
     static const uint8_t tile[NATIVE_TOKEN_QUAD_BYTES];
     float acc[NATIVE_PANEL];
     for (uint32_t i = 0; i < rounds; i++)
-        product(panel, NULL, 1, tile, 1, NULL, acc);
+        product(panel, NULL, 1, tile, 1, NULL, 0, acc);
     return (uint64_t)acc[0];
 }
 
