@@ -108,7 +108,8 @@ struct native {
     float **values;  /* [tensor_count]: [batch][width], or NULL: never stored */
     uint32_t *carry; /* tensors that are read after the narrow stage and made before it */
     uint32_t carry_count;
-    struct native_cache *caches; /* [sessions][layers][kv_heads] */
+    struct native_cache cache; /* the first of [sessions][layers][kv_heads], all of one size */
+    size_t cache_bytes;        /* from one to the next */
     struct native_worker *workers;
     float *cosines, *sines; /* [rope_count][context][head_dim] */
     uint32_t rope_filled;   /* positions of them that are there */
@@ -151,12 +152,33 @@ enum takt_status native_packed_check(struct native *native, struct takt_error *e
 /* attention.c: one stage of a pass, on each thread. */
 void native_units(struct native *native); /* once a pass: what each thread attends to */
 void native_attention(struct native *native, const struct native_stage *stage, uint32_t index);
+/* Before the stage: has the thread's first part of it fetched from memory. */
+void native_expect_attention(const struct native *native, const struct native_stage *stage,
+                             uint32_t index);
 /* product.c */
 void native_product(struct native *native, const struct native_stage *stage, uint32_t index);
 
 static inline float *native_row(const struct native *native, uint32_t tensor, uint32_t row)
 {
     return native->values[tensor] + (size_t)row * native->graph->tensors[tensor].width;
+}
+
+/* One KV head of one layer and slot: where it is follows from its place alone, so that nobody waits
+ * for memory to know. */
+static inline struct native_cache native_cache_at(const struct native *native, uint32_t slot,
+                                                  uint32_t layer, uint32_t kv_head)
+{
+    const struct graph *graph = native->graph;
+    const struct native_cache *first = &native->cache;
+    const size_t at =
+        (((size_t)slot * graph->layers + layer) * graph->kv_heads + kv_head) * native->cache_bytes;
+    return (struct native_cache){.k = first->k + at,
+                                 .k_starts = first->k_starts + at / sizeof(int32_t),
+                                 .k_scales = first->k_scales + at / sizeof(float),
+                                 .v = first->v + at,
+                                 .v_scales = first->v_scales + at / sizeof(float),
+                                 .v_codes = first->v_codes + at,
+                                 .v_most = first->v_most + at};
 }
 
 /* Where the rotary cosines and sines of a position are, one an element of a head. */

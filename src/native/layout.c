@@ -52,15 +52,15 @@ static void lay_cache(const struct native *native, struct layout *layout,
     };
 }
 
+/* All are of one size, so the first and the way to the next say where each is. */
 static void lay_caches(struct native *native, struct layout *layout)
 {
     const size_t a_session = (size_t)native->graph->layers * native->graph->kv_heads;
     const size_t count = a_session * native->options.sessions;
-    struct native_cache *caches = TAKE(layout, struct native_cache, count);
-    struct native_cache counted;
-    for (size_t i = 0; i < count; i++)
-        lay_cache(native, layout, caches ? &caches[i] : &counted);
-    native->caches = caches;
+    const size_t before = layout->bytes;
+    lay_cache(native, layout, &native->cache);
+    native->cache_bytes = layout->bytes - before;
+    take(layout, count - 1, native->cache_bytes);
 }
 
 /* Tensors: those whose values a stage stores, or reads. A tensor's buffer is free for another when
