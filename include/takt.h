@@ -45,8 +45,14 @@ struct takt_engine_options {
     uint32_t batch;    /* most tokens in one pass, over all its sessions; 0 = 512 or the chunk */
     const char *cpu;   /* kernels: a name of takt_cpu_level; NULL = the best this CPU has */
     bool cycles; /* compile in the background, so that takt_generate knows the chip's cycles */
-    /* Called while weights are packed, with bytes done and total; may be NULL. */
+    /* Weights packed before (takt_pack): NULL = MODEL.takt-pack, if it is there; "" = none. One
+     * that is damaged, of another version or of another model is not used, and on_notice is told.
+     */
+    const char *pack_path;
+    /* Called while weights are quantised and packed, with parts done and total; may be NULL. */
     void (*on_load)(void *user, uint64_t done, uint64_t total);
+    /* Told, in one line, what was not as wished but is no error; may be NULL. */
+    void (*on_notice)(void *user, const char *text);
     void *user;
 };
 
@@ -530,8 +536,17 @@ struct takt_native_info {
     uint64_t token_operations;  /* byte multiplications and additions of a token's products, without
                                    those with the output matrix and the cache */
     uint64_t output_operations; /* of the output matrix */
+    const char *pack_path;      /* the packed weights in use; NULL = packed from the model */
 };
 void takt_native_info(const struct takt_engine *engine, struct takt_native_info *info);
+
+/* Writes the packed weights of a native engine that has not taken them from a file itself (USAGE),
+ * so that the model opens faster: beside their name and then renamed, never half. path: NULL =
+ * takt_pack_path. */
+enum takt_status takt_pack(const struct takt_engine *engine, const char *path,
+                           struct takt_error *error);
+/* The model's path with the ending .takt-pack: where they are looked for. */
+const char *takt_pack_path(const struct takt_engine *engine);
 
 /* What this machine does at best with the engine's threads, measured now. */
 struct takt_limits {

@@ -154,9 +154,10 @@ static void copy_bytes(const char *from, const char *to, long most)
 static void help_everywhere(void **state)
 {
     (void)state;
-    static const char *const names[] = {
-        "run",   "tokenize", "detokenize", "compile", "asm",        "disasm",  "exec", "isa",
-        "synth", "machine",  "version",    "help",    "completion", "inspect", "diff", "bench"};
+    static const char *const names[] = {"run",     "tokenize", "detokenize", "compile", "asm",
+                                        "disasm",  "exec",     "isa",        "synth",   "machine",
+                                        "version", "help",     "completion", "inspect", "diff",
+                                        "bench",   "pack"};
     for (size_t i = 0; i < BASE_COUNT(names); i++) {
         struct outcome a = TAKT("", names[i], "--help");
         struct outcome b = TAKT("", "help", names[i]);

@@ -199,7 +199,7 @@ static void test_short_buffer(void **state)
 static void test_manual(void **state)
 {
     (void)state;
-    struct base_file file = {NULL, 0};
+    struct base_file file = {0};
     struct base_text manual = {NULL, 0, 0};
     struct takt_error error = {TAKT_OK, ""};
     isa_manual(&manual);

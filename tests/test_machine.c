@@ -177,7 +177,7 @@ static void test_machine_files(void **state)
     (void)state;
     struct machine machine, tsp1;
     struct takt_error error = {TAKT_OK, ""};
-    struct base_file file = {NULL, 0};
+    struct base_file file = {0};
     struct base_text text = {NULL, 0, 0};
     machine_tsp1(&tsp1);
     assert_int_equal(machine_read(&machine, "machines/tsp1.machine", &error), TAKT_OK);
@@ -245,7 +245,7 @@ static void test_bad_machine_files(void **state)
 static void test_manual(void **state)
 {
     (void)state;
-    struct base_file file = {NULL, 0};
+    struct base_file file = {0};
     struct base_text manual = {NULL, 0, 0};
     struct takt_error error = {TAKT_OK, ""};
     machine_manual(&manual);

@@ -134,8 +134,9 @@ static void product_case(const struct native_kernels *level, uint32_t quads, uin
     for (uint32_t i = 0; i < NATIVE_PANEL; i++)
         start[i] = -128 * sums[i];
     const int8_t *variant_next = extreme ? panel : NULL; /* a hint: nothing depends on it */
-    plain->product(panel, started ? start : NULL, quads, tile, tokens, NULL, expected);
-    level->product(panel, started ? start : NULL, quads, tile, tokens, variant_next, got);
+    plain->product(panel, started ? start : NULL, quads, tile, tokens, NULL, 0, expected);
+    level->product(panel, started ? start : NULL, quads, tile, tokens, variant_next,
+                   started ? 128 : 32, got);
     expect_same("product", level, expected, got, (size_t)tokens * NATIVE_PANEL * sizeof *got,
                 quads);
 }

@@ -640,7 +640,7 @@ static void test_assembly_files(void **state)
     glob_t found;
     assert_int_equal(glob("tests/asm/*.s", 0, NULL, &found), 0);
     for (size_t i = 0; i < found.gl_pathc; i++) {
-        struct base_file file = {NULL, 0};
+        struct base_file file = {0};
         struct base_arena arena;
         struct program_assembly first, second;
         struct base_text text = {NULL, 0, 0};
@@ -669,7 +669,7 @@ static void test_assembly_files(void **state)
 static void test_manual_example(void **state)
 {
     (void)state;
-    struct base_file file = {NULL, 0};
+    struct base_file file = {0};
     struct base_text text = {NULL, 0, 0};
     struct base_arena arena;
     struct program_assembly assembly;

@@ -28,7 +28,7 @@ static double rate(const struct native_kernels *level, uint32_t quads, uint32_t 
     for (int run = 0; run < 15; run++) {
         const double begin = cpu_seconds();
         for (uint32_t i = 0; i < calls; i++)
-            level->product(panel, start, quads, tile, tokens, NULL, acc);
+            level->product(panel, start, quads, tile, tokens, NULL, 0, acc);
         best = BASE_MAX(best, operations * calls / (cpu_seconds() - begin));
     }
     return best / 1e9;
@@ -59,7 +59,8 @@ static double pass(const struct native_kernels *level, uint32_t quads, uint32_t 
         *sum += level->read(panels, count * panel_bytes / 256 * 256);
     for (size_t i = 0; tokens > 0 && i < count; i++)
         level->product(panels + i * panel_bytes, start, quads, tile, tokens,
-                       tokens > 1 && i + 1 < count ? panels + (i + 1) * panel_bytes : NULL, acc);
+                       tokens > 1 && i + 1 < count ? panels + (i + 1) * panel_bytes : NULL,
+                       NATIVE_PANEL_QUAD_BYTES, acc);
     return (double)(count * panel_bytes) / (cpu_seconds() - begin) / 1e9;
 }
 

@@ -55,14 +55,26 @@ void base_arena_destroy(struct base_arena *arena); /* safe on a zeroed struct an
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
+/* Which file a path named, and since when it is as it is: a file that was written, replaced or
+ * moved has another. Times in nanoseconds since 1970. */
+struct base_stamp {
+    uint64_t device, inode, size_bytes, written_ns, changed_ns;
+};
+
 /* A whole file, mapped read-only. */
 struct base_file {
     const unsigned char *data;
     size_t size_bytes;
+    struct base_stamp stamp; /* when it was mapped */
 };
 
 enum takt_status base_file_map(struct base_file *file, const char *path, struct takt_error *error);
 void base_file_unmap(struct base_file *file); /* safe on a zeroed struct and twice */
+/* Whole pages of these bytes, if they are the file's, leave the process's memory; reading brings
+ * them back. */
+void base_file_release(const struct base_file *file, const unsigned char *data, size_t size_bytes);
+/* These bytes of the file will be read soon: the system may fetch them meanwhile. */
+void base_file_expect(const struct base_file *file, const unsigned char *data, size_t size_bytes);
 /* Writes to a temporary beside path, flushes, renames: the old file or the new one, never half. */
 enum takt_status base_file_write(const char *path, const void *data, size_t size_bytes,
                                  struct takt_error *error);
@@ -128,6 +140,12 @@ void base_digest_update(struct base_digest *digest, const void *data, size_t siz
 /* Lower-case hex of what was fed so far; feeding may go on. */
 void base_digest_hex(const struct base_digest *digest, char hex[65]);
 void base_digest_destroy(struct base_digest *digest);
+
+/* ---- checksums ------------------------------------------------------------------------------- */
+
+/* Of a multiple of 64 bytes, continuing from `seed`, at the rate of memory. Against damage, not
+ * against intent: any change within one word of 8 bytes changes it, others all but certainly. */
+uint64_t base_checksum(uint64_t seed, const void *data, size_t size_bytes);
 
 /* ---- time (for reports only; nothing below run/ may call it) --------------------------------- */
 

@@ -8,6 +8,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static uint64_t nanoseconds(struct timespec time)
+{
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+static struct base_stamp stamp_of(const struct stat *about)
+{
+    return (struct base_stamp){(uint64_t)about->st_dev, (uint64_t)about->st_ino,
+                               (uint64_t)about->st_size, nanoseconds(about->st_mtim),
+                               nanoseconds(about->st_ctim)};
+}
+
 enum takt_status base_file_map(struct base_file *file, const char *path, struct takt_error *error)
 {
     *file = (struct base_file){0};
@@ -26,6 +38,7 @@ enum takt_status base_file_map(struct base_file *file, const char *path, struct 
         goto done;
     }
     status = TAKT_OK;
+    file->stamp = stamp_of(&about);
     if (about.st_size == 0) { /* a mapping of nothing is refused by the system; data stays NULL */
         goto done;
     }
@@ -48,6 +61,33 @@ void base_file_unmap(struct base_file *file)
     if (file->data != NULL)
         munmap((void *)(uintptr_t)file->data, file->size_bytes);
     *file = (struct base_file){0};
+}
+
+/* The pages of the bytes, if they are the file's: `whole`, none that reaches beyond them. */
+static bool find_pages(const struct base_file *file, const unsigned char *data, size_t size_bytes,
+                       bool whole, uintptr_t *begin, uintptr_t *end)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = (uintptr_t)file->data, from = (uintptr_t)data;
+    if (file->data == NULL || from < first || from + size_bytes > first + file->size_bytes)
+        return false;
+    *begin = (from + (whole ? page - 1 : 0)) / page * page;
+    *end = (from + size_bytes + (whole ? 0 : page - 1)) / page * page;
+    return *end > *begin;
+}
+
+void base_file_release(const struct base_file *file, const unsigned char *data, size_t size_bytes)
+{
+    uintptr_t begin, end;
+    if (find_pages(file, data, size_bytes, true, &begin, &end))
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED); /* a wish */
+}
+
+void base_file_expect(const struct base_file *file, const unsigned char *data, size_t size_bytes)
+{
+    uintptr_t begin, end;
+    if (find_pages(file, data, size_bytes, false, &begin, &end))
+        (void)madvise((void *)begin, end - begin, MADV_WILLNEED);
 }
 
 static bool write_all(int descriptor, const unsigned char *data, size_t size_bytes)

@@ -10,7 +10,7 @@ enum { REPEATS_MAX = 99, BATCHES = 8, SESSIONS_MAX = 64 };
 
 struct settings {
     uint32_t prompt, tokens, repeats, threads;
-    const char *batches, *cpu;
+    const char *batches, *cpu, *pack;
     uint32_t batch_sizes[BATCHES], batch_count;
     bool json;
 };
@@ -317,6 +317,7 @@ static int run_bench(const struct cli_command *command, int argc, char **argv)
     struct bench bench = {.settings = &settings,
                           .session_count = most_sessions(&settings),
                           .terminal = cli_terminal()};
+    struct cli_loading loading = cli_loading(command);
     const struct takt_engine_options options = {
         .model_path = arguments.value[0],
         .target = TAKT_TARGET_NATIVE,
@@ -324,6 +325,10 @@ static int run_bench(const struct cli_command *command, int argc, char **argv)
         .threads = settings.threads,
         .sessions = bench.session_count,
         .cpu = settings.cpu,
+        .pack_path = cli_pack_path(settings.pack),
+        .on_load = cli_on_load,
+        .on_notice = cli_on_notice,
+        .user = &loading,
     };
     struct results results = {0};
     const double begin = base_seconds();
@@ -348,6 +353,7 @@ static const struct cli_option options[] = {
     {"--threads", NULL, "T", CLI_U32, AT(threads), 1, 256, "threads (one a physical core)"},
     {"--cpu", NULL, "LEVEL", CLI_TEXT, AT(cpu), 0, 0,
      "kernels: scalar, avx2, avx_vnni, avx512, neon (the best there is)"},
+    {"--pack", NULL, "FILE", CLI_TEXT, AT(pack), 0, 0, CLI_PACK_HELP},
     {"--json", NULL, NULL, CLI_FLAG, AT(json), 0, 0, "print one JSON object"},
 };
 

@@ -62,7 +62,7 @@ struct cli_command {
 
 extern const struct cli_command cli_run, cli_tokenize, cli_detokenize, cli_asm, cli_disasm,
     cli_exec, cli_compile, cli_isa, cli_machine, cli_synth, cli_serve, cli_verify, cli_inspect,
-    cli_diff, cli_bench, cli_template, cli_pull, cli_accuracy, cli_perplexity, cli_show;
+    cli_diff, cli_bench, cli_template, cli_pull, cli_accuracy, cli_perplexity, cli_show, cli_pack;
 
 extern const struct cli_command cli_bench_chip; /* takt bench chip */
 
@@ -94,6 +94,18 @@ void cli_print_account(const struct takt_model_info *info, const struct takt_res
 
 /* output.c */
 bool cli_terminal(void); /* standard error is one: progress may be shown */
+/* An engine being opened: on_load is a bar once a second has passed, on_notice a line on standard
+ * error. `user` is the struct, begun with cli_loading. */
+struct cli_loading {
+    const struct cli_command *command;
+    double begin;
+    bool shown;
+};
+struct cli_loading cli_loading(const struct cli_command *command);
+void cli_on_load(void *user, uint64_t done, uint64_t total);
+void cli_on_notice(void *user, const char *text);
+#define CLI_PACK_HELP "packed weights; none: pack anew (MODEL.takt-pack where it is there)"
+const char *cli_pack_path(const char *option); /* for takt_engine_options.pack_path */
 /* A JSON string of bytes that need not be UTF-8: each wrong byte becomes U+FFFD. */
 json_t *cli_json_text(const char *bytes, size_t length);
 json_t *cli_json_ids(const uint32_t *ids, size_t count);

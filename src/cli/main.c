@@ -40,10 +40,10 @@ static const struct cli_command completion_command = {
     .run = run_completion};
 
 static const struct cli_command *const commands[] = {
-    &cli_run,  &cli_serve,    &cli_verify,      &cli_tokenize, &cli_detokenize,     &cli_template,
-    &cli_pull, &cli_compile,  &cli_asm,         &cli_disasm,   &cli_exec,           &cli_bench,
-    &cli_show, &cli_accuracy, &cli_perplexity,  &cli_synth,    &cli_inspect,        &cli_diff,
-    &cli_isa,  &cli_machine,  &version_command, &help_command, &completion_command,
+    &cli_run,   &cli_serve, &cli_verify,   &cli_tokenize,    &cli_detokenize, &cli_template,
+    &cli_pull,  &cli_pack,  &cli_compile,  &cli_asm,         &cli_disasm,     &cli_exec,
+    &cli_bench, &cli_show,  &cli_accuracy, &cli_perplexity,  &cli_synth,      &cli_inspect,
+    &cli_diff,  &cli_isa,   &cli_machine,  &version_command, &help_command,   &completion_command,
 };
 
 static const struct cli_command *find_command(const char *name)

@@ -175,10 +175,14 @@ static int measure(const struct cli_command *command, const struct settings *set
     if (base_file_map(&file, arguments->value[1], &error) != TAKT_OK) {
         return cli_fail(command, &error);
     }
+    struct cli_loading loading = cli_loading(command);
     const struct takt_engine_options engine_options = {.model_path = arguments->value[0],
                                                        .target = settings->target,
                                                        .context = largest,
-                                                       .threads = settings->threads};
+                                                       .threads = settings->threads,
+                                                       .on_load = cli_on_load,
+                                                       .on_notice = cli_on_notice,
+                                                       .user = &loading};
     int result = CLI_EXIT_OK;
     if (takt_engine_open(&engine, &engine_options, &error) != TAKT_OK) {
         result = cli_fail(command, &error);

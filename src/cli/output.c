@@ -48,6 +48,48 @@ bool cli_terminal(void)
     return isatty(STDERR_FILENO) != 0;
 }
 
+struct cli_loading cli_loading(const struct cli_command *command)
+{
+    return (struct cli_loading){.command = command, .begin = base_seconds()};
+}
+
+static void clear_bar(struct cli_loading *loading)
+{
+    if (loading->shown) {
+        fprintf(stderr, "\r\033[K");
+    }
+    loading->shown = false;
+}
+
+void cli_on_load(void *user, uint64_t done, uint64_t total)
+{
+    struct cli_loading *loading = user;
+    if (!cli_terminal() || total == 0) {
+        return;
+    }
+    if (done < total && base_seconds() - loading->begin > 1.0) {
+        const int filled = (int)(40 * done / total);
+        fprintf(stderr, "\rloading [%.*s%*s] %3d %%", filled,
+                "########################################", 40 - filled, "",
+                (int)(100 * done / total));
+        loading->shown = true;
+    } else if (done == total) {
+        clear_bar(loading);
+    }
+}
+
+void cli_on_notice(void *user, const char *text)
+{
+    struct cli_loading *loading = user;
+    clear_bar(loading);
+    fprintf(stderr, "takt %s: %s\n", loading->command->name, text);
+}
+
+const char *cli_pack_path(const char *option)
+{
+    return option && strcmp(option, "none") == 0 ? "" : option;
+}
+
 void cli_print_json(json_t *object)
 {
     json_dumpf(object, stdout, 0);

@@ -11,7 +11,7 @@ struct settings {
     const char *prompt, *machine;
     enum takt_target target;
     uint32_t max_tokens, context, chunk, top_k, threads;
-    const char *cpu;
+    const char *cpu, *pack;
     float temperature, top_p;
     uint64_t seed;
     uint64_t now;
@@ -61,30 +61,6 @@ static void on_progress(void *user, size_t done, size_t total)
         write_text(stream, stream->settings->prompt, strlen(stream->settings->prompt));
     }
     stream->echoed = stream->echoed || show_now;
-}
-
-struct loading {
-    double begin;
-    bool shown;
-};
-
-/* A bar once a second has passed. */
-static void on_load(void *user, uint64_t done, uint64_t total)
-{
-    struct loading *loading = user;
-    if (!cli_terminal() || total == 0) {
-        return;
-    }
-    if (done < total && base_seconds() - loading->begin > 1.0) {
-        const int filled = (int)(40 * done / total);
-        fprintf(stderr, "\rloading [%.*s%*s] %3d %%", filled,
-                "########################################", 40 - filled, "",
-                (int)(100 * done / total));
-        loading->shown = true;
-    } else if (done == total && loading->shown) {
-        fprintf(stderr, "\r\033[K");
-        loading->shown = false;
-    }
 }
 
 /* ---- --json ---------------------------------------------------------------------------------- */
@@ -272,7 +248,7 @@ static int run_run(const struct cli_command *command, int argc, char **argv)
     if (settings.plan && settings.target != TAKT_TARGET_NATIVE) {
         return cli_usage(command, "--plan is of the native target");
     }
-    struct loading loading = {.begin = base_seconds()};
+    struct cli_loading loading = cli_loading(command);
     const struct takt_engine_options options = {
         .model_path = arguments.value[0],
         .machine_path = settings.machine,
@@ -283,7 +259,9 @@ static int run_run(const struct cli_command *command, int argc, char **argv)
         .sessions = 1,
         .cpu = settings.cpu,
         .cycles = true,
-        .on_load = on_load,
+        .pack_path = cli_pack_path(settings.pack),
+        .on_load = cli_on_load,
+        .on_notice = cli_on_notice,
         .user = &loading,
     };
     struct takt_engine *engine;
@@ -334,6 +312,7 @@ static const struct cli_option options[] = {
      "threads: native, one a physical core; chip, 1; no bit depends on it"},
     {"--cpu", NULL, "LEVEL", CLI_TEXT, AT(cpu), 0, 0,
      "its kernels: scalar, avx2, avx_vnni, avx512, neon (the best there is)"},
+    {"--pack", NULL, "FILE", CLI_TEXT, AT(pack), 0, 0, CLI_PACK_HELP},
     {"--plan", NULL, NULL, CLI_FLAG, AT(plan), 0, 0,
      "print what the native target's memory is laid out for, and no text"},
     {"--machine", NULL, "FILE", CLI_TEXT, AT(machine), 0, 0, "a machine file; tsp1 otherwise"},

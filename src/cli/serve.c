@@ -20,6 +20,11 @@ static int run_serve(const struct cli_command *command, int argc, char **argv)
     if (parsed != CLI_GO) {
         return parsed;
     }
+    struct cli_loading loading = cli_loading(command);
+    settings.engine.pack_path = cli_pack_path(settings.engine.pack_path);
+    settings.engine.on_load = cli_on_load;
+    settings.engine.on_notice = cli_on_notice;
+    settings.engine.user = &loading; /* models are opened before serve_start returns */
     settings.model_count = arguments.count;
     memcpy(settings.model_paths, arguments.value, sizeof arguments.value);
     /* Threads of the server inherit the mask: the signals come here and nowhere else. */
@@ -65,6 +70,7 @@ static const struct cli_option options[] = {
      "threads of the native target (one a physical core)"},
     {"--machine", NULL, "FILE", CLI_TEXT, AT(engine.machine_path), 0, 0,
      "a machine file; tsp1 otherwise"},
+    {"--pack", NULL, "FILE", CLI_TEXT, AT(engine.pack_path), 0, 0, CLI_PACK_HELP},
     {"--queue", NULL, "N", CLI_U32, AT(queue), 1, 1048576,
      "requests that may wait, per model; beyond: 503 (256)"},
     {"--connections", NULL, "N", CLI_U32, AT(connections), 1, 1048576,

@@ -507,6 +507,9 @@ enum takt_status plan_build(struct compile_plan *plan, struct takt_error *error)
         status = plan_limits(plan, error);
     }
     if (status == TAKT_OK) {
+        status = graph_image(plan->graph, error);
+    }
+    if (status == TAKT_OK) {
         plan_image(plan);
     }
     return status;

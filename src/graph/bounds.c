@@ -5,7 +5,6 @@
 #include "graph/bounds.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "num/num.h"
 
@@ -26,52 +25,82 @@ static const struct graph_op *maker_of(const struct graph *graph, uint32_t tenso
  */
 #define LENGTHS_MAX 8.0
 
-/* How many times the largest activation an output of the matrix is taken to be, times |factor[n]|
- * (NULL: 1), as a power of two. */
+/* Of a channel: how many times the largest activation its output is taken to be. */
+static double channel_magnitude(const int8_t *weights, uint32_t inputs, float scale)
+{
+    uint32_t sum = 0, squares = 0; /* at most 66,311 times 127 squared, below 2^31 */
+    for (uint32_t k = 0; k < inputs; k++) {
+        const int32_t w = weights[k];
+        sum += (uint32_t)(w < 0 ? -w : w);
+        squares += (uint32_t)(w * w);
+    }
+    double length = LENGTHS_MAX * sqrt((double)squares);
+    double magnitude = length < (double)sum ? length : (double)sum;
+    return magnitude * (double)scale;
+}
+
+/* The largest of the matrix, times |factor[n]| (NULL: 1), as a power of two. */
 static int32_t matrix_growth(const struct graph_matrix *matrix, const float *factor)
 {
     double largest = 0.0;
     for (uint32_t n = 0; n < matrix->outputs; n++) {
-        const int8_t *weights = matrix->weights + (size_t)n * matrix->inputs;
-        uint32_t sum = 0;
-        uint64_t squares = 0;
-        for (uint32_t k = 0; k < matrix->inputs; k++) {
-            sum += (uint32_t)abs(weights[k]);
-            squares += (uint32_t)(weights[k] * weights[k]);
-        }
-        double length = LENGTHS_MAX * sqrt((double)squares);
-        double magnitude = length < (double)sum ? length : (double)sum;
-        magnitude = magnitude * (double)matrix->scales[n];
+        double magnitude = matrix->magnitudes[n];
         magnitude = factor != NULL ? magnitude * fabs((double)factor[n]) : magnitude;
         largest = magnitude > largest ? magnitude : largest;
     }
     return num_growth(largest);
 }
 
-static void bound_sum(const struct graph *graph, struct graph_op *op)
+static const struct graph_matrix *sum_matrix(const struct graph *graph, const struct graph_op *op)
 {
     const struct graph_op *sum = maker_of(graph, op->inputs[0]);
     const struct graph_op *product = maker_of(graph, sum->inputs[1]);
     BASE_ASSERT(sum->kind == GRAPH_ADD && product->kind == GRAPH_LINEAR);
-    op->growth[0] = matrix_growth(product->matrices[0], op->gain);
-    op->growth[1] = matrix_growth(product->matrices[0], NULL);
+    return product->matrices[0];
+}
+
+static bool is_bounded_sum(const struct graph_op *op)
+{
+    return op->kind == GRAPH_NORM_LINEAR && op->input_count == 3;
 }
 
 /* ---- queries --------------------------------------------------------------------------------- */
 
-/* The square of the largest that output n can be when the mean square of the input is one: by
- * Cauchy and Schwarz, inputs * sum of (w * gain)^2. */
-static double channel_power(const struct graph_op *product, uint32_t n)
+/* Channels whose sums are made side by side: one alone would wait for each of its additions. */
+#define CHANNELS 8u
+
+/* The square of the largest that an output can be when the mean square of the input is one: by
+ * Cauchy and Schwarz, inputs * sum of (w * gain)^2, in the order of the inputs. */
+static void channel_powers(const struct graph_matrix *matrix, uint32_t count,
+                           const int8_t *const rows[CHANNELS], const float *scales, double *powers)
 {
-    const struct graph_matrix *matrix = product->matrices[0];
-    const int8_t *weights = matrix->weights + (size_t)n * matrix->inputs;
-    double sum = 0.0;
+    double sums[CHANNELS] = {0.0};
     for (uint32_t k = 0; k < matrix->inputs; k++) {
-        double w = (double)weights[k] * (double)product->gain[k];
-        sum += w * w;
+        const double gain = (double)matrix->power_gain[k];
+        for (uint32_t i = 0; i < CHANNELS; i++) {
+            const double w = (double)rows[i][k] * gain;
+            sums[i] += w * w;
+        }
     }
-    double scale = (double)matrix->scales[n];
-    return (double)matrix->inputs * (sum * (scale * scale));
+    for (uint32_t i = 0; i < count; i++) {
+        const double scale = (double)scales[i];
+        powers[i] = (double)matrix->inputs * (sums[i] * (scale * scale));
+    }
+}
+
+void graph_channels(const struct graph_matrix *matrix, uint32_t first, uint32_t count,
+                    const int8_t *rows, size_t stride, const float *scales)
+{
+    for (uint32_t i = 0; matrix->magnitudes != NULL && i < count; i++)
+        matrix->magnitudes[first + i] =
+            channel_magnitude(rows + i * stride, matrix->inputs, scales[i]);
+    for (uint32_t i = 0; matrix->powers != NULL && i < count; i += CHANNELS) {
+        const uint32_t used = BASE_MIN(count - i, CHANNELS);
+        const int8_t *channels[CHANNELS];
+        for (uint32_t j = 0; j < CHANNELS; j++)
+            channels[j] = rows + (i + BASE_MIN(j, used - 1)) * stride;
+        channel_powers(matrix, used, channels, scales + i, matrix->powers + first + i);
+    }
 }
 
 /* The largest length of a pair of neighbours n, n + 1: rotary embedding turns it, no more. */
@@ -82,8 +111,9 @@ static double pair_bound(const struct graph *graph, const struct graph_op *maker
         double a = fabs((double)gain[0]), b = fabs((double)gain[1]);
         return sqrt((double)graph->head_dim) * (a > b ? a : b);
     }
-    double bound = sqrt(channel_power(maker, n) + channel_power(maker, n + 1));
-    const float *bias = maker->matrices[0]->bias;
+    const struct graph_matrix *matrix = maker->matrices[0];
+    double bound = sqrt(matrix->powers[n] + matrix->powers[n + 1]);
+    const float *bias = matrix->bias;
     if (bias != NULL) {
         double a = (double)bias[n], b = (double)bias[n + 1];
         bound = bound + sqrt(a * a + b * b);
@@ -91,34 +121,80 @@ static double pair_bound(const struct graph *graph, const struct graph_op *maker
     return bound;
 }
 
-/* A 64th more covers the roundings on the way. */
-static void bound_queries(const struct graph *graph, struct graph_op *op, struct base_arena *arena)
+/* Where the queries of an attention come from: a product, or the norm of each head after it. */
+static const struct graph_op *query_maker(const struct graph *graph, const struct graph_op *op,
+                                          uint32_t *table)
 {
     const struct graph_op *rope = maker_of(graph, op->inputs[0]);
     const struct graph_op *maker = maker_of(graph, rope->inputs[0]);
     BASE_ASSERT(rope->kind == GRAPH_ROPE &&
                 (maker->kind == GRAPH_NORM || maker->kind == GRAPH_NORM_LINEAR));
-    double magnitude = graph->ropes[rope->rope].magnitude;
+    *table = rope->rope;
+    return maker;
+}
+
+/* A 64th more covers the roundings on the way. */
+static void bound_queries(const struct graph *graph, const struct graph_op *op)
+{
+    uint32_t table;
+    const struct graph_op *maker = query_maker(graph, op, &table);
+    double magnitude = graph->ropes[table].magnitude;
     magnitude = magnitude > 1.0 ? magnitude : 1.0;
-    uint8_t *exponents = BASE_NEW(arena, uint8_t, op->heads);
     for (uint32_t head = 0; head < op->heads; head++) {
         double largest = 0.0;
         for (uint32_t i = 0; i < graph->head_dim; i += 2) {
             double bound = pair_bound(graph, maker, head * graph->head_dim + i);
             largest = bound > largest ? bound : largest;
         }
-        exponents[head] = num_exponent_of_bound(largest * magnitude * (1.0 + 1.0 / 64.0));
+        op->head_exponents[head] = num_exponent_of_bound(largest * magnitude * (1.0 + 1.0 / 64.0));
     }
-    op->head_exponents = exponents;
 }
 
-void bounds_build(struct graph *graph, struct base_arena *arena)
+/* ---- all ------------------------------------------------------------------------------------- */
+
+static struct graph_matrix *own_matrix(const struct graph *graph, const struct graph_matrix *matrix)
+{
+    return &graph->matrices[matrix - graph->matrices];
+}
+
+void bounds_list(const struct graph *graph)
 {
     for (uint32_t i = 0; i < graph->op_count; i++) {
         struct graph_op *op = &graph->ops[i];
-        if (op->kind == GRAPH_NORM_LINEAR && op->input_count == 3)
-            bound_sum(graph, op);
-        else if (op->kind == GRAPH_ATTENTION)
-            bound_queries(graph, op, arena);
+        if (is_bounded_sum(op)) {
+            struct graph_matrix *matrix = own_matrix(graph, sum_matrix(graph, op));
+            matrix->magnitudes = BASE_NEW(graph->arena, double, matrix->outputs);
+        }
+        if (op->kind != GRAPH_ATTENTION)
+            continue;
+        op->head_exponents = BASE_NEW(graph->arena, uint8_t, op->heads);
+        uint32_t table;
+        const struct graph_op *maker = query_maker(graph, op, &table);
+        if (maker->kind == GRAPH_NORM)
+            continue;
+        struct graph_matrix *matrix = own_matrix(graph, maker->matrices[0]);
+        matrix->powers = BASE_NEW(graph->arena, double, matrix->outputs);
+        matrix->power_gain = maker->gain;
     }
+}
+
+/* Two matrices a layer have magnitudes, one has powers. */
+size_t bounds_arena_bytes(const struct model *model)
+{
+    const size_t most = BASE_MAX(model->width, model->heads * model->head_dim);
+    return model->layers * (3 * (most * sizeof(double) + 64) + model->heads + 64);
+}
+
+void graph_bounds(const struct graph *graph)
+{
+    for (uint32_t i = 0; i < graph->op_count; i++) {
+        struct graph_op *op = &graph->ops[i];
+        if (is_bounded_sum(op)) {
+            const struct graph_matrix *matrix = sum_matrix(graph, op);
+            op->growth[0] = matrix_growth(matrix, op->gain);
+            op->growth[1] = matrix_growth(matrix, NULL);
+        } else if (op->kind == GRAPH_ATTENTION)
+            bound_queries(graph, op);
+    }
+    *graph->bounded = true;
 }

@@ -7,8 +7,9 @@
 
 #include "graph/graph.h"
 
-/* Requires: a graph whose weights have been read. Fills in growth and head_exponents; takes `heads`
- * bytes a layer from the arena. */
-void bounds_build(struct graph *graph, struct base_arena *arena);
+/* Requires: the operations listed. Says in the matrices what is wanted of their outputs, and
+ * reserves the exponents. */
+void bounds_list(const struct graph *graph);
+size_t bounds_arena_bytes(const struct model *model);
 
 #endif

@@ -48,9 +48,9 @@ static uint32_t tensor_room(const struct model *model)
 
 size_t graph_arena_bytes(const struct model *model)
 {
-    return aligned(op_room(model) * sizeof(struct graph_op)) +
-           aligned(tensor_room(model) * sizeof(struct graph_tensor)) +
-           model->layers * aligned(model->heads) + weights_arena_bytes(model);
+    return aligned(sizeof(bool)) + aligned(op_room(model) * sizeof(struct graph_op)) +
+           aligned(tensor_room(model) * sizeof(struct graph_tensor)) + bounds_arena_bytes(model) +
+           weights_arena_bytes(model);
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */
@@ -257,15 +257,17 @@ static void describe(const struct model *model, struct graph *graph)
                             .model = model};
 }
 
-enum takt_status graph_build(const struct model *model, struct base_arena *arena,
-                             struct graph *graph, struct takt_error *error)
+enum takt_status graph_list(const struct model *model, struct base_arena *arena,
+                            struct graph *graph, struct takt_error *error)
 {
     struct builder b = {
         .model = model, .arena = arena, .graph = graph, .error = error, .layer = model->layers};
     describe(model, graph);
+    graph->arena = arena;
+    graph->bounded = BASE_NEW(arena, bool, 1);
     graph->ops = BASE_NEW(arena, struct graph_op, op_room(model));
     graph->tensors = BASE_NEW(arena, struct graph_tensor, tensor_room(model));
-    weights_create(&b.weights, model, arena);
+    weights_create(&b.weights, graph);
     if (!model->tied) /* its rows are read one by one later: looked at now */
         weights_check(&b.weights, &model->embedding);
     uint32_t x = add_output(&b, add_op(&b, GRAPH_INPUT), "input", model->width);
@@ -280,7 +282,24 @@ enum takt_status graph_build(const struct model *model, struct base_arena *arena
     if (status == TAKT_OK)
         status = weights_run(&b.weights, error);
     if (status == TAKT_OK)
-        bounds_build(graph, arena);
+        bounds_list(graph);
+    return status;
+}
+
+enum takt_status graph_build(const struct model *model, struct base_arena *arena,
+                             struct graph *graph, struct takt_error *error)
+{
+    enum takt_status status = graph_list(model, arena, graph, error);
+    return status == TAKT_OK ? graph_image(graph, error) : status;
+}
+
+enum takt_status graph_image(const struct graph *graph, struct takt_error *error)
+{
+    if (graph->matrices[0].weights != NULL)
+        return TAKT_OK;
+    enum takt_status status = weights_image(graph, !*graph->bounded, error);
+    if (status == TAKT_OK && !*graph->bounded)
+        graph_bounds(graph);
     return status;
 }
 

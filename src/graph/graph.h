@@ -13,12 +13,20 @@
 
 /* Weights of one product, quantised: int8, channel-major, one binary32 scale an output channel. */
 struct graph_matrix {
-    char name[64];         /* the file's tensor name */
-    uint32_t inputs;       /* K, contraction */
-    uint32_t outputs;      /* N */
-    const int8_t *weights; /* [outputs][inputs] */
-    const float *scales;   /* [outputs] */
-    const float *bias;     /* [outputs], added after the scale; NULL = none */
+    char name[64];     /* the file's tensor name */
+    uint32_t inputs;   /* K, contraction */
+    uint32_t outputs;  /* N */
+    int8_t *weights;   /* the image: [outputs][inputs]; NULL until somebody has it read */
+    float *scales;     /* [outputs], with the image */
+    const float *bias; /* [outputs], added after the scale; NULL = none */
+    const struct model_tensor *tensor; /* what the image is made of; row n: graph_matrix_row */
+    /* Rows of q and k whose file pairs (i, i + rotary / 2) of a head of head_dim: here neighbours
+     * pair. 0 = as the file has them. */
+    uint32_t head_dim, rotary;
+    /* What bounds.c wants to know of each output, [outputs]; NULL where it asks for nothing. */
+    double *magnitudes; /* how many times the largest input it is taken to be at most */
+    double *powers;     /* the square of its largest value after the norm with power_gain */
+    const float *power_gain;
 };
 
 /*
@@ -63,7 +71,7 @@ struct graph_op {
     uint32_t window;   /* ATTENTION: positions seen, the token's own included; 0 = all before it */
     float cap;         /* SOFTCAP */
     int32_t growth[2]; /* NORM_LINEAR with three inputs: of in[0] * gain, of in[0]; num.h */
-    const uint8_t *head_exponents; /* ATTENTION: [heads], with which queries are quantised */
+    uint8_t *head_exponents; /* ATTENTION: [heads], with which queries are quantised */
 };
 
 struct graph_tensor {
@@ -81,16 +89,40 @@ struct graph {
     uint32_t rope_count;
     uint32_t tensor_count, op_count;
     struct graph_tensor *tensors;
-    struct graph_op *ops;      /* in execution order; op 0 is INPUT */
-    uint32_t logits;           /* tensor index of the logits [tokens][vocab] */
-    const struct model *model; /* for embedding rows */
+    struct graph_op *ops;          /* in execution order; op 0 is INPUT */
+    uint32_t logits;               /* tensor index of the logits [tokens][vocab] */
+    const struct model *model;     /* for embedding rows */
+    struct graph_matrix *matrices; /* those of the operations, in the order of these */
+    uint32_t matrix_count;
+    struct base_arena *arena; /* graph_image takes from it */
+    bool *bounded;            /* growth and head_exponents are there */
 };
 
 /* Builds the step graph, quantising the weights into the arena. FORMAT when a weight is NaN or
  * infinite (names the tensor). */
 enum takt_status graph_build(const struct model *model, struct base_arena *arena,
                              struct graph *graph, struct takt_error *error);
-size_t graph_arena_bytes(const struct model *model); /* enough for graph_build */
+size_t graph_arena_bytes(const struct model *model); /* enough for graph_build; it must outlive */
+
+/*
+ * The same in parts, for who lays weights out otherwise: the list has everything but the matrices'
+ * image and what follows from it (growth, head_exponents). Who quantises the rows passes each to
+ * graph_channels, and has the rest made by graph_bounds.
+ */
+enum takt_status graph_list(const struct model *model, struct base_arena *arena,
+                            struct graph *graph, struct takt_error *error);
+/* The row of matrix->tensor that output n is made of. */
+uint32_t graph_matrix_row(const struct graph_matrix *matrix, uint32_t n);
+/* Outputs first .. first + count - 1 of a matrix, quantised: rows[i * stride + k], scales[i]. */
+void graph_channels(const struct graph_matrix *matrix, uint32_t first, uint32_t count,
+                    const int8_t *rows, size_t stride, const float *scales);
+void graph_bounds(const struct graph *graph);
+/* The image after all, and the bounds, unless they are there. FORMAT as above. */
+enum takt_status graph_image(const struct graph *graph, struct takt_error *error);
+/* FORMAT and the first value of the tensor, row by row, that is NaN or infinite; OK: there is none.
+ */
+enum takt_status graph_find_damage(const struct model *model, const struct model_tensor *tensor,
+                                   struct takt_error *error);
 
 /* A token's INPUT: its embedding row, dequantised exactly, times embedding_scale; out[width]. */
 void graph_embedding(const struct graph *graph, uint32_t token, float *out);

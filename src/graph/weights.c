@@ -31,8 +31,12 @@ static size_t floats_bytes(const struct model_tensor *tensor)
 
 static size_t matrix_bytes(const struct model_tensor *tensor)
 {
-    return aligned(sizeof(struct graph_matrix)) + aligned((size_t)tensor->rows * tensor->columns) +
-           aligned(tensor->rows * sizeof(float));
+    return aligned((size_t)tensor->rows * tensor->columns) + aligned(tensor->rows * sizeof(float));
+}
+
+static uint32_t matrix_total(const struct model *model)
+{
+    return 1 + MATRICES_A_LAYER * model->layers;
 }
 
 static uint32_t job_total(const struct model *model)
@@ -43,6 +47,7 @@ static uint32_t job_total(const struct model *model)
 size_t weights_arena_bytes(const struct model *model)
 {
     size_t bytes = aligned(job_total(model) * sizeof(struct weights_job)) +
+                   aligned(matrix_total(model) * sizeof(struct graph_matrix)) +
                    floats_bytes(&model->output_norm) +
                    matrix_bytes(model->tied ? &model->embedding : &model->output);
     for (uint32_t i = 0; i < model->layers; i++) {
@@ -62,65 +67,71 @@ size_t weights_arena_bytes(const struct model *model)
     return bytes;
 }
 
-void weights_create(struct weights *weights, const struct model *model, struct base_arena *arena)
+void weights_create(struct weights *weights, struct graph *graph)
 {
-    *weights = (struct weights){.model = model, .arena = arena, .job_capacity = job_total(model)};
-    weights->jobs = BASE_NEW(arena, struct weights_job, weights->job_capacity);
+    *weights = (struct weights){.graph = graph,
+                                .job_capacity = job_total(graph->model),
+                                .matrix_capacity = matrix_total(graph->model)};
+    weights->jobs = BASE_NEW(graph->arena, struct weights_job, weights->job_capacity);
+    graph->matrices = BASE_NEW(graph->arena, struct graph_matrix, weights->matrix_capacity);
 }
 
 /* ---- jobs ------------------------------------------------------------------------------------ */
 
-static struct weights_job *add_job(struct weights *weights, const struct model_tensor *tensor,
-                                   uint32_t rotary)
+static struct weights_job *add_job(struct weights *weights, const struct model_tensor *tensor)
 {
     BASE_ASSERT(weights->job_count < weights->job_capacity);
     struct weights_job *job = &weights->jobs[weights->job_count++];
     *job = (struct weights_job){.tensor = tensor};
-    if (weights->model->rope_halves && rotary > 2) {
-        job->head_dim = weights->model->head_dim;
-        job->rotary = rotary;
-    }
     return job;
+}
+
+static bool is_moved(const struct model *model, uint32_t rotary)
+{
+    return model->rope_halves && rotary > 2;
 }
 
 static const float *add_floats(struct weights *weights, const struct model_tensor *tensor,
                                uint32_t rotary, float offset)
 {
-    struct weights_job *job = add_job(weights, tensor, rotary);
-    job->floats = BASE_NEW(weights->arena, float, (size_t)tensor->rows * tensor->columns);
+    const struct model *model = weights->graph->model;
+    struct weights_job *job = add_job(weights, tensor);
+    job->floats = BASE_NEW(weights->graph->arena, float, (size_t)tensor->rows * tensor->columns);
     job->offset = offset;
+    job->head_dim = model->head_dim;
+    job->rotary = is_moved(model, rotary) ? rotary : 0;
     return job->floats;
 }
 
 const float *weights_gain(struct weights *weights, const struct model_tensor *tensor,
                           uint32_t rotary)
 {
-    return add_floats(weights, tensor, rotary, weights->model->gain_offset);
+    return add_floats(weights, tensor, rotary, weights->graph->model->gain_offset);
 }
 
 void weights_check(struct weights *weights, const struct model_tensor *tensor)
 {
-    add_job(weights, tensor, 0);
+    add_job(weights, tensor);
 }
 
 enum takt_status weights_matrix(struct weights *weights, const struct model_tensor *tensor,
                                 const struct model_tensor *bias, uint32_t rotary,
                                 const struct graph_matrix **out, struct takt_error *error)
 {
+    struct graph *graph = weights->graph;
     if (tensor->columns > CONTRACTION_MAX)
         return base_fail(
             error, TAKT_LIMIT,
             "%s: tensor %s contracts over %u inputs; exact 32-bit sums hold %d at most, "
             "use a narrower model",
-            weights->model->path, tensor->name, tensor->columns, CONTRACTION_MAX);
-    struct graph_matrix *matrix = BASE_NEW(weights->arena, struct graph_matrix, 1);
-    struct weights_job *job = add_job(weights, tensor, rotary);
-    job->weights = BASE_NEW(weights->arena, int8_t, (size_t)tensor->rows * tensor->columns);
-    job->scales = BASE_NEW(weights->arena, float, tensor->rows);
+            graph->model->path, tensor->name, tensor->columns, CONTRACTION_MAX);
+    BASE_ASSERT(graph->matrix_count < weights->matrix_capacity);
+    struct graph_matrix *matrix = &graph->matrices[graph->matrix_count++];
     *matrix = (struct graph_matrix){.inputs = tensor->columns,
                                     .outputs = tensor->rows,
-                                    .weights = job->weights,
-                                    .scales = job->scales};
+                                    .tensor = tensor,
+                                    .head_dim = graph->model->head_dim,
+                                    .rotary = is_moved(graph->model, rotary) ? rotary : 0};
     snprintf(matrix->name, sizeof matrix->name, "%s", tensor->name);
     if (bias != NULL && bias->data != NULL)
         matrix->bias = add_floats(weights, bias, rotary, 0.0f);
@@ -131,14 +142,19 @@ enum takt_status weights_matrix(struct weights *weights, const struct model_tens
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* Where the value that belongs at place n of q or k stands in the file. */
-static uint32_t source_of(const struct weights_job *job, uint32_t n)
+static uint32_t source_of(uint32_t n, uint32_t head_dim, uint32_t rotary)
 {
-    if (job->rotary == 0)
+    if (rotary == 0)
         return n;
-    uint32_t d = n % job->head_dim;
-    if (d >= job->rotary)
+    uint32_t d = n % head_dim;
+    if (d >= rotary)
         return n;
-    return n - d + d / 2 + d % 2 * (job->rotary / 2);
+    return n - d + d / 2 + d % 2 * (rotary / 2);
+}
+
+uint32_t graph_matrix_row(const struct graph_matrix *matrix, uint32_t n)
+{
+    return source_of(n, matrix->head_dim, matrix->rotary);
 }
 
 /* The first damaged value, in the order of jobs, rows and columns. */
@@ -149,7 +165,10 @@ struct damage {
 
 /* What the threads share. */
 struct reading {
-    const struct weights *weights;
+    const struct model *model;
+    const struct weights_job *jobs;
+    uint32_t job_count;
+    bool channels;
     _Atomic uint32_t next; /* share to take */
     uint32_t share_count;
     _Atomic bool stop;
@@ -194,24 +213,32 @@ static void keep_floats(const struct weights_job *job, uint32_t r, const float *
     uint32_t columns = job->tensor->columns;
     float *out = job->floats + (size_t)r * columns;
     for (uint32_t c = 0; c < columns; c++)
-        out[c] = row[source_of(job, c)] + job->offset;
+        out[c] = row[source_of(c, job->head_dim, job->rotary)] + job->offset;
+}
+
+static void keep_channel(const struct graph_matrix *matrix, uint32_t n, const float *row,
+                         bool channels)
+{
+    int8_t *weights = matrix->weights + (size_t)n * matrix->inputs;
+    num_quantise_channel(row, matrix->inputs, weights, &matrix->scales[n]);
+    if (channels)
+        graph_channels(matrix, n, 1, weights, matrix->inputs, &matrix->scales[n]);
 }
 
 static bool read_share(struct worker *worker, const struct share *share)
 {
-    const struct weights_job *job = &worker->reading->weights->jobs[share->job];
+    const struct weights_job *job = &worker->reading->jobs[share->job];
     const struct model_tensor *tensor = job->tensor;
     for (uint32_t r = share->first_row; r < share->end_row; r++) {
-        uint32_t source = job->weights != NULL ? source_of(job, r) : r;
+        uint32_t source = job->matrix != NULL ? graph_matrix_row(job->matrix, r) : r;
         model_row(tensor, source, worker->row);
         struct damage damage = {share->job, source, 0, true, false};
         if (find_damage(worker->row, tensor->columns, &damage)) {
             worker->damage = damage;
             return false;
         }
-        if (job->weights != NULL)
-            num_quantise_channel(worker->row, tensor->columns,
-                                 job->weights + (size_t)r * tensor->columns, &job->scales[r]);
+        if (job->matrix != NULL)
+            keep_channel(job->matrix, r, worker->row, worker->reading->channels);
         if (job->floats != NULL)
             keep_floats(job, r, worker->row);
     }
@@ -237,17 +264,17 @@ static uint32_t rows_a_share(const struct model_tensor *tensor)
     return BASE_MAX(SHARE_ELEMENTS / tensor->columns, 1u);
 }
 
-static struct share *list_shares(const struct weights *weights, uint32_t *count)
+static struct share *list_shares(const struct reading *reading, uint32_t *count)
 {
     uint32_t total = 0;
-    for (uint32_t i = 0; i < weights->job_count; i++) {
-        const struct model_tensor *tensor = weights->jobs[i].tensor;
+    for (uint32_t i = 0; i < reading->job_count; i++) {
+        const struct model_tensor *tensor = reading->jobs[i].tensor;
         total += (tensor->rows + rows_a_share(tensor) - 1) / rows_a_share(tensor);
     }
     struct share *shares = calloc(total + 1, sizeof *shares);
     *count = 0;
-    for (uint32_t i = 0; shares != NULL && i < weights->job_count; i++) {
-        const struct model_tensor *tensor = weights->jobs[i].tensor;
+    for (uint32_t i = 0; shares != NULL && i < reading->job_count; i++) {
+        const struct model_tensor *tensor = reading->jobs[i].tensor;
         uint32_t step = rows_a_share(tensor);
         for (uint32_t r = 0; r < tensor->rows; r += BASE_MIN(step, tensor->rows - r))
             shares[(*count)++] = (struct share){i, r, r + BASE_MIN(step, tensor->rows - r)};
@@ -288,35 +315,93 @@ static struct damage first_damage(const struct worker *workers, uint32_t count)
     return first;
 }
 
-enum takt_status weights_run(struct weights *weights, struct takt_error *error)
+static enum takt_status fail_damaged(const struct model *model, const struct model_tensor *tensor,
+                                     const struct damage *damage, struct takt_error *error)
 {
-    struct reading reading = {.weights = weights};
-    for (uint32_t i = 0; i < weights->job_count; i++)
-        reading.widest = BASE_MAX(reading.widest, weights->jobs[i].tensor->columns);
-    struct share *shares = list_shares(weights, &reading.share_count);
-    uint32_t count = thread_count(reading.share_count);
+    return base_fail(error, TAKT_FORMAT,
+                     "%s: tensor %s, row %u, column %u is %s; the file is damaged or was "
+                     "converted wrongly, convert it again",
+                     model->path, tensor->name, damage->row, damage->column,
+                     damage->nan ? "NaN" : "infinite");
+}
+
+static enum takt_status read_jobs(struct reading *reading, struct takt_error *error)
+{
+    for (uint32_t i = 0; i < reading->job_count; i++)
+        reading->widest = BASE_MAX(reading->widest, reading->jobs[i].tensor->columns);
+    struct share *shares = list_shares(reading, &reading->share_count);
+    uint32_t count = thread_count(reading->share_count);
     struct worker *workers = calloc(count, sizeof *workers);
-    float *rows = calloc((size_t)count * reading.widest, sizeof *rows);
+    float *rows = calloc((size_t)count * reading->widest, sizeof *rows);
     enum takt_status status = TAKT_OK;
     if (shares == NULL || workers == NULL || rows == NULL) {
         status = base_fail(error, TAKT_MEMORY, "%s: no memory to read its weights; free some",
-                           weights->model->path);
+                           reading->model->path);
         goto done;
     }
-    reading.shares = shares;
+    reading->shares = shares;
     for (uint32_t i = 0; i < count; i++)
-        workers[i] = (struct worker){.reading = &reading, .row = rows + (size_t)i * reading.widest};
+        workers[i] = (struct worker){.reading = reading, .row = rows + (size_t)i * reading->widest};
     run_workers(workers, count);
     struct damage damage = first_damage(workers, count);
     if (damage.found)
-        status = base_fail(error, TAKT_FORMAT,
-                           "%s: tensor %s, row %u, column %u is %s; the file is damaged or was "
-                           "converted wrongly, convert it again",
-                           weights->model->path, weights->jobs[damage.job].tensor->name, damage.row,
-                           damage.column, damage.nan ? "NaN" : "infinite");
+        status = fail_damaged(reading->model, reading->jobs[damage.job].tensor, &damage, error);
 done:
     free(rows);
     free(workers);
     free(shares);
     return status;
+}
+
+enum takt_status weights_run(struct weights *weights, struct takt_error *error)
+{
+    struct reading reading = {
+        .model = weights->graph->model, .jobs = weights->jobs, .job_count = weights->job_count};
+    return read_jobs(&reading, error);
+}
+
+/* ---- the image ------------------------------------------------------------------------------- */
+
+enum takt_status weights_image(const struct graph *graph, bool channels, struct takt_error *error)
+{
+    struct weights_job *jobs = calloc(graph->matrix_count, sizeof *jobs);
+    if (jobs == NULL)
+        return base_fail(error, TAKT_MEMORY, "%s: no memory to read its weights; free some",
+                         graph->model->path);
+    const size_t used_bytes = graph->arena->used_bytes;
+    for (uint32_t i = 0; i < graph->matrix_count; i++) {
+        struct graph_matrix *matrix = &graph->matrices[i];
+        matrix->weights = BASE_NEW(graph->arena, int8_t, (size_t)matrix->outputs * matrix->inputs);
+        matrix->scales = BASE_NEW(graph->arena, float, matrix->outputs);
+        jobs[i] = (struct weights_job){.tensor = matrix->tensor, .matrix = matrix};
+    }
+    struct reading reading = {.model = graph->model,
+                              .jobs = jobs,
+                              .job_count = graph->matrix_count,
+                              .channels = channels};
+    enum takt_status status = read_jobs(&reading, error);
+    for (uint32_t i = 0; status != TAKT_OK && i < graph->matrix_count; i++)
+        graph->matrices[i].weights = NULL;
+    if (status != TAKT_OK)
+        graph->arena->used_bytes = used_bytes;
+    free(jobs);
+    return status;
+}
+
+enum takt_status graph_find_damage(const struct model *model, const struct model_tensor *tensor,
+                                   struct takt_error *error)
+{
+    float *row = calloc(tensor->columns, sizeof *row);
+    struct damage damage = {0};
+    for (uint32_t r = 0; row != NULL && !damage.found && r < tensor->rows; r++) {
+        model_row(tensor, r, row);
+        damage.row = r;
+        damage.found = find_damage(row, tensor->columns, &damage);
+    }
+    const bool done = row != NULL;
+    free(row);
+    if (!done)
+        return base_fail(error, TAKT_MEMORY, "%s: no memory to read its weights; free some",
+                         model->path);
+    return damage.found ? fail_damaged(model, tensor, &damage, error) : TAKT_OK;
 }

@@ -200,7 +200,7 @@ enum takt_status machine_parse(struct machine *machine, const char *path, const 
 
 enum takt_status machine_read(struct machine *machine, const char *path, struct takt_error *error)
 {
-    struct base_file file = {NULL, 0};
+    struct base_file file = {0};
     enum takt_status status = base_file_map(&file, path, error);
     if (status != TAKT_OK) {
         return status;

@@ -60,22 +60,50 @@ static enum takt_status read_template(struct opening *opening)
     return TAKT_OK;
 }
 
-static enum takt_status digest(const struct opening *opening)
+static enum takt_status begin_digest(const struct opening *opening)
 {
     struct model *model = opening->model;
-    struct base_digest *sha = base_digest_create();
-    if (sha == NULL)
+    model->digest = base_digest_create();
+    if (model->digest == NULL)
         return base_fail(opening->error, TAKT_MEMORY, "%s: no memory for a digest; free some",
                          model->path);
+    model->folder = opening->folder;
     if (opening->folder) {
-        model_folder_digest(opening, "config.json", sha);
-        model_folder_digest(opening, "tokenizer.json", sha);
+        model_folder_digest(opening, "config.json", model->digest);
+        model_folder_digest(opening, "tokenizer.json", model->digest);
     }
-    for (uint32_t i = 0; i < model->files.count; i++)
-        base_digest_update(sha, model->files.file[i].data, model->files.file[i].size_bytes);
-    base_digest_hex(sha, model->sha256);
-    base_digest_destroy(sha);
     return TAKT_OK;
+}
+
+/* Pages that have been read need not stay with the process. */
+static void digest_file(const struct base_file *file, struct base_digest *digest)
+{
+    const size_t most = (size_t)16 << 20;
+    for (size_t done = 0; done < file->size_bytes; done += most) {
+        const size_t bytes = BASE_MIN(file->size_bytes - done, most);
+        const size_t more = BASE_MIN(file->size_bytes - done - bytes, most);
+        base_file_expect(file, file->data + done + bytes, more);
+        base_digest_update(digest, file->data + done, bytes);
+        base_file_release(file, file->data + done, bytes);
+    }
+}
+
+void model_digest(struct model *model)
+{
+    if (model->digest == NULL)
+        return;
+    for (uint32_t i = 0; i < model->files.count; i++)
+        digest_file(&model->files.file[i], model->digest);
+    base_digest_hex(model->digest, model->sha256);
+    base_digest_destroy(model->digest);
+    model->digest = NULL;
+}
+
+void model_set_digest(struct model *model, const char sha256[65])
+{
+    memcpy(model->sha256, sha256, sizeof model->sha256);
+    base_digest_destroy(model->digest);
+    model->digest = NULL;
 }
 
 /* ---- GGUF ------------------------------------------------------------------------------------ */
@@ -156,7 +184,7 @@ static enum takt_status open_parts(struct opening *opening)
     if (status == TAKT_OK)
         status = read_name(opening);
     if (status == TAKT_OK)
-        status = digest(opening);
+        status = begin_digest(opening);
     return status;
 }
 
@@ -168,7 +196,8 @@ void model_close_container(struct opening *opening)
     free(opening->records);
 }
 
-enum takt_status model_open(struct model **out, const char *path, struct takt_error *error)
+enum takt_status model_open_undigested(struct model **out, const char *path,
+                                       struct takt_error *error)
 {
     *out = NULL;
     struct model *model = calloc(1, sizeof(*model));
@@ -191,6 +220,14 @@ enum takt_status model_open(struct model **out, const char *path, struct takt_er
     return TAKT_OK;
 }
 
+enum takt_status model_open(struct model **out, const char *path, struct takt_error *error)
+{
+    const enum takt_status status = model_open_undigested(out, path, error);
+    if (status == TAKT_OK)
+        model_digest(*out);
+    return status;
+}
+
 void model_set_context(struct model *model, uint32_t context)
 {
     if (model->context_short != 0 && context > model->context_short)
@@ -202,6 +239,7 @@ void model_close(struct model *model)
     if (model == NULL)
         return;
     tokenizer_close(model->tokenizer);
+    base_digest_destroy(model->digest);
     base_arena_destroy(&model->arena);
     model_files_close(&model->files);
     free(model->own_template);

@@ -98,6 +98,8 @@ struct model {
     struct tokenizer *tokenizer;
     char *chat_template; /* NULL when the file has none */
     char sha256[65];     /* of the whole file; of all files in order where there are several */
+    struct base_digest *digest; /* of what a folder has beside them, until model_digest */
+    bool folder;                /* sha256 is of more than `files` */
     struct model_files files;
     char *own_template; /* the heap that a folder's chat_template lies in */
     struct base_arena arena;
@@ -105,6 +107,13 @@ struct model {
 
 /* IO, FORMAT, UNSUPPORTED, LIMIT; the message names file, place, value and remedy. */
 enum takt_status model_open(struct model **model, const char *path, struct takt_error *error);
+/* The same without sha256, which takes a second for two gigabytes: "" until model_digest, which may
+ * run on a thread beside whatever only reads the model's tensors. */
+enum takt_status model_open_undigested(struct model **model, const char *path,
+                                       struct takt_error *error);
+void model_digest(struct model *model);
+/* For who knows it otherwise: model_digest has nothing left to do then. */
+void model_set_digest(struct model *model, const char sha256[65]);
 void model_close(struct model *model);
 /*
  * Settles the table of angles for sessions of so many positions, before a graph is built. Only
@@ -115,5 +124,11 @@ void model_set_context(struct model *model, uint32_t context);
 
 /* Row r of a tensor, dequantised exactly to binary32: out[columns]. */
 void model_row(const struct model_tensor *tensor, uint32_t row, float *out);
+/* The same row as the file has it. */
+const unsigned char *model_row_data(const struct model_tensor *tensor, uint32_t row);
+/* Rows first .. end - 1 will not be read soon: the system may have their memory. The file's bytes
+ * come back when they are read after all. */
+void model_release(const struct model *model, const struct model_tensor *tensor, uint32_t first,
+                   uint32_t end);
 
 #endif

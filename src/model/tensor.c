@@ -63,11 +63,24 @@ uint64_t model_row_bytes(const struct model_tensor *tensor)
     return (uint64_t)(tensor->columns / format->block) * format->block_bytes;
 }
 
-void model_row(const struct model_tensor *tensor, uint32_t row, float *out)
+const unsigned char *model_row_data(const struct model_tensor *tensor, uint32_t row)
 {
     BASE_ASSERT(row < tensor->rows && tensor->type < MODEL_TYPE_COUNT);
-    const unsigned char *data = tensor->data + (size_t)row * (size_t)model_row_bytes(tensor);
-    formats[tensor->type].row(data, tensor->columns, out);
+    return tensor->data + (size_t)row * (size_t)model_row_bytes(tensor);
+}
+
+void model_row(const struct model_tensor *tensor, uint32_t row, float *out)
+{
+    formats[tensor->type].row(model_row_data(tensor, row), tensor->columns, out);
+}
+
+void model_release(const struct model *model, const struct model_tensor *tensor, uint32_t first,
+                   uint32_t end)
+{
+    const size_t row_bytes = (size_t)model_row_bytes(tensor);
+    const unsigned char *begin = tensor->data + first * row_bytes;
+    for (uint32_t i = 0; i < model->files.count; i++)
+        base_file_release(&model->files.file[i], begin, (end - first) * row_bytes);
 }
 
 /* ---- records --------------------------------------------------------------------------------- */

@@ -20,13 +20,6 @@ static struct shape shape_of(const struct native *native)
                           native_up(native->options.context, NATIVE_PANEL)};
 }
 
-static struct native_cache *cache_of(const struct native *native, uint32_t slot, uint32_t layer,
-                                     uint32_t kv_head)
-{
-    const struct graph *graph = native->graph;
-    return &native->caches[((size_t)slot * graph->layers + layer) * graph->kv_heads + kv_head];
-}
-
 /* ---- units ----------------------------------------------------------------------------------- */
 
 static uint64_t cost(const struct native *native, const struct native_unit *unit)
@@ -75,7 +68,8 @@ void native_units(struct native *native)
 /* ---- into the cache -------------------------------------------------------------------------- */
 
 static void append_key(const struct native *native, const struct shape *shape,
-                       struct native_cache *cache, uint32_t position, const float *k, int8_t *bytes)
+                       const struct native_cache *cache, uint32_t position, const float *k,
+                       int8_t *bytes)
 {
     const uint8_t code = native->kernels->code(k, shape->head_dim);
     native->kernels->code_quantise(k, shape->head_dim, code, bytes);
@@ -92,7 +86,7 @@ static void append_key(const struct native *native, const struct shape *shape,
 }
 
 static void append_value(const struct native *native, const struct shape *shape,
-                         struct native_cache *cache, uint32_t position, const float *v,
+                         const struct native_cache *cache, uint32_t position, const float *v,
                          int8_t *bytes)
 {
     const uint8_t code = native->kernels->code(v, shape->head_dim);
@@ -136,16 +130,16 @@ static void append(const struct native *native, const struct native_stage *stage
     const struct shape shape = shape_of(native);
     const uint32_t position = native->row_positions[row];
     const size_t at = (size_t)kv_head * shape.head_dim;
-    struct native_cache *cache =
-        cache_of(native, native->items[native->row_items[row]].slot, stage->op->layer, kv_head);
+    const struct native_cache cache = native_cache_at(
+        native, native->items[native->row_items[row]].slot, stage->op->layer, kv_head);
     const float *k = native_row(native, stage->inputs[1], row) + at;
     const float *v = native_row(native, stage->inputs[2], row) + at;
     if (stage->rope_k) {
         embed(native, k, 1, stage->table_k, position, worker->k);
         k = worker->k;
     }
-    append_key(native, &shape, cache, position, k, worker->bytes);
-    append_value(native, &shape, cache, position, v, worker->bytes);
+    append_key(native, &shape, &cache, position, k, worker->bytes);
+    append_value(native, &shape, &cache, position, v, worker->bytes);
 }
 
 /* Rows of items with several: the cache must hold them all before any is attended to. */
@@ -177,7 +171,7 @@ struct attending {
     const struct native_stage *stage;
     struct shape shape;
     struct native_worker *worker;
-    const struct native_cache *cache;
+    struct native_cache cache;
     uint32_t kv_head;
     struct query_row rows[NATIVE_ATTENTION_ROWS];
     uint32_t row_count, queries; /* queries = row_count * group */
@@ -205,8 +199,7 @@ static uint8_t window_code(const struct native_cache *cache, uint32_t first, uin
 static void collect_rows(struct attending *a, const struct native_unit *unit)
 {
     const struct native *native = a->native;
-    struct native_cache *cache =
-        cache_of(native, native->items[unit->item].slot, a->stage->op->layer, unit->kv_head);
+    const struct native_cache *cache = &a->cache;
     const size_t width = (size_t)native->graph->heads * a->shape.head_dim;
     uint32_t position = native->items[unit->item].start;
     uint8_t code = position > 0 ? cache->v_most[position - 1] : 0;
@@ -233,7 +226,6 @@ static void collect_rows(struct attending *a, const struct native_unit *unit)
             entry->q = a->worker->q;
         native->head_codes[(size_t)out_row * native->graph->kv_heads + unit->kv_head] = seen;
     }
-    a->cache = cache;
     a->queries = a->row_count * a->shape.group;
 }
 
@@ -255,7 +247,7 @@ static void scale_scores(const struct attending *a, uint32_t query, uint32_t p, 
     const float cap = a->native->graph->score_cap;
     float *out = a->worker->scores + (size_t)query * a->shape.context + p;
     const uint8_t exponent = a->stage->op->head_exponents[head_of(a, query)];
-    kernels->scores(acc, num_scale_down(exponent), a->cache->k_scales + p, NATIVE_PANEL, out);
+    kernels->scores(acc, num_scale_down(exponent), a->cache.k_scales + p, NATIVE_PANEL, out);
     if (cap > 0.0f)
         kernels->softcap(out, cap, NATIVE_PANEL, out);
 }
@@ -264,7 +256,7 @@ static void scale_scores(const struct attending *a, uint32_t query, uint32_t p, 
 static void score(const struct attending *a)
 {
     const struct native_kernels *kernels = a->native->kernels;
-    const struct native_cache *cache = a->cache;
+    const struct native_cache *cache = &a->cache;
     const uint32_t quads = a->shape.quads;
     const uint32_t positions = a->rows[a->row_count - 1].positions;
     for (uint32_t p = a->rows[0].first / NATIVE_PANEL * NATIVE_PANEL; p < positions;
@@ -273,7 +265,7 @@ static void score(const struct attending *a)
             const uint32_t tokens = BASE_MIN(a->queries - first, NATIVE_TILE);
             kernels->product(cache->k + (size_t)p * 4 * quads, cache->k_starts + p, quads,
                              a->worker->queries + (size_t)first * quads * NATIVE_TOKEN_QUAD_BYTES,
-                             tokens, NULL, a->worker->out);
+                             tokens, NULL, 0, a->worker->out);
             for (uint32_t m = 0; m < tokens; m++)
                 scale_scores(a, first + m, p, a->worker->out + m * NATIVE_PANEL);
         }
@@ -283,7 +275,7 @@ static void score(const struct attending *a)
 static void weigh(const struct attending *a, uint32_t first, uint32_t tokens)
 {
     const struct native *native = a->native;
-    const struct native_cache *cache = a->cache;
+    const struct native_cache *cache = &a->cache;
     const struct shape *shape = &a->shape;
     const uint32_t base = row_of(a, first)->first / NATIVE_PANEL * NATIVE_PANEL;
     const uint32_t quads = (row_of(a, first + tokens - 1)->positions - base + 3) / 4;
@@ -302,7 +294,7 @@ static void weigh(const struct attending *a, uint32_t first, uint32_t tokens)
     for (uint32_t d = 0; d < shape->head_dim; d += NATIVE_PANEL) {
         native->kernels->product(cache->v + (size_t)d * shape->context +
                                      (size_t)base * NATIVE_PANEL,
-                                 NULL, quads, a->worker->weights, tokens, NULL, a->worker->out);
+                                 NULL, quads, a->worker->weights, tokens, NULL, 0, a->worker->out);
         for (uint32_t m = 0; m < tokens; m++) {
             const uint32_t head = a->kv_head * shape->group + (first + m) % shape->group;
             float *out = native_row(native, a->stage->outputs[0], row_of(a, first + m)->out_row) +
@@ -314,6 +306,51 @@ static void weigh(const struct attending *a, uint32_t first, uint32_t tokens)
     }
 }
 
+/* ---- ahead of a unit ------------------------------------------------------------------------- */
+
+/* Beyond so many positions the processor's own prefetching follows the streams. */
+#define AHEAD_POSITIONS 128u
+
+static void expect(const void *data, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += 64)
+        __builtin_prefetch((const unsigned char *)data + at);
+}
+
+/* Has what a unit alone will read, and the lines it will write, fetched from memory: a session's
+ * cache was last touched a pass ago, and lies in a dozen places. */
+static void expect_unit(const struct native *native, const struct native_stage *stage,
+                        const struct native_unit *unit)
+{
+    const struct shape shape = shape_of(native);
+    const struct native_cache cache =
+        native_cache_at(native, native->items[unit->item].slot, stage->op->layer, unit->kv_head);
+    const uint32_t own = native->row_positions[unit->row];
+    const uint32_t base = graph_first_position(stage->op, own) / NATIVE_PANEL * NATIVE_PANEL;
+    const uint32_t ends[] = {native_up(BASE_MIN(own + 1 - base, AHEAD_POSITIONS), NATIVE_PANEL),
+                             own + 1 - base > AHEAD_POSITIONS ? NATIVE_PANEL : 0};
+    const uint32_t begins[] = {base, own / NATIVE_PANEL * NATIVE_PANEL};
+    for (uint32_t i = 0; i < 2 && ends[i] > 0; i++) {
+        const size_t first = begins[i], n = ends[i];
+        expect(cache.k_starts + first, n * sizeof(int32_t));
+        expect(cache.k_scales + first, n * sizeof(float));
+        expect(cache.v_scales + first, n * sizeof(float));
+        expect(cache.k + first * 4 * shape.quads, n * 4 * shape.quads);
+        for (size_t d = 0; d < shape.head_dim; d += NATIVE_PANEL)
+            expect(cache.v + d * shape.context + first * NATIVE_PANEL, n * NATIVE_PANEL);
+    }
+    expect(cache.v_codes + own, 1);
+    expect(cache.v_most + own, 1);
+}
+
+void native_expect_attention(const struct native *native, const struct native_stage *stage,
+                             uint32_t index)
+{
+    const uint32_t first = native->unit_first[index];
+    if (first < native->unit_first[index + 1] && native->units[first].alone)
+        expect_unit(native, stage, &native->units[first]);
+}
+
 static void run_unit(struct native *native, const struct native_stage *stage,
                      const struct native_unit *unit, struct native_worker *worker)
 {
@@ -321,6 +358,8 @@ static void run_unit(struct native *native, const struct native_stage *stage,
                           .stage = stage,
                           .shape = shape_of(native),
                           .worker = worker,
+                          .cache = native_cache_at(native, native->items[unit->item].slot,
+                                                   stage->op->layer, unit->kv_head),
                           .kv_head = unit->kv_head};
     if (unit->alone) {
         if (worker->alone_row != unit->row)
@@ -345,6 +384,10 @@ void native_attention(struct native *native, const struct native_stage *stage, u
         prepare(native, stage, index);
         native_pool_barrier(native->pool);
     }
-    for (uint32_t i = native->unit_first[index]; i < native->unit_first[index + 1]; i++)
+    const uint32_t end = native->unit_first[index + 1];
+    for (uint32_t i = native->unit_first[index]; i < end; i++) {
+        if (i + 1 < end && native->units[i + 1].alone)
+            expect_unit(native, stage, &native->units[i + 1]);
         run_unit(native, stage, &native->units[i], worker);
+    }
 }

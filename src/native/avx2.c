@@ -72,9 +72,10 @@ INLINE void group_of(const int8_t *panel, const int32_t *start, uint32_t quads, 
 }
 
 static void product(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
-                    uint32_t tokens, const int8_t *next, float *acc)
+                    uint32_t tokens, const int8_t *next, uint32_t ahead, float *acc)
 {
     (void)next; /* the processor's own prefetching keeps up with these */
+    (void)ahead;
     const size_t stride = tokens * NATIVE_TOKEN_QUAD_BYTES;
     for (uint32_t group = 0; group < 4; group++) {
         const int8_t *weights = panel + 32 * group;

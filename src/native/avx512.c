@@ -55,8 +55,8 @@ INLINE void quad(const int8_t *weights, const uint8_t *tile, const uint32_t toke
 /* `unroll` quads go into sums of their own, so that there are enough of them to fill the latency
  * of the instruction. */
 INLINE void tile_of(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
-                    const uint32_t tokens, const uint32_t unroll, const bool prefetch,
-                    const int8_t *next, float *acc)
+                    const uint32_t tokens, const uint32_t unroll, const uint32_t lines,
+                    const int8_t *next, uint32_t ahead, float *acc)
 {
     __m512i high[4][6][2], low[4][6][2];
 #pragma GCC unroll 4
@@ -72,10 +72,12 @@ INLINE void tile_of(const int8_t *panel, const int32_t *start, uint32_t quads, c
     const size_t stride = tokens * NATIVE_TOKEN_QUAD_BYTES;
     uint32_t q = 0;
     for (; q + unroll <= quads; q += unroll) {
-        if (prefetch) {
-            for (uint32_t line = 0; line < 2 * unroll; line++)
-                _mm_prefetch(next + 64 * line, _MM_HINT_T0);
-            next += unroll * NATIVE_PANEL_QUAD_BYTES;
+#pragma GCC unroll 4
+        for (uint32_t u = 0; u < unroll && lines > 0; u++) {
+            _mm_prefetch(next, _MM_HINT_T0);
+            if (lines > 1)
+                _mm_prefetch(next + 64, _MM_HINT_T0);
+            next += ahead;
         }
 #pragma GCC unroll 4
         for (uint32_t u = 0; u < unroll; u++)
@@ -105,14 +107,17 @@ INLINE void tile_of(const int8_t *panel, const int32_t *start, uint32_t quads, c
 }
 
 static void product(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
-                    uint32_t tokens, const int8_t *next, float *acc)
+                    uint32_t tokens, const int8_t *next, uint32_t ahead, float *acc)
 {
-    /* Each with and without prefetching, so that the loop need not ask. */
+    /* Each without prefetching, with a line for each quad and with two, so that the loop need not
+     * ask. */
 #define TILE(tokens, unroll)                                                                       \
-    if (next != NULL)                                                                              \
-        tile_of(panel, start, quads, tile, tokens, unroll, true, next, acc);                       \
+    if (next == NULL)                                                                              \
+        tile_of(panel, start, quads, tile, tokens, unroll, 0, NULL, 0, acc);                       \
+    else if (ahead <= 64)                                                                          \
+        tile_of(panel, start, quads, tile, tokens, unroll, 1, next, ahead, acc);                   \
     else                                                                                           \
-        tile_of(panel, start, quads, tile, tokens, unroll, false, NULL, acc)
+        tile_of(panel, start, quads, tile, tokens, unroll, 2, next, ahead, acc)
     switch (tokens) {
     case 1: TILE(1, 4); break;
     case 2: TILE(2, 2); break;
@@ -454,6 +459,110 @@ static uint64_t peak(uint32_t rounds)
     return (uint64_t)_mm512_reduce_add_epi32(s[0]);
 }
 
+/* ---- weights --------------------------------------------------------------------------------- */
+
+enum { BLOCK = 32, BLOCK_BYTES = 34 };
+
+/* Half i of a block of Q8_0, exactly. */
+INLINE __m512 block_half(const unsigned char *block, uint32_t i, __m512 factor)
+{
+    const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(block + 2 + 16 * i));
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)), factor);
+}
+
+INLINE __m512 block_factor(const unsigned char *block)
+{
+    const int half = block[0] | block[1] << 8;
+    return _mm512_set1_ps(_mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(half))));
+}
+
+static void blocks(const unsigned char *data, uint32_t n, int8_t *out, float *step)
+{
+    const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+    __m512i most[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    for (uint32_t b = 0; b < n / BLOCK; b++) {
+        const unsigned char *block = data + (size_t)b * BLOCK_BYTES;
+        const __m512 factor = block_factor(block);
+#pragma GCC unroll 2
+        for (uint32_t i = 0; i < 2; i++) {
+            const __m512i w = _mm512_castps_si512(block_half(block, i, factor));
+            most[i] = _mm512_max_epu32(most[i], _mm512_and_si512(w, magnitude));
+        }
+    }
+    *step = float_of(_mm512_reduce_max_epu32(_mm512_max_epu32(most[0], most[1]))) / 127.0f;
+    const __m512 divisor = _mm512_set1_ps(*step > 0.0f ? *step : 1.0f);
+    const float bound = *step > 0.0f ? 127.0f : 0.0f;
+    for (uint32_t b = 0; b < n / BLOCK; b++) {
+        const unsigned char *block = data + (size_t)b * BLOCK_BYTES;
+        const __m512 factor = block_factor(block);
+#pragma GCC unroll 2
+        for (uint32_t i = 0; i < 2; i++) {
+            const __m512 x = _mm512_div_ps(block_half(block, i, factor), divisor);
+            const __m128i bytes = _mm512_cvtepi32_epi8(nearest16(x, -bound, bound));
+            _mm_storeu_si128((__m128i *)(void *)(out + (size_t)b * BLOCK + 16 * i), bytes);
+        }
+    }
+}
+
+/* 16 rows of 16 words become 16 columns. */
+INLINE void transpose16(__m512i r[16])
+{
+    __m512i t[16];
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+    }
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < 16; i += 4) {
+        r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+        r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+        r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+        r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    /* r[4 g + c] has in its part p word 4 p + c of rows 4 g .. 4 g + 3. */
+#pragma GCC unroll 4
+    for (uint32_t c = 0; c < 4; c++) {
+        t[c] = _mm512_shuffle_i32x4(r[c], r[4 + c], 0x88);
+        t[4 + c] = _mm512_shuffle_i32x4(r[c], r[4 + c], 0xDD);
+        t[8 + c] = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0x88);
+        t[12 + c] = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0xDD);
+    }
+#pragma GCC unroll 4
+    for (uint32_t c = 0; c < 4; c++) {
+        r[c] = _mm512_shuffle_i32x4(t[c], t[8 + c], 0x88);
+        r[4 + c] = _mm512_shuffle_i32x4(t[4 + c], t[12 + c], 0x88);
+        r[8 + c] = _mm512_shuffle_i32x4(t[c], t[8 + c], 0xDD);
+        r[12 + c] = _mm512_shuffle_i32x4(t[4 + c], t[12 + c], 0xDD);
+    }
+}
+
+/* Sixteen quads of sixteen channels at a time. */
+static void panel_of(const int8_t *channels, size_t stride, uint32_t quads, int8_t *out,
+                     int32_t *sums)
+{
+    __m512i sum[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    for (uint32_t q = 0; q < quads; q += 16)
+#pragma GCC unroll 2
+        for (uint32_t half = 0; half < 2; half++) {
+            __m512i words[16];
+#pragma GCC unroll 16
+            for (uint32_t i = 0; i < 16; i++)
+                words[i] = _mm512_loadu_si512(channels + (16 * half + i) * stride + (size_t)q * 4);
+            transpose16(words);
+            int8_t *to = out + (size_t)q * NATIVE_PANEL_QUAD_BYTES + 64 * half;
+#pragma GCC unroll 16
+            for (uint32_t i = 0; i < 16; i++) {
+                if (q + i >= quads)
+                    break;
+                multiply(&sum[half], _mm512_set1_epi8(1), words[i]);
+                _mm512_storeu_si512(to + (size_t)i * NATIVE_PANEL_QUAD_BYTES, words[i]);
+            }
+        }
+    _mm512_storeu_si512(sums, sum[0]);
+    _mm512_storeu_si512(sums + 16, sum[1]);
+}
+
 const struct native_kernels native_kernels_avx512 = {
     .name = "avx512",
     .supported = supported,
@@ -476,5 +585,7 @@ const struct native_kernels native_kernels_avx512 = {
     .peak = peak,
     .peak_ops = 12 * 128,
     .channel = channel_,
+    .blocks = blocks,
+    .panel = panel_of,
 };
 #endif

@@ -308,7 +308,7 @@ static inline uint64_t read_(const void *data, size_t bytes)
         float acc[tile_tokens * NATIVE_PANEL];                                                     \
         uint64_t sum = 0;                                                                          \
         for (uint32_t i = 0; i < rounds; i++) {                                                    \
-            product(panel, NULL, PEAK_QUADS, tile, tile_tokens, NULL, acc);                        \
+            product(panel, NULL, PEAK_QUADS, tile, tile_tokens, NULL, 0, acc);                     \
             sum += bits_of(acc[0]);                                                                \
         }                                                                                          \
         return sum;                                                                                \
@@ -330,11 +330,63 @@ static inline void channel_(const float *weights, uint32_t n, int8_t *out, float
         out[i] = (int8_t)nearest(weights[i] / divisor, -bound, bound);
 }
 
+/* An f16's bits stand 13 places to the left and its exponent is 112 too small: a product with a
+ * power of two, exact for subnormals too. Infinity and NaN get their exponent back. */
+static inline float half_at(const unsigned char *data)
+{
+    uint32_t half = (uint32_t)data[0] | (uint32_t)data[1] << 8;
+    uint32_t bits = bits_of(float_of((half & 0x7FFFu) << 13) * 0x1p112f);
+    uint32_t special = (half & 0x7C00u) == 0x7C00u ? 0x7F800000u : 0u;
+    return float_of(bits | special | (half & 0x8000u) << 16);
+}
+
+static inline void blocks_(const unsigned char *data, uint32_t n, int8_t *out, float *scale)
+{
+    enum { BLOCK = 32, BLOCK_BYTES = 34 };
+    uint32_t largest = 0;
+    for (uint32_t i = 0; i < n / BLOCK; i++) {
+        const float factor = half_at(data + (size_t)i * BLOCK_BYTES);
+        int8_t bytes[BLOCK];
+        memcpy(bytes, data + (size_t)i * BLOCK_BYTES + 2, BLOCK);
+        for (uint32_t j = 0; j < BLOCK; j++) {
+            uint32_t own = bits_of(factor * (float)bytes[j]) & 0x7FFFFFFFu;
+            largest = own > largest ? own : largest;
+        }
+    }
+    *scale = float_of(largest) / 127.0f;
+    const float divisor = *scale > 0.0f ? *scale : 1.0f;
+    const float bound = *scale > 0.0f ? 127.0f : 0.0f;
+    for (uint32_t i = 0; i < n / BLOCK; i++) {
+        const float factor = half_at(data + (size_t)i * BLOCK_BYTES);
+        int8_t bytes[BLOCK];
+        memcpy(bytes, data + (size_t)i * BLOCK_BYTES + 2, BLOCK);
+        for (uint32_t j = 0; j < BLOCK; j++)
+            out[i * BLOCK + j] = (int8_t)nearest(factor * (float)bytes[j] / divisor, -bound, bound);
+    }
+}
+
+/* Quad by quad, all channels side by side. */
+static inline void panel_(const int8_t *channels, size_t stride, uint32_t quads, int8_t *out,
+                          int32_t *sums)
+{
+    for (uint32_t q = 0; q < quads; q++)
+        for (uint32_t lane = 0; lane < NATIVE_PANEL; lane++)
+            memcpy(out + (size_t)q * NATIVE_PANEL_QUAD_BYTES + 4 * lane,
+                   channels + lane * stride + 4 * q, 4);
+    for (uint32_t lane = 0; lane < NATIVE_PANEL; lane++) {
+        int32_t sum = 0;
+        for (uint32_t k = 0; k < 4 * quads; k++)
+            sum += channels[lane * stride + k];
+        sums[lane] = sum;
+    }
+}
+
 /* All of the table but name, supported and product. */
 #define NATIVE_ELEMENTWISE                                                                         \
     .scale = scale_, .exponent = exponent_, .quantise = quantise_, .squares = squares_,            \
     .add = add_, .swiglu = swiglu_, .geglu = geglu_, .softcap = softcap_, .norm = norm_,           \
     .rope = rope_, .code = code_, .code_quantise = code_quantise_, .scores = scores_,              \
-    .softmax = softmax_, .read = read_, .peak = peak, .peak_ops = PEAK_OPS, .channel = channel_
+    .softmax = softmax_, .read = read_, .peak = peak, .peak_ops = PEAK_OPS, .channel = channel_,   \
+    .blocks = blocks_, .panel = panel_
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "native/kernels.h"
 #include "native/native.h"
+#include "native/packed.h"
 #include "native/pool.h"
 
 #define NATIVE_NONE UINT32_MAX
@@ -21,7 +22,8 @@ struct native_matrix {
     uint32_t inputs, outputs;
     uint32_t quads;  /* of inputs, the last filled up with zeros */
     uint32_t panels; /* of outputs, the last filled up with zeros */
-    int8_t *weights; /* [panels][quads][32][4] */
+    int8_t *weights; /* [panels][quads][32][4]; these four may lie in a file that cannot be written
+                      */
     int32_t *starts; /* [panels * 32]: -128 times the sum of an output's weights */
     float *scales;   /* [panels * 32] */
     float *bias;     /* [panels * 32], or NULL */
@@ -47,11 +49,12 @@ struct native_stage {
     /* PRODUCT */
     struct native_matrix *matrices[GRAPH_OP_MAX];
     uint32_t matrix_count;
-    uint32_t exponent;           /* tensor of the exponents to quantise with */
-    uint32_t addend;             /* tensor that is added to the only output */
-    enum native_stage_kind gate; /* SWIGLU or GEGLU of matrices 0 and 1; INPUT: none */
-    float cap;                   /* above 0: outputs are capped */
-    bool logits;                 /* outputs go to the callers */
+    uint32_t exponent;                        /* tensor of the exponents to quantise with */
+    uint32_t addend;                          /* tensor that is added to the only output */
+    enum native_stage_kind gate;              /* SWIGLU or GEGLU of matrices 0 and 1; INPUT: none */
+    float cap;                                /* above 0: outputs are capped */
+    bool logits;                              /* outputs go to the callers */
+    const struct native_stage *product_after; /* after the last one the first */
     /* ATTENTION */
     bool rope_q, rope_k; /* inputs are before rotary embedding, by these tables */
     uint32_t table_q, table_k;
@@ -96,7 +99,7 @@ struct native {
     const struct graph *graph;
     const struct native_kernels *kernels;
     struct native_options options;
-    struct base_arena plan_arena, arena; /* stages; everything else */
+    struct base_arena plan_arena, weights, arena; /* stages; packed weights; everything else */
     struct native_pool *pool;
     struct native_matrix *matrices;
     uint32_t matrix_count;
@@ -105,7 +108,8 @@ struct native {
     float **values;  /* [tensor_count]: [batch][width], or NULL: never stored */
     uint32_t *carry; /* tensors that are read after the narrow stage and made before it */
     uint32_t carry_count;
-    struct native_cache *caches; /* [sessions][layers][kv_heads] */
+    struct native_cache cache; /* the first of [sessions][layers][kv_heads], all of one size */
+    size_t cache_bytes;        /* from one to the next */
     struct native_worker *workers;
     float *cosines, *sines; /* [rope_count][context][head_dim] */
     uint32_t rope_filled;   /* positions of them that are there */
@@ -136,17 +140,45 @@ enum takt_status native_layout(struct native *native, struct takt_error *error);
 /* plan.c: the stages. UNSUPPORTED names an operation. */
 enum takt_status native_plan(struct native *native, struct base_arena *arena,
                              struct takt_error *error);
-/* pack.c: on all threads. */
-void native_pack(struct native *native);
+/* pack.c: on all threads. MEMORY; FORMAT for a weight that is NaN or infinite. */
+enum takt_status native_pack(struct native *native, struct takt_error *error);
+/* packed.c: whether the file is of this graph and layout, and where its weights begin; nothing of
+ * them is read yet. FORMAT. */
+enum takt_status native_packed_accept(const struct native_packed *packed,
+                                      const struct native *native, unsigned char **base,
+                                      struct takt_error *error);
+/* Reads all of it, on all threads, and gives the graph its bounds. FORMAT when it is damaged. */
+enum takt_status native_packed_check(struct native *native, struct takt_error *error);
 /* attention.c: one stage of a pass, on each thread. */
 void native_units(struct native *native); /* once a pass: what each thread attends to */
 void native_attention(struct native *native, const struct native_stage *stage, uint32_t index);
+/* Before the stage: has the thread's first part of it fetched from memory. */
+void native_expect_attention(const struct native *native, const struct native_stage *stage,
+                             uint32_t index);
 /* product.c */
 void native_product(struct native *native, const struct native_stage *stage, uint32_t index);
 
 static inline float *native_row(const struct native *native, uint32_t tensor, uint32_t row)
 {
     return native->values[tensor] + (size_t)row * native->graph->tensors[tensor].width;
+}
+
+/* One KV head of one layer and slot: where it is follows from its place alone, so that nobody waits
+ * for memory to know. */
+static inline struct native_cache native_cache_at(const struct native *native, uint32_t slot,
+                                                  uint32_t layer, uint32_t kv_head)
+{
+    const struct graph *graph = native->graph;
+    const struct native_cache *first = &native->cache;
+    const size_t at =
+        (((size_t)slot * graph->layers + layer) * graph->kv_heads + kv_head) * native->cache_bytes;
+    return (struct native_cache){.k = first->k + at,
+                                 .k_starts = first->k_starts + at / sizeof(int32_t),
+                                 .k_scales = first->k_scales + at / sizeof(float),
+                                 .v = first->v + at,
+                                 .v_scales = first->v_scales + at / sizeof(float),
+                                 .v_codes = first->v_codes + at,
+                                 .v_most = first->v_most + at};
 }
 
 /* Where the rotary cosines and sines of a position are, one an element of a head. */

@@ -27,10 +27,10 @@ struct native_kernels {
     bool (*supported)(void);
 
     /* acc[token][32] = fma(256, f32(sum of high bytes), f32(sum of low bytes)). start: [32], what
-     * the sums of high bytes begin with, or NULL: zeros, and no high byte is above 127. next: a
-     * panel of as many quads to fetch from memory meanwhile, or NULL. */
+     * the sums of high bytes begin with, or NULL: zeros, and no high byte is above 127. next: what
+     * to fetch from memory meanwhile, `ahead` bytes (at most 128) for each quad; or NULL. */
     void (*product)(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
-                    uint32_t tokens, const int8_t *next, float *acc);
+                    uint32_t tokens, const int8_t *next, uint32_t ahead, float *acc);
     /* out[i] = (acc[i] * scales[i]) * factor; with bias: that + bias[i]; with add: add[i] + that.
      */
     void (*scale)(const float *acc, const float *scales, float factor, const float *bias,
@@ -74,8 +74,16 @@ struct native_kernels {
     uint64_t (*peak)(uint32_t rounds);
     uint32_t peak_ops; /* of a round */
 
-    /* One channel of weights to bytes (num_quantise_channel). */
+    /* One channel of weights to bytes (num_quantise_channel). A scale that is no finite number says
+     * that a weight is none. */
     void (*channel)(const float *weights, uint32_t n, int8_t *out, float *scale);
+    /* The same of a row of Q8_0, whose blocks of 32 are an f16 factor and 32 bytes; n is a multiple
+     * of 32. */
+    void (*blocks)(const unsigned char *data, uint32_t n, int8_t *out, float *scale);
+    /* 32 channels, of 4 * quads bytes and `stride` (a multiple of 64) apart, into a panel; what
+     * lies beyond up to the stride may be read. sums[32]: of each channel. */
+    void (*panel)(const int8_t *channels, size_t stride, uint32_t quads, int8_t *out,
+                  int32_t *sums);
 };
 
 extern const struct native_kernels native_kernels_scalar;

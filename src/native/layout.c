@@ -1,18 +1,20 @@
 /*
- * Memory: one arena, laid out when the executor is created. The same text runs twice, first to
- * count, then to place, so the two cannot differ.
+ * Memory: one arena for the weights, unless they lie in a file that is mapped, and one for all
+ * else, laid out when the executor is created. The same text runs twice, first to count, then to
+ * place, so the two cannot differ.
  */
 #include "native/internal.h"
 
 struct layout {
-    struct base_arena *arena; /* NULL while counting */
+    unsigned char *base; /* NULL while counting */
     size_t bytes;
 };
 
 static void *take(struct layout *layout, size_t count, size_t size)
 {
+    unsigned char *taken = layout->base ? layout->base + layout->bytes : NULL;
     layout->bytes += (count * size + 63) / 64 * 64;
-    return layout->arena ? base_arena_alloc(layout->arena, count, size) : NULL;
+    return taken;
 }
 #define TAKE(layout, type, count) ((type *)take((layout), (count), sizeof(type)))
 
@@ -50,15 +52,15 @@ static void lay_cache(const struct native *native, struct layout *layout,
     };
 }
 
+/* All are of one size, so the first and the way to the next say where each is. */
 static void lay_caches(struct native *native, struct layout *layout)
 {
     const size_t a_session = (size_t)native->graph->layers * native->graph->kv_heads;
     const size_t count = a_session * native->options.sessions;
-    struct native_cache *caches = TAKE(layout, struct native_cache, count);
-    struct native_cache counted;
-    for (size_t i = 0; i < count; i++)
-        lay_cache(native, layout, caches ? &caches[i] : &counted);
-    native->caches = caches;
+    const size_t before = layout->bytes;
+    lay_cache(native, layout, &native->cache);
+    native->cache_bytes = layout->bytes - before;
+    take(layout, count - 1, native->cache_bytes);
 }
 
 /* Tensors: those whose values a stage stores, or reads. A tensor's buffer is free for another when
@@ -193,9 +195,6 @@ static void lay_all(struct native *native, struct layout *layout, const uint32_t
     const size_t rope = (size_t)native->options.context * native->graph->head_dim *
                         BASE_MAX(native->graph->rope_count, 1);
     size_t before = layout->bytes;
-    lay_weights(native, layout);
-    memory->weights = layout->bytes - before;
-    before = layout->bytes;
     lay_caches(native, layout);
     memory->cache = layout->bytes - before;
     memory->cache_a_session = memory->cache / native->options.sessions;
@@ -209,12 +208,44 @@ static void lay_all(struct native *native, struct layout *layout, const uint32_t
     memory->work = layout->bytes - before;
 }
 
+static enum takt_status reserve(struct base_arena *arena, struct layout *layout,
+                                struct takt_error *error)
+{
+    const enum takt_status status = base_arena_create(arena, layout->bytes, error);
+    if (status == TAKT_OK)
+        *layout = (struct layout){base_arena_alloc(arena, layout->bytes, 1), 0};
+    return status;
+}
+
+/* Where the weights lie in a mapped file they are not written. */
+static enum takt_status place_weights(struct native *native, struct takt_error *error)
+{
+    struct layout layout = {NULL, 0};
+    lay_weights(native, &layout);
+    native->memory.weights = layout.bytes;
+    if (native->options.packed != NULL) {
+        const enum takt_status status =
+            native_packed_accept(native->options.packed, native, &layout.base, error);
+        if (status != TAKT_OK)
+            return status;
+        layout.bytes = 0;
+    } else {
+        const enum takt_status status = reserve(&native->weights, &layout, error);
+        if (status != TAKT_OK)
+            return status;
+    }
+    lay_weights(native, &layout);
+    return TAKT_OK;
+}
+
 enum takt_status native_layout(struct native *native, struct takt_error *error)
 {
     const size_t tensors = native->graph->tensor_count;
     struct base_arena scratch = {0};
-    enum takt_status status = base_arena_create(
-        &scratch, (tensors + 1) * (2 * sizeof(uint32_t) + sizeof(struct buffer)) + 256, error);
+    enum takt_status status = place_weights(native, error);
+    if (status == TAKT_OK)
+        status = base_arena_create(
+            &scratch, (tensors + 1) * (2 * sizeof(uint32_t) + sizeof(struct buffer)) + 256, error);
     if (status != TAKT_OK)
         return status;
     uint32_t *placement = BASE_NEW(&scratch, uint32_t, tensors);
@@ -222,11 +253,9 @@ enum takt_status native_layout(struct native *native, struct takt_error *error)
     place_tensors(native, &scratch, placement, buffers);
     struct layout layout = {NULL, 0};
     lay_all(native, &layout, placement, buffers);
-    status = base_arena_create(&native->arena, layout.bytes, error);
-    if (status == TAKT_OK) {
-        layout = (struct layout){&native->arena, 0};
+    status = reserve(&native->arena, &layout, error);
+    if (status == TAKT_OK)
         lay_all(native, &layout, placement, buffers);
-    }
     base_arena_destroy(&scratch);
     return status;
 }

@@ -52,7 +52,8 @@ static enum takt_status check_options(const struct native_options *options,
 static void prefer_large_pages(struct base_arena *arena)
 {
 #ifdef MADV_HUGEPAGE
-    madvise(arena->base, arena->capacity_bytes, MADV_HUGEPAGE);
+    if (arena->base != NULL)
+        madvise(arena->base, arena->capacity_bytes, MADV_HUGEPAGE);
 #endif
     (void)arena;
 }
@@ -79,9 +80,10 @@ static enum takt_status create(struct native *native, struct takt_error *error)
         status = native_pool_create(&native->pool, native->options.threads, error);
     if (status != TAKT_OK)
         return status;
+    prefer_large_pages(&native->weights);
     prefer_large_pages(&native->arena);
-    native_pack(native);
-    return TAKT_OK;
+    return native->options.packed != NULL ? native_packed_check(native, error)
+                                          : native_pack(native, error);
 }
 
 enum takt_status native_create(struct native **native, const struct graph *graph,
@@ -108,6 +110,7 @@ void native_destroy(struct native *native)
         return;
     native_pool_destroy(native->pool);
     base_arena_destroy(&native->arena);
+    base_arena_destroy(&native->weights);
     base_arena_destroy(&native->plan_arena);
     free(native);
 }

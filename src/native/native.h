@@ -9,7 +9,7 @@
  * has the layouts and the arithmetic.
  * Invariants: all memory is laid out when the executor is created; a step allocates nothing. One
  * thread at a time calls; the pool is inside.
- * Read next: kernels.h, layout.h, pack.c, plan.c, step.c, attention.c, pool.c.
+ * Read next: kernels.h, layout.c, pack.c, packed.h, plan.c, step.c, attention.c, pool.c.
  */
 #ifndef NATIVE_NATIVE_H
 #define NATIVE_NATIVE_H
@@ -18,6 +18,7 @@
 #include "graph/graph.h"
 
 struct native;
+struct native_packed; /* packed.h */
 
 /* The levels of kernels built in, plainest first; NULL beyond the last. *usable: this CPU can. */
 const char *native_level(size_t index, bool *usable);
@@ -29,11 +30,15 @@ struct native_options {
     uint32_t threads;  /* at least 1, the calling one among them */
     const char *level; /* NULL: the best this CPU has */
     bool keep_tensors; /* for native_tensor: every tensor of a pass has memory of its own */
-    void (*on_load)(void *user, uint64_t done, uint64_t total); /* while packing; may be NULL */
+    const struct native_packed *packed; /* weights packed before; NULL: from the graph. It must stay
+                                         */
+    void (*on_load)(void *user, uint64_t done, uint64_t total); /* weights; may be NULL */
     void *user;
 };
 
-/* LIMIT, MEMORY, UNSUPPORTED (an operation or a level, by name), USAGE (no such level). */
+/* The graph: built, or listed; then the weights go from the file into their panels, and what
+ * follows from them into the graph (graph.h). LIMIT, MEMORY, UNSUPPORTED (an operation or a level,
+ * by name), USAGE (no such level), FORMAT (a weight is NaN or infinite). */
 enum takt_status native_create(struct native **native, const struct graph *graph,
                                const struct native_options *options, struct takt_error *error);
 void native_destroy(struct native *native);

@@ -86,9 +86,10 @@ INLINE void unbiased(const int8_t *panel, uint32_t quads, const uint8_t *tile, s
 }
 
 static void product(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
-                    uint32_t tokens, const int8_t *next, float *acc)
+                    uint32_t tokens, const int8_t *next, uint32_t ahead, float *acc)
 {
     (void)next; /* the processor's own prefetching keeps up with these */
+    (void)ahead;
     const size_t stride = tokens * NATIVE_TOKEN_QUAD_BYTES;
     for (uint32_t half = 0; half < 2; half++)
         for (uint32_t m = 0; m < tokens; m++) {

@@ -190,6 +190,19 @@ static void find_narrow(struct planner *p)
     }
 }
 
+static void link_products(struct native *native)
+{
+    const struct native_stage *after = NULL;
+    for (uint32_t i = 0; i < 2 * native->stage_count; i++) { /* twice: from the last to the first */
+        struct native_stage *stage =
+            &native->stages[(2 * native->stage_count - 1 - i) % native->stage_count];
+        if (stage->kind != NATIVE_PRODUCT)
+            continue;
+        stage->product_after = after;
+        after = stage;
+    }
+}
+
 enum takt_status native_plan(struct native *native, struct base_arena *arena,
                              struct takt_error *error)
 {
@@ -221,5 +234,6 @@ enum takt_status native_plan(struct native *native, struct base_arena *arena,
             return status;
     }
     find_narrow(&p);
+    link_products(native);
     return TAKT_OK;
 }

@@ -88,19 +88,34 @@ static float *output_row(const struct native *native, const struct native_stage 
     return native->wanted_logits[row];
 }
 
-/* acc of `tokens` rows with one panel. */
+/* A panel that is multiplied with later, to be fetched from memory while another is worked on. */
+struct ahead {
+    const int8_t *data;
+    size_t bytes;
+};
+
+static struct ahead ahead_of(const struct native_matrix *matrix, uint32_t panel)
+{
+    const size_t bytes = (size_t)matrix->quads * NATIVE_PANEL_QUAD_BYTES;
+    return (struct ahead){matrix->weights + panel * bytes, bytes};
+}
+
+/* acc of `tokens` rows with one panel. Each call fetches as much of what comes next as its part in
+ * the rows is, so that memory is asked evenly; a single row is done so soon that the processor's
+ * own prefetching is ahead already. */
 static void multiply(const struct native *native, const struct native_matrix *matrix,
                      uint32_t panel, const struct inputs *inputs, uint32_t row, uint32_t tokens,
-                     float *acc)
+                     struct ahead next, float *acc)
 {
-    /* The next panel is fetched while the last rows of this one are multiplied. A single row is
-     * done so soon that the processor's own prefetching is ahead already. */
-    const bool last = tokens > 1 && row + tokens == inputs->rows && panel + 1 < matrix->panels;
     const size_t panel_bytes = (size_t)matrix->quads * NATIVE_PANEL_QUAD_BYTES;
-    native->kernels->product(
-        matrix->weights + panel * panel_bytes, matrix->starts + panel * NATIVE_PANEL, matrix->quads,
-        inputs->tiles + (size_t)row * matrix->quads * NATIVE_TOKEN_QUAD_BYTES, tokens,
-        last ? matrix->weights + (panel + 1) * panel_bytes : NULL, acc);
+    const size_t from = next.bytes * row / inputs->rows;
+    const size_t bytes = next.bytes * (row + tokens) / inputs->rows - from;
+    const uint32_t ahead = (uint32_t)((bytes + matrix->quads - 1) / matrix->quads);
+    native->kernels->product(matrix->weights + panel * panel_bytes,
+                             matrix->starts + panel * NATIVE_PANEL, matrix->quads,
+                             inputs->tiles + (size_t)row * matrix->quads * NATIVE_TOKEN_QUAD_BYTES,
+                             tokens, inputs->rows > 1 && next.bytes > 0 ? next.data + from : NULL,
+                             BASE_MIN(ahead, NATIVE_PANEL_QUAD_BYTES), acc);
 }
 
 static const float *bias_of(const struct native_matrix *matrix, uint32_t first)
@@ -109,14 +124,15 @@ static const float *bias_of(const struct native_matrix *matrix, uint32_t first)
 }
 
 static void plain_panel(const struct native *native, const struct native_stage *stage,
-                        uint32_t output, uint32_t panel, const struct inputs *inputs, float *acc)
+                        uint32_t output, uint32_t panel, const struct inputs *inputs,
+                        struct ahead next, float *acc)
 {
     const struct native_matrix *matrix = stage->matrices[output];
     const uint32_t first = panel * NATIVE_PANEL;
     const uint32_t n = BASE_MIN(matrix->outputs - first, NATIVE_PANEL);
     for (uint32_t row = 0; row < inputs->rows; row += NATIVE_TILE) {
         const uint32_t tokens = BASE_MIN(inputs->rows - row, NATIVE_TILE);
-        multiply(native, matrix, panel, inputs, row, tokens, acc);
+        multiply(native, matrix, panel, inputs, row, tokens, next, acc);
         for (uint32_t m = 0; m < tokens; m++) {
             const float *addend = stage->addend == NATIVE_NONE
                                       ? NULL
@@ -132,7 +148,8 @@ static void plain_panel(const struct native *native, const struct native_stage *
 }
 
 static void gated_panel(const struct native *native, const struct native_stage *stage,
-                        uint32_t panel, const struct inputs *inputs, float *acc)
+                        uint32_t panel, const struct inputs *inputs, const struct ahead next[2],
+                        float *acc)
 {
     const struct native_kernels *kernels = native->kernels;
     const struct native_matrix *gate = stage->matrices[0], *up = stage->matrices[1];
@@ -143,8 +160,8 @@ static void gated_panel(const struct native *native, const struct native_stage *
     const uint32_t n = BASE_MIN(gate->outputs - first, NATIVE_PANEL);
     for (uint32_t row = 0; row < inputs->rows; row += NATIVE_TILE) {
         const uint32_t tokens = BASE_MIN(inputs->rows - row, NATIVE_TILE);
-        multiply(native, gate, panel, inputs, row, tokens, acc);
-        multiply(native, up, panel, inputs, row, tokens, acc_up);
+        multiply(native, gate, panel, inputs, row, tokens, next[0], acc);
+        multiply(native, up, panel, inputs, row, tokens, next[1], acc_up);
         for (uint32_t m = 0; m < tokens; m++) {
             float *g = acc + (size_t)m * NATIVE_PANEL, *u = acc_up + (size_t)m * NATIVE_PANEL;
             const float factor = inputs->factors[row + m];
@@ -167,6 +184,34 @@ static uint32_t panel_total(const struct native_stage *stage)
     return panels;
 }
 
+/* Item i of a stage is panel *panel of matrix *output (with a gate: of both). */
+static void locate(const struct native_stage *stage, uint32_t i, uint32_t *output, uint32_t *panel)
+{
+    *output = 0;
+    *panel = i;
+    while (*panel >= stage->matrices[*output]->panels)
+        *panel -= stage->matrices[(*output)++]->panels;
+}
+
+/* What the thread multiplies with after item i: the next item, or where it begins in the product
+ * that follows. */
+static void look_ahead(const struct native *native, const struct native_stage *stage, uint32_t i,
+                       uint32_t end, uint32_t index, struct ahead next[2])
+{
+    uint32_t output, panel, item = i + 1;
+    next[0] = next[1] = (struct ahead){NULL, 0};
+    if (item == end) {
+        stage = stage->product_after;
+        item = native_share(panel_total(stage), index, native->options.threads);
+        if (item == panel_total(stage))
+            return;
+    }
+    locate(stage, item, &output, &panel);
+    next[0] = ahead_of(stage->matrices[output], panel);
+    if (stage->gate != NATIVE_INPUT)
+        next[1] = ahead_of(stage->matrices[1], panel);
+}
+
 static void run_panels(struct native *native, const struct native_stage *stage, uint32_t index,
                        const struct inputs *inputs)
 {
@@ -174,14 +219,14 @@ static void run_panels(struct native *native, const struct native_stage *stage, 
     float *acc = native->workers[index].acc;
     const uint32_t end = native_share(total, index + 1, threads);
     for (uint32_t i = native_share(total, index, threads); i < end; i++) {
-        if (stage->gate != NATIVE_INPUT) {
-            gated_panel(native, stage, i, inputs, acc);
-            continue;
-        }
-        uint32_t output = 0, panel = i;
-        while (panel >= stage->matrices[output]->panels)
-            panel -= stage->matrices[output++]->panels;
-        plain_panel(native, stage, output, panel, inputs, acc);
+        struct ahead next[2];
+        uint32_t output, panel;
+        look_ahead(native, stage, i, end, index, next);
+        locate(stage, i, &output, &panel);
+        if (stage->gate != NATIVE_INPUT)
+            gated_panel(native, stage, panel, inputs, next, acc);
+        else
+            plain_panel(native, stage, output, panel, inputs, next[0], acc);
     }
 }
 

@@ -14,9 +14,10 @@ static bool supported(void)
 /* ---- products -------------------------------------------------------------------------------- */
 
 static void product(const int8_t *panel, const int32_t *start, uint32_t quads, const uint8_t *tile,
-                    uint32_t tokens, const int8_t *next, float *acc)
+                    uint32_t tokens, const int8_t *next, uint32_t ahead, float *acc)
 {
     (void)next;
+    (void)ahead;
     for (uint32_t m = 0; m < tokens; m++) {
         int32_t high[NATIVE_PANEL] = {0}, low[NATIVE_PANEL] = {0};
         if (start != NULL)
@@ -189,6 +190,44 @@ static float softmax(float *score, const float *v_scales, uint32_t first, uint32
     return t * 0x1p-23f;
 }
 
+/* ---- weights --------------------------------------------------------------------------------- */
+
+enum { BLOCK = 32, BLOCK_BYTES = 34 };
+
+static float block_weight(const unsigned char *data, uint32_t k)
+{
+    const unsigned char *block = data + (size_t)(k / BLOCK) * BLOCK_BYTES;
+    const float factor = num_f16_to_f32((uint16_t)(block[0] | block[1] << 8));
+    return factor * (float)(int8_t)block[2 + k % BLOCK];
+}
+
+static void blocks(const unsigned char *data, uint32_t n, int8_t *out, float *step)
+{
+    uint32_t largest = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t own = num_bits(block_weight(data, k)) & 0x7FFFFFFFu;
+        largest = own > largest ? own : largest;
+    }
+    *step = num_float(largest) / 127.0f;
+    for (uint32_t k = 0; k < n; k++) {
+        const int8_t nearest =
+            *step > 0.0f ? num_f32_to_i8(block_weight(data, k) / *step) : (int8_t)0;
+        out[k] = nearest < -127 ? -127 : nearest;
+    }
+}
+
+static void panel(const int8_t *channels, size_t stride, uint32_t quads, int8_t *out, int32_t *sums)
+{
+    for (uint32_t lane = 0; lane < NATIVE_PANEL; lane++) {
+        sums[lane] = 0;
+        for (uint32_t k = 0; k < 4 * quads; k++) {
+            const int8_t weight = channels[lane * stride + k];
+            out[(size_t)(k / 4) * NATIVE_PANEL_QUAD_BYTES + 4 * lane + k % 4] = weight;
+            sums[lane] += weight;
+        }
+    }
+}
+
 /* ---- measuring ------------------------------------------------------------------------------- */
 
 static uint64_t read_all(const void *data, size_t bytes)
@@ -207,7 +246,7 @@ static uint64_t peak(uint32_t rounds)
     static const uint8_t tile[NATIVE_TOKEN_QUAD_BYTES];
     float acc[NATIVE_PANEL];
     for (uint32_t i = 0; i < rounds; i++)
-        product(panel, NULL, 1, tile, 1, NULL, acc);
+        product(panel, NULL, 1, tile, 1, NULL, 0, acc);
     return (uint64_t)acc[0];
 }
 
@@ -233,4 +272,6 @@ const struct native_kernels native_kernels_scalar = {
     .peak = peak,
     .peak_ops = 2 * 2 * NATIVE_PANEL_QUAD_BYTES,
     .channel = num_quantise_channel,
+    .blocks = blocks,
+    .panel = panel,
 };

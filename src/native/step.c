@@ -104,6 +104,8 @@ static void run_stage(struct native *native, const struct native_stage *stage, u
     case NATIVE_ATTENTION: native_attention(native, stage, index); break;
     default: elementwise_rows(native, stage, first, end); break;
     }
+    if (stage + 1 < native->stages + native->stage_count && stage[1].kind == NATIVE_ATTENTION)
+        native_expect_attention(native, stage + 1, index);
     native_pool_barrier(native->pool);
 }
 
@@ -221,10 +223,12 @@ static void copy_cache(const struct native *native, const struct native_cache *t
 
 void native_copy(struct native *native, uint32_t to, uint32_t from, uint32_t length)
 {
-    const size_t a_session = (size_t)native->graph->layers * native->graph->kv_heads;
     BASE_ASSERT(to != from && to < native->options.sessions && from < native->options.sessions);
     BASE_ASSERT(length <= native->options.context);
-    for (size_t i = 0; i < a_session; i++)
-        copy_cache(native, &native->caches[to * a_session + i],
-                   &native->caches[from * a_session + i], length);
+    for (uint32_t layer = 0; layer < native->graph->layers; layer++)
+        for (uint32_t head = 0; head < native->graph->kv_heads; head++) {
+            const struct native_cache a = native_cache_at(native, to, layer, head);
+            const struct native_cache b = native_cache_at(native, from, layer, head);
+            copy_cache(native, &a, &b, length);
+        }
 }

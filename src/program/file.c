@@ -498,7 +498,7 @@ enum takt_status program_decode(const char *path, const void *bytes, size_t size
 enum takt_status program_read(const char *path, struct base_arena *arena, struct program *program,
                               struct program_image *image, struct takt_error *error)
 {
-    struct base_file file = {NULL, 0};
+    struct base_file file = {0};
     enum takt_status status = base_file_map(&file, path, error);
     if (status != TAKT_OK) {
         return status;

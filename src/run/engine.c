@@ -1,6 +1,7 @@
 /* Engines: a model opened, its graph built and, for the chip, its place in the machine's memory. */
 #include "run/grammar.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 static enum takt_status check_size(const struct takt_engine_options *options, const char *what,
@@ -55,6 +56,31 @@ static enum takt_status choose_sizes(struct takt_engine *engine,
     return status;
 }
 
+/* ---- the model's digest, made beside all else ------------------------------------------------ */
+
+static void *digest(void *model)
+{
+    model_digest(model);
+    return NULL;
+}
+
+static void begin_digest(struct takt_engine *engine)
+{
+    engine->digesting = pthread_create(&engine->digest_thread, NULL, digest, engine->model) == 0;
+}
+
+void run_engine_digest(struct takt_engine *engine)
+{
+    if (engine->digesting) {
+        pthread_join(engine->digest_thread, NULL);
+    } else if (engine->model) {
+        model_digest(engine->model);
+    }
+    engine->digesting = false;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
 static enum takt_status open_parts(struct takt_engine *engine,
                                    const struct takt_engine_options *options,
                                    struct takt_error *error)
@@ -67,7 +93,7 @@ static enum takt_status open_parts(struct takt_engine *engine,
             return status;
         }
     }
-    enum takt_status status = model_open(&engine->model, options->model_path, error);
+    enum takt_status status = model_open_undigested(&engine->model, options->model_path, error);
     if (status != TAKT_OK) {
         return status;
     }
@@ -78,6 +104,8 @@ static enum takt_status open_parts(struct takt_engine *engine,
         return status;
     }
     model_set_context(engine->model, engine->context);
+    run_packed_find(engine, options);
+    begin_digest(engine);
     engine->slots = calloc(engine->sessions, sizeof *engine->slots);
     engine->chips =
         calloc((engine->sessions + engine->users - 1) / engine->users, sizeof *engine->chips);
@@ -88,7 +116,8 @@ static enum takt_status open_parts(struct takt_engine *engine,
     if (status != TAKT_OK) {
         return status;
     }
-    status = graph_build(engine->model, &engine->arena, &engine->graph, error);
+    /* The weights' image is made for who asks for it: the chip's plan, the reference. */
+    status = graph_list(engine->model, &engine->arena, &engine->graph, error);
     if (status != TAKT_OK) {
         return status;
     }
@@ -117,6 +146,7 @@ enum takt_status takt_engine_open(struct takt_engine **engine,
     opened->target = options->target;
     opened->chip_threads = BASE_MAX(options->threads, 1u);
     const enum takt_status status = open_parts(opened, options, error);
+    run_engine_digest(opened);
     if (status != TAKT_OK) {
         takt_engine_close(opened);
         return status;
@@ -136,6 +166,7 @@ void takt_engine_close(struct takt_engine *engine)
         compile_plan_destroy(engine->plan);
     }
     native_destroy(engine->native);
+    native_packed_close(engine->packed);
     base_arena_destroy(&engine->arena);
     if (engine->model) {
         model_close(engine->model);

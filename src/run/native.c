@@ -54,8 +54,10 @@ enum takt_status run_native_open(struct takt_engine *engine,
                                  const struct takt_engine_options *options,
                                  struct takt_error *error)
 {
+    struct takt_error own;
+    error = error ? error : &own;
     const char *level = options->cpu ? options->cpu : getenv("TAKT_CPU");
-    const struct native_options native = {
+    struct native_options native = {
         .context = engine->context,
         .sessions = engine->sessions,
         .batch = engine->batch,
@@ -65,6 +67,16 @@ enum takt_status run_native_open(struct takt_engine *engine,
         .on_load = options->on_load,
         .user = options->user,
     };
+    if (run_packed_usable(engine, options)) {
+        native.packed = engine->packed;
+        const enum takt_status status =
+            native_create(&engine->native, &engine->graph, &native, error);
+        if (status != TAKT_FORMAT) {
+            return status;
+        }
+        run_packed_refuse(engine, options, error->message);
+        native.packed = NULL;
+    }
     return native_create(&engine->native, &engine->graph, &native, error);
 }
 
@@ -161,6 +173,7 @@ void takt_native_info(const struct takt_engine *engine, struct takt_native_info 
         .step_weight_bytes = memory.matrix_bytes,
         .token_operations = memory.token_operations,
         .output_operations = memory.output_operations,
+        .pack_path = engine->packed ? native_packed_path(engine->packed) : NULL,
     };
 }
 

@@ -21,8 +21,11 @@
 #include "machine/machine.h"
 #include "model/model.h"
 #include "native/native.h"
+#include "native/packed.h"
 #include "program/program.h"
 #include "takt.h"
+
+#include <pthread.h>
 
 #define RUN_CONTEXT_DEFAULT_MAX 4096u /* where the caller leaves the context to the model */
 #define RUN_CONTEXT_MAX 1048576u
@@ -71,22 +74,27 @@ struct run_chip {
 
 struct takt_engine {
     struct model *model;
+    pthread_t digest_thread; /* makes the model's sha256 while the engine opens */
+    bool digesting;
     struct takt_vocabulary vocabulary; /* the model's */
     struct machine machine;
     struct base_arena arena; /* graph */
     struct graph graph;
     enum takt_target target;
     uint32_t context, chunk;
-    uint32_t chip_threads;     /* that share the lanes of a chip */
-    uint32_t chip_chunk;       /* prefill chunk of the chip's programs */
-    bool cycles;               /* native: takt_generate is to know the chip's cycles */
-    struct run_trie *trie;     /* of the vocabulary, made when a scheduler opens */
-    uint32_t sessions, batch;  /* most sessions open; most tokens in a native pass */
-    bool *slots;               /* [sessions]: taken */
-    uint32_t users;            /* sessions that share a chip: slots i * users .. */
-    struct run_chip *chips;    /* [sessions / users, rounded up], made when first needed */
-    struct native *native;     /* targets native and both */
-    struct compile_plan *plan; /* NULL without a chip, until something is compiled */
+    uint32_t chip_threads;        /* that share the lanes of a chip */
+    uint32_t chip_chunk;          /* prefill chunk of the chip's programs */
+    bool cycles;                  /* native: takt_generate is to know the chip's cycles */
+    struct run_trie *trie;        /* of the vocabulary, made when a scheduler opens */
+    uint32_t sessions, batch;     /* most sessions open; most tokens in a native pass */
+    bool *slots;                  /* [sessions]: taken */
+    uint32_t users;               /* sessions that share a chip: slots i * users .. */
+    struct run_chip *chips;       /* [sessions / users, rounded up], made when first needed */
+    struct native *native;        /* targets native and both */
+    struct native_packed *packed; /* its weights, where they come from a file */
+    char pack_path[544];          /* the model's, whether or not there is one */
+    int64_t opened;               /* when the model was, seconds since 1970 */
+    struct compile_plan *plan;    /* NULL without a chip, until something is compiled */
     struct run_programs programs;
 };
 
@@ -179,6 +187,18 @@ void run_native_extend_all(struct takt_session *session, const uint32_t *tokens,
 enum takt_status run_native_open(struct takt_engine *engine,
                                  const struct takt_engine_options *options,
                                  struct takt_error *error);
+
+/* engine.c: waits for the model's sha256. */
+void run_engine_digest(struct takt_engine *engine);
+
+/* packed.c: opens the packed weights that the options name, if they may be the model's, and then
+ * knows its digest from them where its files are unchanged. */
+void run_packed_find(struct takt_engine *engine, const struct takt_engine_options *options);
+/* Whether they are; if not they are closed, and the caller of the library is told. */
+bool run_packed_usable(struct takt_engine *engine, const struct takt_engine_options *options);
+/* They are not used after all, for this reason. */
+void run_packed_refuse(struct takt_engine *engine, const struct takt_engine_options *options,
+                       const char *why);
 
 /* both.c */
 enum takt_status run_both_open(struct takt_session *session, struct takt_error *error);

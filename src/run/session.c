@@ -57,8 +57,10 @@ static enum takt_status open_target(struct takt_session *session, struct takt_er
         if (!session->reference_logits) {
             return no_memory(error, engine);
         }
-        return reference_create(&session->reference, &engine->graph, engine->context, engine->chunk,
-                                error);
+        const enum takt_status read = graph_image(&engine->graph, error);
+        return read != TAKT_OK ? read
+                               : reference_create(&session->reference, &engine->graph,
+                                                  engine->context, engine->chunk, error);
     }
     session->staging.row = calloc(engine->graph.width, sizeof(float));
     if (!session->staging.row) {
