@@ -19,7 +19,9 @@
 #define OPPOSITE 0xFFFFFFFEu /* of hemispheres: not the one where the data lies */
 #define EXPONENT_SHIFT 23u   /* of binary32 */
 #define SHORT_BURST                                                                                \
-    4u              /* vectors: a kernel that comes back to its columns is done with them by then */
+    4u /* vectors: a kernel that comes back to its columns is done with them by then */
+#define LONG_BURST                                                                                 \
+    32u /* vectors: what a burst does to ALUs and streams matters more than its length */
 #define PLANES 4u   /* of MXM, both hemispheres' */
 #define STRIPES 16u /* a superlane's lanes, a transposer's streams, the rows of one LW */
 

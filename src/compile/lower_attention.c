@@ -64,9 +64,39 @@ uint16_t attention_capped(struct attention *a, uint16_t s, uint32_t first, uint3
     return build_input(c, access_linear(capped, first), 4);
 }
 
+/* Items of a set of maxima. */
+static uint32_t maximum_items(const struct attention *a)
+{
+    return a->items / a->maximum_sets;
+}
+
+static const char *maximum_name(const struct attention *a, uint32_t kv, char name[32])
+{
+    snprintf(name, 32, a->maximum_sets == 1 ? "attention.score" : "attention.score%u", kv);
+    return name;
+}
+
+struct access attention_spread(struct attention *a, uint32_t kv)
+{
+    char name[32];
+    uint32_t first = a->maximum_sets == 1 ? kv * a->groups * a->chunk : 0;
+    return access_linear(build_buffer(a->c, BUFFER_SKEW, 4, maximum_items(a), "%s.spread",
+                                      maximum_name(a, kv, name)),
+                         first);
+}
+
+struct access attention_maximum(struct attention *a, uint32_t kv)
+{
+    char name[32];
+    uint32_t first = a->maximum_sets == 1 ? kv * a->groups * a->chunk : 0;
+    return access_linear(build_buffer(a->c, BUFFER_LINEAR, 4, maximum_items(a), "%s.max",
+                                      maximum_name(a, kv, name)),
+                         first);
+}
+
 /* score[tile][item], masked positions -infinity; a copy for the maximum when there is but one tile.
  */
-static void lower_scores(struct attention *a, uint32_t t, uint32_t scales, uint32_t spread)
+static void lower_scores(struct attention *a, uint32_t t, uint32_t scales)
 {
     struct compiler *c = a->c;
     uint32_t hi = attention_floats(a, a->items, "score_hi", t % 2),
@@ -91,7 +121,7 @@ static void lower_scores(struct attention *a, uint32_t t, uint32_t scales, uint3
         s = build_op(c, ISA_SELECT_F32_IMM, allowed, s, 0xFF800000u);
         build_output(c, s, access_linear(cached, kv * n));
         if (a->tiles == 1 && !a->own) {
-            build_output(c, s, access_linear(spread, kv * n));
+            build_output(c, s, attention_spread(a, kv));
         }
     }
 }
@@ -105,8 +135,7 @@ static uint32_t grid_buffer(struct attention *a, uint32_t tile)
 }
 
 /* e = exp(s - max): on the grid for the denominator; times V's scale, as 16 bits, for the sum. */
-static uint32_t lower_exponentials(struct attention *a, uint32_t t, uint32_t maximum,
-                                   uint32_t scales)
+static uint32_t lower_exponentials(struct attention *a, uint32_t t, uint32_t scales)
 {
     struct compiler *c = a->c;
     uint32_t n = a->groups * a->chunk, score = attention_floats(a, a->items, "score", t);
@@ -116,7 +145,7 @@ static uint32_t lower_exponentials(struct attention *a, uint32_t t, uint32_t max
         build_kernel(c, n, "exp");
         uint16_t s = build_input(c, access_linear(score, kv * n), 4);
         uint16_t e =
-            build_op(c, ISA_SUB_F32, s, build_input(c, access_linear(maximum, kv * n), 4), 0);
+            build_op(c, ISA_SUB_F32, s, build_input(c, attention_maximum(a, kv), 4), 0);
         e = build_op(c, ISA_EXP_F32, e, REF_NONE, 0);
         uint16_t g = build_op(c, ISA_MUL_F32_IMM, e, REF_NONE, num_bits(8388608.0f));
         build_output(c, build_op(c, ISA_CVT_F32_I32, g, REF_NONE, 0), access_linear(grid, kv * n));
@@ -245,28 +274,32 @@ static void lower_weighted_sum(struct attention *a, const uint32_t *p16, uint32_
 }
 
 /* The largest score of each item, in every lane. */
-static uint32_t lower_maxima(struct attention *a, uint32_t spread)
+static void lower_maxima(struct attention *a)
 {
-    struct compiler *c = a->c;
-    if (a->tiles > 1) {
-        struct access scores[KERNEL_INPUTS_MAX];
+    uint32_t n = maximum_items(a);
+    for (uint32_t set = 0; set < a->maximum_sets; set++) {
+        char name[32];
+        struct access spread = attention_spread(a, set), scores[KERNEL_INPUTS_MAX];
         for (uint32_t t = 0; t < a->tiles; t++) {
-            scores[t] = access_linear(attention_floats(a, a->items, "score", t), 0);
+            scores[t] = access_linear(attention_floats(a, a->items, "score", t), set * n);
         }
-        lower_reduce_burst(c, ISA_MAX_F32, scores, a->tiles, 4, a->items, access_linear(spread, 0),
-                           "max score");
+        if (a->tiles > 1) {
+            lower_reduce_burst(a->c, ISA_MAX_F32, scores, a->tiles, 4, n, spread, "max score");
+        }
+        lower_max_f32(a->c, spread.buffer, n, maximum_name(a, set, name));
     }
-    return lower_max_f32(c, spread, a->items, "attention.score");
 }
 
 /* ---- users, stage by stage ------------------------------------------------------------------- */
 
 static void lower_all_scores(struct attention *a)
 {
-    a->spread = build_buffer(a->c, BUFFER_SKEW, 4, a->items, "attention.maxima");
+    for (uint32_t set = 0; set < a->maximum_sets; set++) { /* the widest first: allocate.c */
+        attention_spread(a, set);
+    }
     uint32_t key_scales = attention_key_scales(a);
     for (uint32_t t = 0; t < a->tiles; t++) {
-        lower_scores(a, t, key_scales, a->spread);
+        lower_scores(a, t, key_scales);
     }
     attention_append_values(a);
 }
@@ -282,13 +315,13 @@ static void lower_keys(struct attention *a)
 static void lower_own(struct attention *a)
 {
     if (a->own) {
-        attention_own(a, a->spread);
+        attention_own(a);
     }
 }
 
 static void lower_softmax(struct attention *a)
 {
-    a->maximum = lower_maxima(a, a->spread);
+    lower_maxima(a);
     attention_bounds(a);
     a->value_scales = attention_value_scales(a);
 }
@@ -297,7 +330,7 @@ static void lower_result(struct attention *a)
 {
     uint32_t p16[KERNEL_INPUTS_MAX];
     for (uint32_t t = 0; t < a->tiles; t++) {
-        p16[t] = lower_exponentials(a, t, a->maximum, a->value_scales);
+        p16[t] = lower_exponentials(a, t, a->value_scales);
     }
     lower_weighted_sum(a, p16, lower_ratios(a));
 }
@@ -339,7 +372,9 @@ void lower_attention(struct compiler *c, const struct graph_op *op, uint32_t q, 
                                       .k = k,
                                       .v = v,
                                       .result = result,
-                                      .own = chunk == 1};
+                                      .own = chunk == 1,
+                                      .maximum_sets =
+                                          chunk < LONG_BURST ? 1 : c->graph->kv_heads};
     }
     for (uint32_t stage = 0; stage < BASE_COUNT(stages); stage++) {
         for (uint32_t i = 0; i < c->users; i++) {

@@ -19,7 +19,8 @@ struct attention {
     /* What the values' codes bound, per KV head and token, and per token. */
     uint32_t weight_up, weight_down, output_up;
     const struct attention_result *result;
-    uint32_t spread, maximum, value_scales; /* scores on their way to their maximum; that; V's */
+    uint32_t maximum_sets; /* the maxima of all items are found together, or a KV head's at a time */
+    uint32_t value_scales; /* V's */
     uint32_t codes, k8, v8; /* of the step's tokens: [2 * words * chunk], [words * chunk] */
     /*
      * A step of one token does not wait until its K has gone through the cache: `own` is true, the
@@ -63,14 +64,18 @@ uint32_t attention_value_scales(struct attention *a);
 /* Fills in weight_up, weight_down, output_up and the result's scale. */
 void attention_bounds(struct attention *a);
 
+/* Scores of a KV head's items on their way to their maximum, and that. */
+struct access attention_spread(struct attention *a, uint32_t kv);
+struct access attention_maximum(struct attention *a, uint32_t kv);
+
 /* In the open kernel of n scores from item `first` on: s, capped where the model caps scores. */
 uint16_t attention_capped(struct attention *a, uint16_t s, uint32_t first, uint32_t n);
 
 /* ---- the token's own position (lower_own.c) ---------------------------------------------------
  */
 
-/* Its codes and its score; the scores with it, and a copy of them to spread when there is but one
- * tile. */
-void attention_own(struct attention *a, uint32_t spread);
+/* Its codes and its score; the scores with it, and a copy of them on their way to the maximum when
+ * there is but one tile. */
+void attention_own(struct attention *a);
 
 #endif

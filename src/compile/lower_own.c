@@ -56,7 +56,7 @@ static void lower_head_sums(struct attention *a, uint32_t kv, uint32_t plane, ui
 
 /* score[tile]: what the cache gave, where the own position has minus infinity, and the own score.
  */
-static void lower_own_scores(struct attention *a, uint32_t t, uint32_t spread)
+static void lower_own_scores(struct attention *a, uint32_t t)
 {
     struct compiler *c = a->c;
     uint32_t cached = attention_floats(a, a->items, "score_cached", t);
@@ -86,12 +86,12 @@ static void lower_own_scores(struct attention *a, uint32_t t, uint32_t spread)
         s = build_op(c, ISA_MAX_F32, build_input(c, access_linear(cached, first), 4), s, 0);
         build_output(c, s, access_linear(score, first));
         if (a->tiles == 1) {
-            build_output(c, s, access_linear(spread, first));
+            build_output(c, s, attention_spread(a, kv));
         }
     }
 }
 
-void attention_own(struct attention *a, uint32_t spread)
+void attention_own(struct attention *a)
 {
     struct compiler *c = a->c;
     uint32_t kv_heads = c->graph->kv_heads, words = a->plan->kv_words;
@@ -123,7 +123,7 @@ void attention_own(struct attention *a, uint32_t spread)
     u = build_op(c, ISA_MUL_F32_IMM, u, REF_NONE, num_bits(c->graph->score_scale));
     build_output(c, u, access_linear(a->own_scale, 0));
     for (uint32_t t = 0; t < a->tiles; t++) {
-        lower_own_scores(a, t, spread);
+        lower_own_scores(a, t);
     }
     for (uint32_t kv = 0; kv < kv_heads; kv++) {
         lower_head_code(a, kv, (first_plane + kv) % PLANES, 1);

@@ -34,17 +34,19 @@ void lower_reduce_burst(struct compiler *c, enum isa_op op, const struct access 
                         uint32_t count, uint32_t planes, uint32_t n, struct access out,
                         const char *name)
 {
-    /* A wide tree comes back to its columns: bursts must be over by then. */
+    /* A wide tree comes back to its columns: bursts must be over by then, or the tree be of
+     * narrower ones. */
     uint32_t burst = count <= 8 ? n : BASE_MIN(n, SHORT_BURST);
-    if (count > STRIPES) {
-        uint32_t parts = (count + STRIPES - 1) / STRIPES;
+    uint32_t widest = n < LONG_BURST ? STRIPES : planes == 1 ? 8 : 5;
+    if (count > widest) {
+        uint32_t parts = (count + widest - 1) / widest, most = (count + parts - 1) / parts;
         struct access part[KERNEL_INPUTS_MAX];
         BASE_ASSERT(parts <= KERNEL_INPUTS_MAX);
         for (uint32_t i = 0; i < parts; i++) {
-            uint32_t few = BASE_MIN(STRIPES, count - i * STRIPES);
+            uint32_t few = BASE_MIN(most, count - i * most);
             part[i] = access_linear(
                 build_buffer(c, BUFFER_LINEAR, planes, n, "%s.%u.part%u", name, count, i), 0);
-            lower_reduce_burst(c, op, inputs + i * STRIPES, few, planes, n, part[i], name);
+            lower_reduce_burst(c, op, inputs + i * most, few, planes, n, part[i], name);
         }
         lower_reduce_burst(c, op, part, parts, planes, n, out, name);
         return;
@@ -73,6 +75,10 @@ struct access exponent_target(struct compiler *c, uint32_t pieces, uint32_t p, u
 {
     if (pieces == 1) {
         return access_linear(out, first);
+    }
+    if (tokens >= LONG_BURST) { /* sixteen slices have no room for so many */
+        return access_linear(
+            build_buffer(c, BUFFER_LINEAR, 1, tokens, "%s.exp%u.%u", name, first, p), 0);
     }
     uint32_t stride = (pieces + STRIPES - 1) / STRIPES * STRIPES;
     uint32_t part = build_buffer(c, BUFFER_STRIPE, 1, tokens * stride, "%s.exp%u", name, first);

@@ -178,7 +178,10 @@ bool place_distribute(struct place *p, const struct task *task, int64_t start)
 static bool read_shared(struct place *p, const struct access *access, bool shared, uint32_t n,
                         uint32_t position, int64_t start, uint8_t streams[4])
 {
-    struct place_route route = place_route(p, access->buffer, position);
+    /* From the vectors' own slices: a stripe may begin on the other side of the position. */
+    const struct buffer *buffer = &p->c->buffers[access->buffer];
+    uint32_t slice = buffer_place(buffer, access_vector(access, 0), 0).slice;
+    struct place_route route = {slice_position(p->machine, slice) > position, position};
     for (uint32_t k = 0; k < MACHINE_SLICES_PER_POSITION; k++) {
         struct access one = *access;
         one.base += shared ? 0 : k;
