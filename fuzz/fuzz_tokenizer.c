@@ -104,7 +104,8 @@ static struct tokenizer *make(const char *pre, struct base_text *kept)
     put_array(&pairs, "tokenizer.ggml.token_type", GGUF_I32, made.count, &made.types);
     put_array(&pairs, "tokenizer.ggml.scores", GGUF_F32, made.count, &made.scores);
     put_array(&pairs, "tokenizer.ggml.merges", GGUF_STRING, made.merge_count, &made.merges);
-    const struct base_file file = {(const unsigned char *)pairs.data, pairs.length};
+    const struct base_file file = {.data = (const unsigned char *)pairs.data,
+                                   .size_bytes = pairs.length};
     struct gguf gguf;
     struct tokenizer *tokenizer;
     struct takt_error error;

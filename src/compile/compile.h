@@ -37,13 +37,13 @@ struct compile_step {
     uint32_t first_user, users;
 };
 
-/* Whether a chunk of one user must begin at a multiple of sixteen: it is one itself. Its tokens then
- * fill whole blocks of the cache, and where they go is known beforehand. */
+/* Whether a chunk of one user must begin at a multiple of sixteen: it is one itself. Its tokens
+ * then fill whole blocks of the cache, and where they go is known beforehand. */
 bool compile_aligned(uint32_t chunk);
 
 /*
- * Compiles one step: `chunk` tokens, attention over `bucket` positions. Where the plan's largest chunk
- * is a multiple of sixteen, every chunk must be one, or 1.
+ * Compiles one step: `chunk` tokens, attention over `bucket` positions. Where the plan's largest
+ * chunk is a multiple of sixteen, every chunk must be one, or 1.
  *
  * Bindings (token m of the chunk is at position start + m; a step may hold fewer than chunk tokens:
  * the rest are padding, their maps all ISA_SKIP, their other inputs zero, their masks any; of

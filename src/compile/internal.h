@@ -21,8 +21,8 @@
 #define SHORT_BURST                                                                                \
     4u /* vectors: a kernel that comes back to its columns is done with them by then */
 #define LONG_BURST                                                                                 \
-    32u /* vectors: what a burst does to ALUs and streams matters more than its length */
-#define PLANES 4u   /* of MXM, both hemispheres' */
+    32u           /* vectors: what a burst does to ALUs and streams matters more than its length */
+#define PLANES 4u /* of MXM, both hemispheres' */
 #define STRIPES 16u /* a superlane's lanes, a transposer's streams, the rows of one LW */
 
 /* ---- layouts: which element of a tensor lies in which lane of which piece ----------------------
@@ -161,7 +161,7 @@ struct task {
         offset; /* buffer NONE: no gather; else n0.. give the address added to the buffer's */
     /* SCATTER: slice quad target + 0..3 */
     uint32_t target_slice, target_buffer; /* KEEP: target_slice of both; the buffer is `out`'s */
-    struct access target_address; /* added to the target buffer's address, as above */
+    struct access target_address;         /* added to the target buffer's address, as above */
     bool shared_value,
         shared_map; /* one stream for the four slices, else one each (vector + 0..3) */
     uint64_t start; /* where the schedule put it: cycle of the unit's first issue */
@@ -207,7 +207,7 @@ struct compile_plan {
     struct base_arena arena;
     uint32_t lanes, superlanes, quads; /* quads: positions of MEM, both hemispheres */
     uint32_t context, chunk_max, users;
-    uint32_t unaligned_max; /* the largest chunk that may begin anywhere */
+    uint32_t unaligned_max;     /* the largest chunk that may begin anywhere */
     uint32_t value_rows;        /* groups of sixteen positions */
     uint32_t context_tiles;     /* KV cache, in tiles of `lanes` positions */
     uint32_t group_slice[2][2]; /* first slice of a plane's sixteen weight slices, global */
@@ -269,9 +269,9 @@ struct compiler {
     struct binding_request requests[16];
     struct kernel *open; /* the kernel being built by lower */
     uint32_t layer;
-    bool aligned; /* a chunk that begins at a multiple of sixteen, and is one: compile.h */
-    bool write_maps_made;    /* the copies of k_write_map of this step */
-    uint32_t turn;           /* spreads work over hemispheres */
+    bool aligned;         /* a chunk that begins at a multiple of sixteen, and is one: compile.h */
+    bool write_maps_made; /* the copies of k_write_map of this step */
+    uint32_t turn;        /* spreads work over hemispheres */
     struct reserve *reserve; /* the schedule's, for the text's own way */
     struct queue_issues *queues;
     uint32_t *text_blocks; /* [queues] blocks of text in memory; NULL: no text is fetched */

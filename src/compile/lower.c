@@ -70,10 +70,13 @@ static void request_maps(struct compiler *c, const int32_t *all)
         const char *name;
         uint32_t items;
         bool striped;
-    } aligned[] = {{"v_map", c->blocks, false}, {"k_write_map", c->blocks, false},
+    } aligned[] = {{"v_map", c->blocks, false},
+                   {"k_write_map", c->blocks, false},
                    {"k_keep_map", 1, false}},
-      others[] = {{"v_map", c->chunk * STRIPES, true}, {"k_map", c->chunk * STRIPES, true},
-                  {"k_read_map", c->blocks, false}, {"k_write_map", c->blocks, false}};
+      others[] = {{"v_map", c->chunk * STRIPES, true},
+                  {"k_map", c->chunk * STRIPES, true},
+                  {"k_read_map", c->blocks, false},
+                  {"k_write_map", c->blocks, false}};
     uint32_t count = c->aligned ? BASE_COUNT(aligned) : BASE_COUNT(others);
     for (uint32_t i = 0; i < count; i++) {
         enum buffer_kind kind = !c->aligned && others[i].striped ? BUFFER_STRIPE : BUFFER_LINEAR;

@@ -89,9 +89,9 @@ struct access attention_maximum(struct attention *a, uint32_t kv)
 {
     char name[32];
     uint32_t first = a->maximum_sets == 1 ? kv * a->groups * a->chunk : 0;
-    return access_linear(build_buffer(a->c, BUFFER_LINEAR, 4, maximum_items(a), "%s.max",
-                                      maximum_name(a, kv, name)),
-                         first);
+    return access_linear(
+        build_buffer(a->c, BUFFER_LINEAR, 4, maximum_items(a), "%s.max", maximum_name(a, kv, name)),
+        first);
 }
 
 /* score[tile][item], masked positions -infinity; a copy for the maximum when there is but one tile.
@@ -144,8 +144,7 @@ static uint32_t lower_exponentials(struct attention *a, uint32_t t, uint32_t sca
     for (uint32_t kv = 0; kv < c->graph->kv_heads; kv++) {
         build_kernel(c, n, "exp");
         uint16_t s = build_input(c, access_linear(score, kv * n), 4);
-        uint16_t e =
-            build_op(c, ISA_SUB_F32, s, build_input(c, attention_maximum(a, kv), 4), 0);
+        uint16_t e = build_op(c, ISA_SUB_F32, s, build_input(c, attention_maximum(a, kv), 4), 0);
         e = build_op(c, ISA_EXP_F32, e, REF_NONE, 0);
         uint16_t g = build_op(c, ISA_MUL_F32_IMM, e, REF_NONE, num_bits(8388608.0f));
         build_output(c, build_op(c, ISA_CVT_F32_I32, g, REF_NONE, 0), access_linear(grid, kv * n));
@@ -373,8 +372,7 @@ void lower_attention(struct compiler *c, const struct graph_op *op, uint32_t q, 
                                       .v = v,
                                       .result = result,
                                       .own = chunk == 1,
-                                      .maximum_sets =
-                                          chunk < LONG_BURST ? 1 : c->graph->kv_heads};
+                                      .maximum_sets = chunk < LONG_BURST ? 1 : c->graph->kv_heads};
     }
     for (uint32_t stage = 0; stage < BASE_COUNT(stages); stage++) {
         for (uint32_t i = 0; i < c->users; i++) {

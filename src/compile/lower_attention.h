@@ -19,8 +19,8 @@ struct attention {
     /* What the values' codes bound, per KV head and token, and per token. */
     uint32_t weight_up, weight_down, output_up;
     const struct attention_result *result;
-    uint32_t maximum_sets; /* the maxima of all items are found together, or a KV head's at a time */
-    uint32_t value_scales; /* V's */
+    uint32_t maximum_sets;  /* maxima of all items are found together, or of a KV head at a time */
+    uint32_t value_scales;  /* V's */
     uint32_t codes, k8, v8; /* of the step's tokens: [2 * words * chunk], [words * chunk] */
     /*
      * A step of one token does not wait until its K has gone through the cache: `own` is true, the

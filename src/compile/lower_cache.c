@@ -147,8 +147,8 @@ static void lower_code_rows(struct attention *a, uint32_t word, uint32_t codes, 
 }
 
 /* One superlane's bytes of each token of a word, in every superlane. */
-static void lower_replicated(struct attention *a, uint32_t word, uint32_t superlane,
-                             uint32_t turn, struct access out)
+static void lower_replicated(struct attention *a, uint32_t word, uint32_t superlane, uint32_t turn,
+                             struct access out)
 {
     struct compiler *c = a->c;
     const struct compile_plan *plan = a->plan;

@@ -11,7 +11,7 @@
  * within each KV head's superlanes.
  *
  * Many groups of sixteen go together, each step a burst over the groups: trees of few inputs, and
- * rotations in two levels (by 0 .. a-1, then by multiples of a), 7 for 20 superlanes in place of 20.
+ * rotations in two levels (by 0 .. a-1, then by multiples of a): 7 for 20 superlanes, not 20.
  */
 #include "compile/internal.h"
 
@@ -120,8 +120,8 @@ static void lower_many_lanes(struct compiler *c, const struct shape *shape, uint
         streams[i] = access_linear(turned, i);
         streams[i].s0 = STRIPES;
     }
-    lower_reduce_burst(c, shape->op, streams, STRIPES, shape->planes, groups,
-                       access_linear(out, 0), name);
+    lower_reduce_burst(c, shape->op, streams, STRIPES, shape->planes, groups, access_linear(out, 0),
+                       name);
 }
 
 /* The largest of vectors rotated by 0, step, 2 step .. (count of them). */
@@ -132,8 +132,8 @@ static void lower_rotations(struct compiler *c, const struct shape *shape, uint3
     struct access parts[REDUCE_MAX] = {access_linear(in, 0)};
     BASE_ASSERT(count <= REDUCE_MAX);
     for (uint32_t r = 1; r < count; r++) {
-        uint32_t rotated = build_buffer(c, BUFFER_LINEAR, shape->planes, groups, "%s.by%u", name,
-                                        r * step);
+        uint32_t rotated =
+            build_buffer(c, BUFFER_LINEAR, shape->planes, groups, "%s.by%u", name, r * step);
         parts[r] = access_linear(rotated, 0);
         for (uint32_t b = 0; b < shape->planes; b++) {
             struct task *task = build_task(c, TASK_PERMUTE, groups, "%s.superlanes", name);
@@ -157,8 +157,8 @@ static void lower_many_broadcasts(struct compiler *c, const struct shape *shape,
     uint32_t units = MACHINE_DISTRIBUTORS / shape->planes;
     uint32_t part = (items / (2 * units) + STRIPES - 1) / STRIPES * STRIPES;
     for (uint32_t first = 0, i = 0; first < items; first += part, i++) {
-        struct task *task = build_task(c, TASK_DISTRIBUTE, BASE_MIN(part, items - first),
-                                       "%s.broadcast", name);
+        struct task *task =
+            build_task(c, TASK_DISTRIBUTE, BASE_MIN(part, items - first), "%s.broadcast", name);
         task->hemisphere = i % 2 == 0 ? NONE : OPPOSITE;
         task->planes = shape->planes;
         task->unit = shape->planes * (i / 2 % units);

@@ -294,8 +294,7 @@ static bool keep_slice(struct place *p, const struct task *task, uint32_t slice,
 bool place_keep(struct place *p, const struct task *task, int64_t start)
 {
     uint32_t first = p->c->buffers[task->in.buffer].slice + task->target_slice, stream;
-    struct place_route route =
-        place_route(p, task->map.buffer, slice_position(p->machine, first));
+    struct place_route route = place_route(p, task->map.buffer, slice_position(p->machine, first));
     if (!place_read_any(p, &task->map, 0, 1, task->n, route, start, &stream)) {
         return false;
     }

@@ -73,11 +73,13 @@ INLINE void tile_of(const int8_t *panel, const int32_t *start, uint32_t quads, c
     uint32_t q = 0;
     for (; q + unroll <= quads; q += unroll) {
 #pragma GCC unroll 4
-        for (uint32_t u = 0; u < unroll && lines > 0; u++) {
-            _mm_prefetch(next, _MM_HINT_T0);
+        for (uint32_t u = 0; u < unroll; u++) {
+            if (lines > 0)
+                _mm_prefetch(next, _MM_HINT_T0);
             if (lines > 1)
                 _mm_prefetch(next + 64, _MM_HINT_T0);
-            next += ahead;
+            if (lines > 0)
+                next += ahead;
         }
 #pragma GCC unroll 4
         for (uint32_t u = 0; u < unroll; u++)

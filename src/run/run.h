@@ -47,8 +47,8 @@ struct run_program {
     char hash[65];
     const struct program_binding *x, *rope_cos[MODEL_ROPES_MAX], *rope_sin[MODEL_ROPES_MAX], *mask,
         *v_map, *k_write_map, *logits;
-    const struct program_binding *k_map, *k_read_map; /* NULL where the chunk is aligned */
-    const struct program_binding *k_keep_map;         /* NULL where it is not */
+    const struct program_binding *k_map, *k_read_map;          /* NULL where the chunk is aligned */
+    const struct program_binding *k_keep_map;                  /* NULL where it is not */
     const struct program_binding *mask_window, *own, *row_map; /* NULL where it has none */
     uint32_t blocks, row_ring, k_groups;
 };
