@@ -105,8 +105,9 @@ enum takt_status native_packed_open(struct native_packed **out, const char *path
     snprintf(packed->path, sizeof packed->path, "%s", path); /* for messages */
     enum takt_status status = base_file_map(&packed->file, path, error);
     if (status == TAKT_OK) {
-        memcpy(&packed->header, packed->file.data,
-               BASE_MIN(packed->file.size_bytes, sizeof packed->header));
+        if (packed->file.size_bytes > 0) /* an empty file has no data */
+            memcpy(&packed->header, packed->file.data,
+                   BASE_MIN(packed->file.size_bytes, sizeof packed->header));
         status = check_header(packed, error);
     }
     if (status != TAKT_OK) {
