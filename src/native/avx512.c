@@ -440,7 +440,11 @@ static uint64_t read_all(const void *data, size_t bytes)
         for (uint32_t j = 0; j < 4; j++)
             s[j] = _mm512_add_epi64(s[j], _mm512_loadu_si512(from + i + 64 * j));
     s[0] = _mm512_add_epi64(_mm512_add_epi64(s[0], s[1]), _mm512_add_epi64(s[2], s[3]));
-    return (uint64_t)_mm512_reduce_add_epi64(s[0]);
+    uint64_t lanes[8], sum = 0; /* added as unsigned numbers: they may wrap */
+    _mm512_storeu_si512(lanes, s[0]);
+    for (uint32_t j = 0; j < 8; j++)
+        sum += lanes[j];
+    return sum;
 }
 
 /* Nothing but the instruction: twelve sums of its own. */
