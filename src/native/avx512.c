@@ -462,7 +462,11 @@ static uint64_t peak(uint32_t rounds)
 #pragma GCC unroll 12
     for (uint32_t i = 1; i < 12; i++)
         s[0] = _mm512_add_epi32(s[0], s[i]);
-    return (uint64_t)_mm512_reduce_add_epi32(s[0]);
+    uint32_t lanes[16], sum = 0;
+    _mm512_storeu_si512(lanes, s[0]);
+    for (uint32_t j = 0; j < 16; j++)
+        sum += lanes[j];
+    return sum;
 }
 
 /* ---- weights --------------------------------------------------------------------------------- */
