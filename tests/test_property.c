@@ -122,7 +122,10 @@ static struct property draw_property(uint64_t seed)
     struct draw d = {seed, 0};
     struct property p = {.seed = seed, .shape = draw_shape(&d), .machine = draw_machine(&d)};
     p.chunk = one_in(&d, 3) ? 1 : draw(&d, 2, p.shape.layers == 1 && one_in(&d, 4) ? 40 : 12);
-    p.chunk = BASE_MIN(p.chunk, p.machine.mxm_accumulators / 4);
+    if (p.chunk > 1 && seed % 3 == 0) { /* whole blocks of the cache: another way through it */
+        p.chunk = 16 * (1 + (uint32_t)(seed / 3 % 4));
+    }
+    p.chunk = BASE_MIN(p.chunk, p.machine.mxm_accumulators);
     /* A third of the prompts pass a bucket of a narrow machine. */
     p.prompt_length = draw(&d, 1, one_in(&d, 3) ? 200 : 30);
     p.tokens = draw(&d, 0, 6);

@@ -80,7 +80,7 @@ static void digest_of(const char *path, enum takt_target target, uint32_t contex
 static void compare_chunks(const char *path, enum takt_target target, uint32_t context,
                            const char *prompt, uint32_t tokens)
 {
-    static const uint32_t chunks[] = {1, 7, 16, 64};
+    static const uint32_t chunks[] = {1, 7, 16, 64, 128};
     char expected[65], digest[65];
     digest_of(path, TAKT_TARGET_REFERENCE, context, 1, prompt, tokens, expected);
     for (size_t i = 0; i < BASE_COUNT(chunks); i++) {

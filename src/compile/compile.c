@@ -173,11 +173,10 @@ void compile_program_destroy(struct program *program)
 /* ---- the plan -------------------------------------------------------------------------------- */
 
 /* The largest steps must find room before the first one runs. */
-static enum takt_status check_room(const struct compile_plan *plan, uint32_t chunk, uint32_t users,
-                                   struct takt_error *error)
+static enum takt_status check_room(const struct compile_plan *plan, uint32_t chunk, bool all,
+                                   uint32_t users, struct takt_error *error)
 {
     struct compiler c;
-    const bool all = users > 1 || (chunk > 1 && !compile_aligned(chunk));
     const struct compile_step step = {chunk, plan->context_tiles * plan->lanes, all, 0, users};
     enum takt_status status = compiler_open(&c, plan, &step, error);
     if (status == TAKT_OK) {
@@ -185,6 +184,21 @@ static enum takt_status check_room(const struct compile_plan *plan, uint32_t chu
         base_arena_destroy(&c.arena);
     }
     return status;
+}
+
+/* The chunk's program must find room; with all logits, it or a shorter one of whole blocks. */
+static enum takt_status check_chunk(struct compile_plan *plan, struct takt_error *error)
+{
+    uint32_t chunk = plan->chunk_max;
+    enum takt_status status = check_room(plan, chunk, true, 1, error);
+    while (status == TAKT_CAPACITY && compile_aligned(chunk) && chunk > STRIPES) {
+        chunk = BASE_MAX(chunk / 2 / STRIPES, 1u) * STRIPES;
+        status = check_room(plan, chunk, true, 1, error);
+    }
+    plan->logits_chunk = chunk;
+    return status == TAKT_OK && chunk < plan->chunk_max
+               ? check_room(plan, plan->chunk_max, false, 1, error)
+               : status;
 }
 
 static uint64_t plan_bytes(const struct graph *graph, const struct machine *machine)
@@ -224,13 +238,14 @@ enum takt_status compile_plan_create(struct compile_plan **out, const struct gra
     }
     if (status == TAKT_OK) {
         plan_check(plan);
-        status = check_room(plan, 1, 1, error);
+        plan->logits_chunk = 1;
+        status = check_room(plan, 1, false, 1, error);
     }
     if (status == TAKT_OK && chunk_max > 1) {
-        status = check_room(plan, chunk_max, 1, error);
+        status = check_chunk(plan, error);
     }
     if (status == TAKT_OK && users > 1) {
-        status = check_room(plan, users, users, error);
+        status = check_room(plan, users, true, users, error);
     }
     if (status != TAKT_OK) {
         compile_plan_destroy(plan);
@@ -246,6 +261,11 @@ void compile_plan_destroy(struct compile_plan *plan)
         base_arena_destroy(&plan->arena);
         free(plan);
     }
+}
+
+uint32_t compile_logits_chunk(const struct compile_plan *plan)
+{
+    return plan->logits_chunk;
 }
 
 const struct program_image *compile_plan_image(const struct compile_plan *plan)

@@ -26,6 +26,10 @@ enum takt_status compile_plan_create(struct compile_plan **plan, const struct gr
 void compile_plan_destroy(struct compile_plan *plan);
 const struct program_image *compile_plan_image(const struct compile_plan *plan);
 
+/* The largest chunk whose program may give all its tokens' logits: they take room. The plan's own
+ * chunk where that has it, and at least sixteen of an aligned one. */
+uint32_t compile_logits_chunk(const struct compile_plan *plan);
+
 /* The bucket (positions a program attends over) that holds `length` positions. */
 uint32_t compile_bucket(const struct compile_plan *plan, uint32_t length);
 

@@ -208,6 +208,7 @@ struct compile_plan {
     uint32_t lanes, superlanes, quads; /* quads: positions of MEM, both hemispheres */
     uint32_t context, chunk_max, users;
     uint32_t unaligned_max;     /* the largest chunk that may begin anywhere */
+    uint32_t logits_chunk;      /* the largest with room for all its tokens' logits */
     uint32_t value_rows;        /* groups of sixteen positions */
     uint32_t context_tiles;     /* KV cache, in tiles of `lanes` positions */
     uint32_t group_slice[2][2]; /* first slice of a plane's sixteen weight slices, global */

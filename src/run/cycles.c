@@ -14,7 +14,7 @@ static enum takt_status add_step(struct run_cycles *cycles, uint32_t start, uint
     struct takt_engine *engine = cycles->engine;
     const uint32_t bucket = compile_bucket(engine->plan, start + count);
     const bool all = prefill && cycles->all_logits;
-    const struct run_part part = run_step_part(engine->chip_chunk, all, start, count);
+    const struct run_part part = run_step_part(engine, all, start, count);
     const struct run_program *program;
     const struct compile_step step = {part.chunk, bucket, all, 0, 1};
     const enum takt_status status = run_programs_get(engine, &step, &program, error);
@@ -31,7 +31,7 @@ static enum takt_status add_step(struct run_cycles *cycles, uint32_t start, uint
 
 static uint32_t prompt_step(const struct run_cycles *cycles, size_t done)
 {
-    return run_step_part(cycles->engine->chip_chunk, cycles->all_logits, (uint32_t)done,
+    return run_step_part(cycles->engine, cycles->all_logits, (uint32_t)done,
                          cycles->prompt_count - done)
         .tokens;
 }

@@ -30,7 +30,6 @@
 #define RUN_CONTEXT_DEFAULT_MAX 4096u /* where the caller leaves the context to the model */
 #define RUN_CONTEXT_MAX 1048576u
 #define RUN_CHUNK_DEFAULT 16u
-#define RUN_LOGITS_CHUNK_MAX 16u /* of a step that gives all tokens' logits: they want room */
 #define RUN_CHUNK_MAX 256u
 #define RUN_NATIVE_CHUNK_DEFAULT 512u
 #define RUN_NATIVE_CHUNK_MAX 4096u
@@ -147,11 +146,12 @@ struct run_row {
 enum takt_status run_step(struct takt_session *session, const struct run_program *program,
                           const struct run_row *rows, uint64_t *cycles, struct takt_error *error);
 /* How many of `count` tokens at positions start .. the chip takes in one step, and the chunk of its
- * program. `chunk`: the engine's for the chip; all: with every token's logits. */
+ * program. The engine has a plan; all: with every token's logits. */
 struct run_part {
     uint32_t tokens, chunk;
 };
-struct run_part run_step_part(uint32_t chunk, bool all, uint32_t start, size_t count);
+struct run_part run_step_part(const struct takt_engine *engine, bool all, uint32_t start,
+                              size_t count);
 /* The same of a chunk of one user's tokens, at positions start .. (run_step_part). In an aligned
  * chunk the session's tokens before them in their block are computed again. logits: [count][vocab]
  * if the program gives all, else [vocab], or NULL. */

@@ -180,7 +180,7 @@ static enum takt_status chip_target_step(struct takt_session *session, const uin
 {
     struct takt_engine *engine = session->engine;
     const uint32_t bucket = compile_bucket(engine->plan, session->length + count);
-    const struct run_part part = run_step_part(engine->chunk, all, session->length, count);
+    const struct run_part part = run_step_part(engine, all, session->length, count);
     const struct run_program *program;
     const struct compile_step step = {part.chunk, bucket, all, session->slot % engine->users, 1};
     BASE_ASSERT(part.tokens == count);
@@ -288,8 +288,7 @@ enum takt_status run_session_extend(struct takt_session *session, const uint32_t
     for (size_t done = 0; status == TAKT_OK && !native && done < count;) {
         uint32_t step = (uint32_t)BASE_MIN(count - done, session->engine->chunk);
         if (!session->reference) {
-            step = run_step_part(session->engine->chunk, all_logits != NULL, session->length,
-                                 count - done)
+            step = run_step_part(session->engine, all_logits != NULL, session->length, count - done)
                        .tokens;
         }
         const bool last = done + step == count;

@@ -284,13 +284,12 @@ enum takt_status run_step_chunk(struct takt_session *session, const struct run_p
     return status;
 }
 
-struct run_part run_step_part(uint32_t chunk, bool all, uint32_t start, size_t count)
+struct run_part run_step_part(const struct takt_engine *engine, bool all, uint32_t start,
+                              size_t count)
 {
+    const uint32_t chunk = all ? compile_logits_chunk(engine->plan) : engine->chip_chunk;
     if (count == 1) {
         return (struct run_part){1, 1};
-    }
-    if (all && compile_aligned(chunk)) {
-        chunk = BASE_MIN(chunk, RUN_LOGITS_CHUNK_MAX);
     }
     const uint32_t room = compile_aligned(chunk) ? chunk - start % 16 : chunk;
     const uint32_t tokens = (uint32_t)BASE_MIN(count, room);
