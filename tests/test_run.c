@@ -180,12 +180,12 @@ static void chip_equals_reference_over_border(void **state)
 
 /* ---- sessions -------------------------------------------------------------------------------- */
 
-static void session_logits_agree(enum takt_target target)
+static void session_logits_agree(enum takt_target target, uint32_t chunk, size_t expected_steps)
 {
     enum { COUNT = 20, VOCAB = 300 };
     char path[64];
     random_model(path, &odd_shape);
-    struct takt_engine *engine = open_engine(path, target, 64, 8);
+    struct takt_engine *engine = open_engine(path, target, 64, chunk);
     uint32_t tokens[COUNT];
     for (uint32_t i = 0; i < COUNT; i++) {
         tokens[i] = (uint32_t)(base_random_u64(7, 0, i) % VOCAB);
@@ -210,7 +210,7 @@ static void session_logits_agree(enum takt_target target)
         assert_memory_equal(again, all + (done - 1) * VOCAB, sizeof again);
     }
     const struct takt_step *steps;
-    assert_int_equal(takt_session_steps(session, &steps), 5); /* 3, 1, 8 + 3, 5 */
+    assert_int_equal(takt_session_steps(session, &steps), expected_steps);
     assert_false(steps[1].prefill);
     assert_true(steps[2].prefill);
     takt_session_close(session);
@@ -222,13 +222,22 @@ static void session_logits_agree(enum takt_target target)
 static void session_pieces_reference(void **state)
 {
     (void)state;
-    session_logits_agree(TAKT_TARGET_REFERENCE);
+    session_logits_agree(TAKT_TARGET_REFERENCE, 8, 5); /* 3, 1, 8 + 3, 5 */
 }
 
 static void session_pieces_chip(void **state)
 {
     (void)state;
-    session_logits_agree(TAKT_TARGET_CHIP);
+    session_logits_agree(TAKT_TARGET_CHIP, 8, 5); /* 3, 1, 8 + 3, 5 */
+}
+
+/* Chunks of whole blocks: a piece that begins within one has the tokens before it computed again.
+ */
+static void session_pieces_blocks(void **state)
+{
+    (void)state;
+    session_logits_agree(TAKT_TARGET_CHIP, 16, 5); /* 3, 1, 11, 1 + 4 */
+    session_logits_agree(TAKT_TARGET_CHIP, 32, 4); /* 3, 1, 11, 5 */
 }
 
 static void session_refuses(void **state)
@@ -432,10 +441,11 @@ static void sample_ties(void **state)
 
 TEST_GROUP(run, cmocka_unit_test(sample_greedy), cmocka_unit_test(sample_frequencies),
            cmocka_unit_test(sample_ties), cmocka_unit_test(session_refuses),
-           cmocka_unit_test(session_pieces_reference), cmocka_unit_test(reference_chunks_agree),
-           cmocka_unit_test(finishes), cmocka_unit_test(no_tokens_digest),
-           cmocka_unit_test(refusals), cmocka_unit_test(fable_stops),
-           cmocka_unit_test(session_pieces_chip), cmocka_unit_test(chip_equals_reference_odd),
+           cmocka_unit_test(session_pieces_reference), cmocka_unit_test(session_pieces_blocks),
+           cmocka_unit_test(reference_chunks_agree), cmocka_unit_test(finishes),
+           cmocka_unit_test(no_tokens_digest), cmocka_unit_test(refusals),
+           cmocka_unit_test(fable_stops), cmocka_unit_test(session_pieces_chip),
+           cmocka_unit_test(chip_equals_reference_odd),
            cmocka_unit_test(chip_equals_reference_tied),
            cmocka_unit_test(chip_equals_reference_second_bucket),
            cmocka_unit_test(chip_equals_reference_over_border));
