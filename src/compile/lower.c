@@ -66,24 +66,23 @@ static bool any_window(const struct compiler *c)
 /* Where K and V go. */
 static void request_maps(struct compiler *c, const int32_t *all)
 {
-    struct {
+    const struct {
         const char *name;
-        uint32_t items;
-        bool striped;
-    } aligned[] = {{"v_map", c->blocks, false},
-                   {"k_write_map", c->blocks, false},
-                   {"k_keep_map", 1, false}},
-      others[] = {{"v_map", c->chunk * STRIPES, true},
-                  {"k_map", c->chunk * STRIPES, true},
-                  {"k_read_map", c->blocks, false},
-                  {"k_write_map", c->blocks, false}};
-    uint32_t count = c->aligned ? BASE_COUNT(aligned) : BASE_COUNT(others);
-    for (uint32_t i = 0; i < count; i++) {
-        enum buffer_kind kind = !c->aligned && others[i].striped ? BUFFER_STRIPE : BUFFER_LINEAR;
-        const char *name = c->aligned ? aligned[i].name : others[i].name;
-        uint32_t items = c->aligned ? aligned[i].items : others[i].items;
-        request(c, name, false, build_buffer(c, kind, 1, items, "%s", name), items, 1,
-                c->plan->lanes, all, true);
+        enum buffer_kind kind;
+        uint32_t items; /* 0: not of this step */
+    } maps[] = {
+        {"v_map", c->aligned ? BUFFER_LINEAR : BUFFER_STRIPE,
+         c->aligned ? c->blocks : c->chunk * STRIPES},
+        {"k_map", BUFFER_STRIPE, c->aligned ? 0 : c->chunk * STRIPES},
+        {"k_read_map", BUFFER_LINEAR, c->aligned ? 0 : c->blocks},
+        {"k_write_map", BUFFER_LINEAR, c->blocks},
+        {"k_keep_map", BUFFER_LINEAR, c->aligned ? 1 : 0},
+    };
+    for (uint32_t i = 0; i < BASE_COUNT(maps); i++) {
+        if (maps[i].items > 0) {
+            uint32_t buffer = build_buffer(c, maps[i].kind, 1, maps[i].items, "%s", maps[i].name);
+            request(c, maps[i].name, false, buffer, maps[i].items, 1, c->plan->lanes, all, true);
+        }
     }
 }
 
