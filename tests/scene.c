@@ -196,7 +196,7 @@ void world_close(struct world *world)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-static void replace_chip(struct scene *scene, const struct machine *machine)
+void scene_replace_chip(struct scene *scene, const struct machine *machine)
 {
     chip_destroy(scene->session->chip);
     assert_int_equal(chip_create(&scene->session->chip, machine, NULL), TAKT_OK);
@@ -246,7 +246,7 @@ void scene_open(struct scene *scene, struct world *world, const struct look *loo
     scene->step_logits = (size_t)look->chunk * shape.vocab;
     scene->logits = calloc(look->steps * scene->step_logits, sizeof *scene->logits);
     assert_non_null(scene->logits);
-    replace_chip(scene, machine);
+    scene_replace_chip(scene, machine);
     if (run_steps(scene, scene->program, scene->logits, &error) != TAKT_OK) {
         fail_msg("%s", error.message);
     }
@@ -292,7 +292,7 @@ enum verdict scene_judge(const struct world *world, struct scene *scene,
         return REFUSED;
     }
     assert_int_equal(chip_text_create(&program.text, &text, NULL), TAKT_OK);
-    replace_chip(scene, &text.machine);
+    scene_replace_chip(scene, &text.machine);
     const size_t bytes = scene->look.steps * scene->step_logits * sizeof(float);
     float *logits = calloc(1, bytes);
     assert_non_null(logits);

@@ -42,6 +42,8 @@ void world_open(struct world *world);
 void world_close(struct world *world);
 void scene_open(struct scene *scene, struct world *world, const struct look *look);
 void scene_close(struct scene *scene);
+/* A chip that holds what was in memory before the look, in place of the session's. */
+void scene_replace_chip(struct scene *scene, const struct machine *machine);
 
 /* What a mutant does; *fault is its kind, NONE unless it faulted. */
 enum verdict scene_judge(const struct world *world, struct scene *scene,

@@ -241,9 +241,7 @@ static bool step_notices(struct scene *scene, uint64_t seed)
     struct program_place place = program->text_places[queue][block];
     place.address = (uint16_t)(place.address + base_random_u64(seed, 2, 0) % 2);
     const uint32_t bit = (uint32_t)(base_random_u64(seed, 3, 0) % (8u * lanes));
-    chip_destroy(session->shared->chip);
-    assert_int_equal(chip_create(&session->shared->chip, &program->machine, NULL), TAKT_OK);
-    chip_load_image(session->shared->chip, &scene->before); /* with the text in it */
+    scene_replace_chip(scene, &program->machine); /* with the text in it */
     chip_read_word(session->shared->chip, place, word);
     word[bit / 8] ^= (uint8_t)(1u << (bit % 8));
     chip_write_word(session->shared->chip, place, word);
@@ -291,19 +289,17 @@ static void any_text_ends_in_order(void **state)
         struct program_place place =
             program->text_places[queue][base_random_u64(seed, 6, 0) % program->text_blocks[queue]];
         fill_with_instructions(&program->machine, queue, seed, bytes, 2 * lanes);
-        struct chip **chip = &scene.session->shared->chip;
-        chip_destroy(*chip);
-        assert_int_equal(chip_create(chip, &program->machine, NULL), TAKT_OK);
-        chip_load_image(*chip, &scene.before);
-        chip_write_word(*chip, place, bytes);
+        scene_replace_chip(&scene, &program->machine);
+        struct chip *chip = scene.session->chip;
+        chip_write_word(chip, place, bytes);
         place.address++;
-        chip_write_word(*chip, place, bytes + lanes);
+        chip_write_word(chip, place, bytes + lanes);
         scene.session->shared->loaded = scene.program;
         uint64_t cycles;
         (void)run_step_chunk(scene.session, scene.program, &token, 1, look.start, scene.logits,
                              &cycles, NULL);
-        assert_true(chip_fetched_other_text(*chip));
-        outcomes[chip_last_fault(*chip)->kind]++;
+        assert_true(chip_fetched_other_text(chip));
+        outcomes[chip_last_fault(chip)->kind]++;
     }
     assert_true(outcomes[CHIP_FAULT_EMPTY_SLOT] > 0 && outcomes[CHIP_FAULT_ILLEGAL] > 0);
     scene_close(&scene);
