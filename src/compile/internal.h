@@ -484,6 +484,8 @@ uint32_t kernel_result_planes(enum isa_op op);
 
 struct reserve;
 struct reserve *reserve_create(struct compiler *c);
+/* The cycle at which the tables end: nothing can be booked there or later. */
+int64_t reserve_end(const struct reserve *r);
 /* Transactions: mark, try, and roll back what did not work out. */
 uint32_t reserve_mark(const struct reserve *r);
 void reserve_rollback(struct reserve *r, uint32_t mark);

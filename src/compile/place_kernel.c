@@ -7,10 +7,14 @@
 #include "compile/place.h"
 
 #define VARIANTS_MAX 24u
+#define ALONE_CYCLES 4096 /* no kernel is longer, nor does a step come this near the tables' end   \
+                           */
+#define NEVER INT32_MAX   /* a hint: no start can work */
 #define VARIANTS_APART 32 /* cycles by which one variant's data may be there before another's */
 
 struct variant {
     uint32_t phase;
+    bool works_alone, hopeless; /* found out when it first fails */
     struct kernel kernel;
 };
 
@@ -248,6 +252,20 @@ static int64_t variant_shift(const struct place *p, const struct task *task,
     return shift;
 }
 
+/* Whether a variant that failed may have a place elsewhere: a burst that stands in its own way has
+ * none even where nothing else is booked, at the end of the tables. */
+static bool can_work(struct place *p, const struct task *task, struct variant *variant)
+{
+    if (!variant->works_alone) {
+        const struct place_mark mark = place_mark(p);
+        variant->works_alone =
+            try_variant(p, task, variant, reserve_end(p->reserve) - ALONE_CYCLES);
+        variant->hopeless = !variant->works_alone;
+        place_rollback(p, mark);
+    }
+    return variant->works_alone;
+}
+
 static void find_variants(struct place *p, const struct task *task)
 {
     struct variant *variants = BASE_NEW(&p->c->arena, struct variant, VARIANTS_MAX);
@@ -255,6 +273,7 @@ static void find_variants(struct place *p, const struct task *task)
     for (uint32_t turn = 0; turn < MACHINE_VXM_ROWS; turn++) {
         for (uint32_t phase = 0; phase < 6; phase++) {
             variants[count].phase = phase;
+            variants[count].works_alone = variants[count].hopeless = false;
             if (kernel_map(p->c, task->kernel, phase, turn, task->n, &variants[count].kernel)) {
                 count++;
             }
@@ -270,24 +289,25 @@ bool place_kernel(struct place *p, const struct task *task, int64_t start)
     if (p->kernel_task != task) {
         find_variants(p, task);
     }
-    struct place_mark mark = place_mark(p);
-    int64_t hint = INT64_MAX;
+    const struct place_mark mark = place_mark(p);
+    int64_t hint = NEVER;
     for (uint32_t i = 0; i < p->variant_count; i++) {
-        int64_t shift = variant_shift(p, task, &p->variants[i], start);
+        struct variant *variant = &p->variants[i];
+        int64_t shift = variant->hopeless ? NEVER : variant_shift(p, task, variant, start);
         if (shift == 0) {
             p->hint = 0;
-            if (try_variant(p, task, &p->variants[i], start)) {
+            if (try_variant(p, task, variant, start)) {
                 return true;
             }
             place_rollback(p, mark);
-            shift = 1;
+            shift = can_work(p, task, variant) ? 1 : NEVER;
         }
         hint = BASE_MIN(hint, shift);
-        if (i == 0 && shift > VARIANTS_APART) {
+        if (i == 0 && shift > VARIANTS_APART && shift < NEVER) {
             hint = shift - VARIANTS_APART;
             break;
         }
     }
-    p->hint = p->variant_count == 0 ? 1 : hint;
+    p->hint = hint;
     return false;
 }
