@@ -181,8 +181,15 @@ enum takt_status run_engine_plan(struct takt_engine *engine, struct takt_error *
     if (engine->plan) {
         return TAKT_OK;
     }
-    return compile_plan_create(&engine->plan, &engine->graph, &engine->machine, engine->context,
-                               engine->chip_chunk, engine->users, error);
+    if (engine->unplanned.status == TAKT_OK &&
+        compile_plan_create(&engine->plan, &engine->graph, &engine->machine, engine->context,
+                            engine->chip_chunk, engine->users, &engine->unplanned) == TAKT_OK) {
+        return TAKT_OK;
+    }
+    if (error) {
+        *error = engine->unplanned;
+    }
+    return engine->unplanned.status;
 }
 
 void takt_engine_info(const struct takt_engine *engine, struct takt_model_info *info)

@@ -94,6 +94,7 @@ struct takt_engine {
     char pack_path[544];          /* the model's, whether or not there is one */
     int64_t opened;               /* when the model was, seconds since 1970 */
     struct compile_plan *plan;    /* NULL without a chip, until something is compiled */
+    struct takt_error unplanned;  /* why there can be none: found out once, it takes a while */
     struct run_programs programs;
 };
 

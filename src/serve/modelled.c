@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define KEPT 4u
 
@@ -121,6 +123,8 @@ static void do_want(struct serve_modelled *modelled, const struct want *want)
 static void *work(void *user)
 {
     struct serve_modelled *modelled = user;
+    /* Compiling takes what the answers leave: the nice value is the thread's own on Linux. */
+    setpriority(PRIO_PROCESS, (id_t)gettid(), 19);
     for (;;) {
         pthread_mutex_lock(&modelled->lock);
         while (!modelled->wants && !modelled->stop) {
