@@ -51,6 +51,7 @@ help:
 	@echo 'make check          sanitizers, compilers, include law, generated docs, formatting, fuzz replay'
 	@echo 'make fuzz           run the fuzzers (FUZZ_SECONDS=60 each)'
 	@echo 'make bench-peer     measure this CPU beside llama.cpp (PEER_FLAGS="--threads 1")'
+	@echo 'make bench-serve    measure the server beside takt bench and llama.cpp (SERVE_FLAGS="--rounds 3")'
 	@echo 'make golden         write bench/cycles.golden again'
 	@echo 'make docs           write the generated manuals again'
 	@echo 'make format         clang-format every source'
@@ -131,6 +132,9 @@ $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/fuzz_%.o $(BUILD)/fuzz/replay.o $(LIB_OBJECT
 bench-peer:
 	@$(MAKE) --no-print-directory -s -j2 all
 	@sh tools/bench-peer.sh $(PEER_FLAGS)
+bench-serve:
+	@$(MAKE) --no-print-directory -s -j2 all $(BUILD)/tools/streams
+	@sh tools/bench-serve.sh $(SERVE_FLAGS)
 golden:
 	@$(MAKE) --no-print-directory -s -j2 all $(BUILD)/takt-tests
 	@TAKT_UPDATE_GOLDEN=1 $(BUILD)/takt-tests golden
@@ -169,5 +173,5 @@ clean:
 	rm -rf build build-*
 
 -include $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(TOOLS:=.d)
-.PHONY: bench-peer all help run test check fuzz fuzz-objects fuzz-replay golden docs format format-check install deb page check-clients clean FORCE
+.PHONY: bench-peer bench-serve all help run test check fuzz fuzz-objects fuzz-replay golden docs format format-check install deb page check-clients clean FORCE
 .SECONDARY:

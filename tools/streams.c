@@ -1,8 +1,10 @@
 /*
- * streams HOST-PORT MODEL CLIENTS REQUESTS PROMPT TOKENS [LATE]: so many clients on loopback, each with so many streamed
- * completions one after the other, of PROMPT tokens and with TOKENS tokens of answer; one line of
- * JSON. Written in C because the clients share the processor with the server that they measure: a
- * thread that sleeps in poll and looks at each piece once is the least that a client can take.
+ * streams PORT MODEL CLIENTS REQUESTS PROMPT TOKENS [away]: so many clients on loopback, each with
+ * so many streamed completions one after the other, of PROMPT tokens and with TOKENS tokens of
+ * answer; prints one line of JSON. The clients share the processor with the server that they
+ * measure, so they are one thread that sleeps in poll and looks at each piece once. With `away`
+ * they take hardly anything: once an answer's first text has come the kernel wakes a client for its
+ * end alone, as if it ran on another computer.
  *
  *   seconds        from the first request to the last byte
  *   tokens         of all answers
@@ -23,12 +25,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CLIENTS_MAX = 256 };
+enum { CLIENTS_MAX = 256, AWAY_BYTES = 1 << 20 };
 
 struct settings {
     uint16_t port;
     const char *model;
     uint32_t clients, requests, prompt, tokens;
+    bool away;
 };
 
 struct client {
@@ -51,6 +54,18 @@ static void stop(const char *what)
     exit(1);
 }
 
+static void dial(struct client *client, const struct settings *settings)
+{
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons(settings->port),
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    client->handle = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (client->handle < 0 ||
+        connect(client->handle, (const struct sockaddr *)&address, sizeof address) != 0) {
+        stop("nothing listens there");
+    }
+}
+
 /* No two prompts begin alike. */
 static void ask(struct client *client, const struct settings *settings, uint32_t index)
 {
@@ -65,9 +80,10 @@ static void ask(struct client *client, const struct settings *settings, uint32_t
     }
     base_text_format(&body, "]}");
     base_text_format(&text,
-                     "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
-                     "application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                     "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                     "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
                      body.length, body.data);
+    dial(client, settings);
     client->begin = base_seconds();
     client->first = client->last = 0;
     client->answer.length = 0;
@@ -106,36 +122,36 @@ static void account(const struct client *client, const struct settings *settings
     }
 }
 
+static void wake_at(const struct client *client, int bytes)
+{
+    setsockopt(client->handle, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
+}
+
 /* Some bytes have come; true: the answer is whole. */
-static bool take(struct client *client)
+static bool take(struct client *client, const struct settings *settings)
 {
     char bytes[65536];
     const ssize_t got = recv(client->handle, bytes, sizeof bytes, 0);
-    if (got <= 0) {
-        stop("the server has closed a stream");
+    if (got == 0) {
+        close(client->handle);
+        return true;
+    }
+    if (got < 0) {
+        stop("a stream broke");
     }
     const double now = base_seconds();
     const size_t before = BASE_MIN(client->answer.length, (size_t)16);
     base_text_append(&client->answer, bytes, (size_t)got);
     /* A piece is one or more whole events, but for where the server's buffers end. */
     const char *fresh = client->answer.data + client->answer.length - (size_t)got - before;
-    if (strstr(fresh, "\"text\":\"") && !strstr(fresh, "\"text\":\"\"")) {
-        client->first = client->first > 0 ? client->first : now;
-        client->last = now;
+    client->last = now;
+    if (client->first == 0 && strstr(fresh, "\"text\":\"")) {
+        client->first = now;
+        if (settings->away) {
+            wake_at(client, AWAY_BYTES);
+        }
     }
-    return strstr(fresh, "data: [DONE]") && strstr(fresh, "\r\n0\r\n\r\n");
-}
-
-static void dial(struct client *client, const struct settings *settings)
-{
-    const struct sockaddr_in address = {.sin_family = AF_INET,
-                                        .sin_port = htons(settings->port),
-                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    client->handle = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (client->handle < 0 ||
-        connect(client->handle, (const struct sockaddr *)&address, sizeof address) != 0) {
-        stop("nothing listens there");
-    }
+    return false;
 }
 
 static void run(struct client *clients, const struct settings *settings, struct totals *totals)
@@ -143,20 +159,21 @@ static void run(struct client *clients, const struct settings *settings, struct 
     struct pollfd polls[CLIENTS_MAX];
     uint32_t left = settings->clients;
     for (uint32_t i = 0; i < settings->clients; i++) {
-        polls[i] = (struct pollfd){.fd = clients[i].handle, .events = POLLIN};
         ask(&clients[i], settings, i);
+        polls[i] = (struct pollfd){.fd = clients[i].handle, .events = POLLIN};
     }
     while (left > 0) {
         if (poll(polls, settings->clients, 120000) <= 0) {
             stop("no byte for two minutes");
         }
         for (uint32_t i = 0; i < settings->clients; i++) {
-            if (!polls[i].revents || !take(&clients[i])) {
+            if (!polls[i].revents || !take(&clients[i], settings)) {
                 continue;
             }
             account(&clients[i], settings, totals);
             if (clients[i].asked < settings->requests) {
                 ask(&clients[i], settings, i);
+                polls[i].fd = clients[i].handle;
             } else {
                 polls[i].fd = -1;
                 left--;
@@ -167,8 +184,8 @@ static void run(struct client *clients, const struct settings *settings, struct 
 
 int main(int count, char **words)
 {
-    if (count != 7) {
-        fprintf(stderr, "streams PORT MODEL CLIENTS REQUESTS PROMPT TOKENS\n");
+    if (count < 7) {
+        fprintf(stderr, "streams PORT MODEL CLIENTS REQUESTS PROMPT TOKENS [away]\n");
         return 2;
     }
     const struct settings settings = {.port = (uint16_t)strtoul(words[1], NULL, 10),
@@ -176,7 +193,8 @@ int main(int count, char **words)
                                       .clients = (uint32_t)strtoul(words[3], NULL, 10),
                                       .requests = (uint32_t)strtoul(words[4], NULL, 10),
                                       .prompt = (uint32_t)strtoul(words[5], NULL, 10),
-                                      .tokens = (uint32_t)strtoul(words[6], NULL, 10)};
+                                      .tokens = (uint32_t)strtoul(words[6], NULL, 10),
+                                      .away = count > 7};
     if (settings.clients == 0 || settings.clients > CLIENTS_MAX || settings.requests == 0 ||
         settings.prompt == 0 || settings.tokens == 0) {
         stop("1 to 256 clients, with a request, a token of prompt and a token of answer at least");
@@ -186,9 +204,6 @@ int main(int count, char **words)
         .late = calloc((size_t)settings.clients * settings.requests, sizeof *totals.late)};
     if (!clients || !totals.late) {
         stop("no memory");
-    }
-    for (uint32_t i = 0; i < settings.clients; i++) {
-        dial(&clients[i], &settings);
     }
     const double begin = base_seconds();
     run(clients, &settings, &totals);
@@ -205,7 +220,6 @@ int main(int count, char **words)
     }
     printf("]}\n");
     for (uint32_t i = 0; i < settings.clients; i++) {
-        close(clients[i].handle);
         base_text_free(&clients[i].answer);
     }
     free(clients);
