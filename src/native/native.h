@@ -52,6 +52,10 @@ struct native_item {
 };
 /* One pass: items of different slots, at most `batch` tokens together. */
 void native_step(struct native *native, const struct native_item *items, uint32_t count);
+/* What is to be done with the logits of a pass, on the executor's threads: index 0 .. threads - 1.
+ */
+void native_together(struct native *native, void (*function)(void *user, uint32_t index),
+                     void *user);
 /* Positions 0 .. length - 1 of slot `to` become those of `from`. */
 void native_copy(struct native *native, uint32_t to, uint32_t from, uint32_t length);
 

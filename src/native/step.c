@@ -232,3 +232,9 @@ void native_copy(struct native *native, uint32_t to, uint32_t from, uint32_t len
             copy_cache(native, &a, &b, length);
         }
 }
+
+void native_together(struct native *native, void (*function)(void *user, uint32_t index),
+                     void *user)
+{
+    native_pool_run(native->pool, function, user);
+}

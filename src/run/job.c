@@ -322,7 +322,6 @@ void run_job_draw(struct takt_job *job, float *logits, uint64_t position)
 {
     const uint32_t vocab = job->engine->graph.vocab;
     struct takt_token_logprobs logprobs = {{0, 0.0f}, {{0, 0.0f}}, 0};
-    run_digest_fold(job->digest, logits, vocab);
     float *row = logits;
     const struct run_adjustment adjustment = {&job->sampling, job->biases,     job->bias_count,
                                               job->seen,      job->seen_count, job->drawn_counts};

@@ -267,6 +267,35 @@ static void replace_session(struct takt_scheduler *scheduler, struct slot *slot)
     takt_session_open(&slot->session, scheduler->engine, &ignored);
 }
 
+/* Rows of logits go into their jobs' digests: reading them is most of what is done beside the
+ * model's own work, so the threads that wrote them share it. */
+static void fold_rows(void *user, uint32_t index)
+{
+    const struct takt_scheduler *scheduler = user;
+    const struct takt_engine *engine = scheduler->engine;
+    const uint32_t threads = engine->native ? native_threads(engine->native) : 1;
+    for (uint32_t i = index; i < scheduler->batch; i += threads) {
+        const struct takt_batch_item *item = &scheduler->items[i];
+        const struct slot *slot = scheduler->stepped[i];
+        if (item->logits && held(slot) == slot->before + item->count) {
+            run_digest_fold(slot->job->digest, item->logits, engine->graph.vocab);
+        }
+    }
+}
+
+static void fold(struct takt_scheduler *scheduler)
+{
+    if (scheduler->engine->native && scheduler->batch > 1) {
+        native_together(scheduler->engine->native, fold_rows, scheduler);
+        return;
+    }
+    const uint32_t threads =
+        scheduler->engine->native ? native_threads(scheduler->engine->native) : 1;
+    for (uint32_t i = 0; i < threads; i++) {
+        fold_rows(scheduler, i);
+    }
+}
+
 /* After the batch: before says how many tokens the session held. */
 static void take_item(struct takt_scheduler *scheduler, const struct takt_batch_item *item,
                       struct slot *slot, uint32_t before, const struct takt_error *error)
@@ -320,6 +349,7 @@ bool takt_scheduler_step(struct takt_scheduler *scheduler)
     }
     const enum takt_status status =
         takt_extend_batch(scheduler->engine, scheduler->items, scheduler->batch, &error);
+    fold(scheduler);
     for (uint32_t i = 0; i < scheduler->batch; i++) {
         take_item(scheduler, &scheduler->items[i], scheduler->stepped[i],
                   scheduler->stepped[i]->before, status == TAKT_OK ? NULL : &error);

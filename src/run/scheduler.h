@@ -51,8 +51,8 @@ enum takt_status run_job_create(struct takt_job **job, struct takt_engine *engin
                                 const struct takt_job_options *options, struct takt_error *error);
 void run_job_destroy(struct takt_job *job);
 void run_job_started(struct takt_job *job);
-/* Draws a token from logits[vocab] (changed in place) at a position, shows what can be shown. Sets
- * finish when that was the last. */
+/* Draws a token from logits[vocab] (changed in place; already in the digest) at a position, shows
+ * what can be shown. Sets finish when that was the last. */
 void run_job_draw(struct takt_job *job, float *logits, uint64_t position);
 void run_job_finished(struct takt_job *job, const struct takt_error *error);
 

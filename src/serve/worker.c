@@ -121,6 +121,14 @@ static void no_longer_waiting(struct serve_task *task)
     }
 }
 
+static void give_output(struct serve_task *task)
+{
+    if (task->out.length > 0) {
+        task->on_output(task);
+        task->out.length = 0;
+    }
+}
+
 static void on_event(void *user, const struct takt_event *event)
 {
     struct serve_task *task = user;
@@ -129,9 +137,12 @@ static void on_event(void *user, const struct takt_event *event)
         no_longer_waiting(task);
     }
     if (event->kind == TAKT_EVENT_FINISHED) {
-        task->finished = true;
+        task->finished = true; /* the rest is for deliver */
         task->job = NULL;
+        return;
     }
+    /* At once, while the others' tokens are drawn: what sends it has a processor to itself then. */
+    give_output(task);
 }
 
 static void submit(struct serve_model *model, struct serve_task *task)
@@ -189,10 +200,7 @@ static void deliver(struct serve_model *model)
             takt_scheduler_cancel(model->scheduler, task->job);
             task->job = NULL;
         }
-        if (task->out.length > 0) {
-            task->on_output(task);
-            task->out.length = 0;
-        }
+        give_output(task);
         if (task->finished || cancelled) {
             *link = task->next;
             no_longer_waiting(task);
