@@ -17,7 +17,7 @@
 
 #if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&                \
     !defined(__SANITIZE_THREAD__)
-#define FOR_EACH_CPU __attribute__((target_clones("avx2", "default")))
+#define FOR_EACH_CPU __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
 #define FOR_EACH_CPU
 #endif
@@ -30,18 +30,28 @@ static void make_keys(uint64_t keys[SUMS + STRIPES])
     }
 }
 
+/* Bytes ahead that are fetched: some tens of stripes. */
+#define AHEAD 2048u
+
+/* The sums stay in registers: `bytes` might overlap them for all the compiler knows. The prefetch
+ * also keeps GCC 12 from vectorising over the stripes instead of over the sums, which takes four
+ * times as long: 10 against 2.6 us for 49,152 logits on a Zen 5. */
 FOR_EACH_CPU
 static void add_stripes(uint64_t sums[SUMS], const unsigned char *bytes, uint32_t count,
                         const uint64_t *keys)
 {
+    uint64_t own[SUMS];
+    memcpy(own, sums, sizeof own);
     for (uint32_t s = 0; s < count; s++) {
         uint64_t words[SUMS];
+        __builtin_prefetch(bytes + (size_t)s * sizeof words + AHEAD);
         memcpy(words, bytes + (size_t)s * sizeof words, sizeof words);
         for (uint32_t j = 0; j < SUMS; j++) {
             const uint64_t mixed = words[j] ^ keys[s + j];
-            sums[j] += (mixed & 0xFFFFFFFFu) * (mixed >> 32) + (words[j] << 1);
+            own[j] += (mixed & 0xFFFFFFFFu) * (mixed >> 32) + (words[j] << 1);
         }
     }
+    memcpy(sums, own, sizeof own);
 }
 
 static void stir(uint64_t sums[SUMS])
