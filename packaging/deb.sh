@@ -11,7 +11,12 @@ ${MAKE:-make} --no-print-directory -s install BUILD="$build" DESTDIR="$root" PRE
 strip --strip-unneeded "$root/usr/bin/takt"
 install -d "$root/usr/share/doc/takt"
 install -m 644 LICENSE "$root/usr/share/doc/takt/copyright"
-gzip -9n -c CHANGES.md >"$root/usr/share/doc/takt/changelog.gz"
+gzip -9n -c CHANGES.md >"$root/usr/share/doc/takt/CHANGES.md.gz"
+maintainer='the takt authors <takt@takt.invalid>'
+# The same program packed twice is the same package: its date is that of the changes.
+date=$(LC_ALL=C date -R -u -d "@${SOURCE_DATE_EPOCH:-$(stat -c %Y CHANGES.md)}")
+printf 'takt (%s) unstable; urgency=medium\n\n  * See CHANGES.md.gz.\n\n -- %s  %s\n' \
+    "$version" "$maintainer" "$date" | gzip -9n >"$root/usr/share/doc/takt/changelog.gz"
 find "$root/usr/share/man" -name '*.1' -exec gzip -9n {} +
 
 # The packages of the libraries that the program is linked to.
@@ -26,7 +31,7 @@ cat >"$root/DEBIAN/control" <<END
 Package: takt
 Version: $version
 Architecture: $architecture
-Maintainer: the takt authors <takt@localhost>
+Maintainer: $maintainer
 Section: science
 Priority: optional
 Installed-Size: $(du -sk "$root" | cut -f 1)
@@ -35,20 +40,13 @@ Description: compile a language model to a deterministic chip and run it there
  takt compiles a language model file to programs for a tensor-streaming chip on
  which every instruction has a cycle, runs them on a cycle-exact machine or on
  this computer with the same bits, and serves the result over an
- OpenAI-compatible HTTP API (takt.service, off until enabled).
+ OpenAI-compatible HTTP API (takt.service, on 127.0.0.1:8080).
 END
 echo /etc/default/takt >"$root/DEBIAN/conffiles"
-cat >"$root/DEBIAN/postinst" <<'END'
-#!/bin/sh
-set -e
-[ ! -d /run/systemd/system ] || systemctl daemon-reload || true
-END
-cat >"$root/DEBIAN/prerm" <<'END'
-#!/bin/sh
-set -e
-[ "$1" != remove ] || [ ! -d /run/systemd/system ] || systemctl disable --now takt.service || true
-END
-chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/prerm"
+for script in postinst prerm postrm; do
+    install -m 755 packaging/debian/$script "$root/DEBIAN/$script"
+done
+(cd "$root" && find etc usr -type f -exec md5sum {} +) >"$root/DEBIAN/md5sums"
 dpkg-deb --root-owner-group --build "$root" "$build/takt_${version}_$architecture.deb" >/dev/null
 rm -rf "$root"
 echo "$build/takt_${version}_$architecture.deb"

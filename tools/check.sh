@@ -46,6 +46,7 @@ check fuzz-replay "$make" --no-print-directory -s -j2 BUILD=build-asan OPT=-O1 \
 check arm64 sh tools/check-arm64.sh
 check page sh -c "sh tools/setup.sh clients && sh tools/page.sh check"
 check clients "$make" --no-print-directory check-clients
+check deb bash tools/check-deb.sh
 check sanitizers sh tools/check-sanitizers.sh
 
 line="$passed passed, $failed failed"

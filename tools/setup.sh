@@ -6,7 +6,7 @@ set -u
 
 BUILD_PACKAGES="gcc libc6-dev make libjansson-dev libssl-dev libcurl4-openssl-dev libcmocka-dev \
     libmicrohttpd-dev libsqlite3-dev"
-CHECK_PACKAGES="clang libclang-rt-14-dev clang-format"
+CHECK_PACKAGES="clang libclang-rt-14-dev clang-format systemd iproute2"
 # To build for arm64 and run it here.
 case $(uname -m) in
 aarch64 | arm64) ;;
@@ -45,6 +45,8 @@ present() {
     libsqlite3-dev:arm64) foreign libsqlite3 ;;
     nodejs) has node ;;
     npm | chromium | curl) has "$1" ;;
+    systemd) [ -x /lib/systemd/systemd ] ;;
+    iproute2) has ip ;;
     libc6-dev) header stdio.h ;;
     libjansson-dev) header jansson.h ;;
     libssl-dev) header openssl/evp.h ;;

@@ -6,9 +6,33 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+/* Tells a service manager that waits for it, as systemd does, how far the server is: a datagram to
+ * the socket that it named. Whether anybody listens is not ours to mind. */
+static void tell_manager(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const size_t length = path ? strlen(path) : 0;
+    if (length < 2 || length >= sizeof address.sun_path || (path[0] != '/' && path[0] != '@')) {
+        return;
+    }
+    memcpy(address.sun_path, path, length);
+    if (path[0] == '@') { /* an abstract name begins with a zero byte */
+        address.sun_path[0] = '\0';
+    }
+    const int handle = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (handle >= 0) {
+        sendto(handle, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
+               (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+        close(handle);
+    }
+}
 
 static int run_serve(const struct cli_command *command, int argc, char **argv)
 {
@@ -42,8 +66,10 @@ static int run_serve(const struct cli_command *command, int argc, char **argv)
     printf("takt: listening on http://%s%s%s:%u\n", six ? "[" : "", settings.host, six ? "]" : "",
            serve_port(server));
     fflush(stdout);
+    tell_manager("READY=1");
     int signal_number;
     sigwait(&signals, &signal_number);
+    tell_manager("STOPPING=1");
     fprintf(stderr, "takt serve: stopping; answers that run have %u s\n", settings.drain_seconds);
     /* A second signal ends the process at once. */
     signal(SIGINT, SIG_DFL);

@@ -5,6 +5,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -98,6 +99,18 @@ static enum takt_status open_models(struct serve_server *server, struct takt_err
     return TAKT_OK;
 }
 
+/* A connection is a descriptor, and what a process has by default, 1,024, is not enough for as many
+ * connections. */
+static void raise_limit(uint32_t connections)
+{
+    const rlim_t wanted = (rlim_t)connections + 256; /* models, files of batches, the rest */
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted) {
+        limit.rlim_cur = BASE_MIN(wanted, limit.rlim_max);
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static enum takt_status open_parts(struct serve_server *server, struct takt_error *error)
 {
     enum takt_status status = serve_keys_open(&server->keys, &server->options, error);
@@ -134,6 +147,7 @@ enum takt_status serve_start(struct serve_server **server, const struct serve_op
     opened->listen_socket = -1;
     opened->guard.epoll = opened->guard.wake = -1;
     opened->opened = base_seconds();
+    raise_limit(options->connections);
     pthread_mutex_init(&opened->lock, NULL);
     pthread_mutex_init(&opened->log_lock, NULL);
     pthread_condattr_t attributes;
