@@ -486,7 +486,6 @@ static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
     struct serve_server *server = user;
     struct serve_call *call = *context;
     (void)mhd;
-    (void)code;
     if (!call) {
         return;
     }
@@ -496,13 +495,18 @@ static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
                          IDLE_SECONDS + server->options.read_seconds);
     pthread_mutex_lock(&call->lock);
     const bool running = call->has_task && !call->done;
+    /* The guard may have seen the client go first, and the worker ended the task since. */
+    const bool left =
+        running || (call->has_task && call->gone && code != MHD_REQUEST_TERMINATED_COMPLETED_OK);
     call->gone = true;
     pthread_mutex_unlock(&call->lock);
-    if (running) {
+    if (left) {
         call->status = 499;
+    }
+    if (running) {
         serve_cancel(call->request.model, &call->task);
     }
-    serve_account(call, running);
+    serve_account(call, left);
     unlist(call);
     serve_call_release(call);
 }

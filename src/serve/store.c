@@ -211,6 +211,9 @@ static enum MHD_Result take_field(void *user, enum MHD_ValueKind kind, const cha
     (void)kind;
     (void)type;
     (void)encoding;
+    if (!key) { /* a part without a name */
+        return MHD_YES;
+    }
     if (strcmp(key, "file") == 0) {
         form->has_file = true;
         snprintf(form->file.name, sizeof form->file.name, "%s", filename ? filename : "file");
@@ -261,9 +264,14 @@ bool serve_file_upload(struct serve_call *call, const char *id)
         serve_fail(&call->failure, 400, "invalid_value", NULL,
                    "A body of multipart/form-data is expected.");
     } else {
-        MHD_post_process(processor, call->body.data ? call->body.data : "", call->body.length);
-        MHD_destroy_post_processor(processor);
-        good = store_form(call, &form);
+        const bool read = call->body.length > 0 && MHD_post_process(processor, call->body.data,
+                                                                    call->body.length) == MHD_YES;
+        const bool whole = MHD_destroy_post_processor(processor) == MHD_YES;
+        good = read && whole
+                   ? store_form(call, &form)
+                   : serve_fail(&call->failure, 400, "invalid_value", NULL,
+                                "The form of the body breaks off or is malformed; it ends with its "
+                                "boundary and two dashes.");
     }
     base_text_free(&form.content);
     base_text_free(&call->body);
