@@ -63,6 +63,13 @@ test("the page", { skip: browserPath ? false : "chromium is not installed" }, as
   await page.waitForTimeout(200);
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "no sideways scrolling on a phone");
   await page.screenshot({ path: `${pictures}phone.png` });
+  await page.click("#tab-chat");
+  await page.screenshot({ path: `${pictures}phone-chat.png`, fullPage: true });
+  await page.setViewportSize({ width: 1280, height: 860 });
+  await page.screenshot({ path: `${pictures}dark.png` });
+  await page.click("#tab-machine");
+  await page.waitForTimeout(200);
+  await page.screenshot({ path: `${pictures}dark-machine.png`, fullPage: true });
   assert.deepEqual(errors, []);
   await browser.close();
   await server.stop();

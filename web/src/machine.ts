@@ -371,6 +371,7 @@ function tables(inspection: Inspection): void {
     const row = make("div", "row");
     const parts: [string, number][] = [["working", unit.working], ["moving", unit.moving], ["waiting", unit.waiting], ["idle", unit.idle]];
     row.append(make("span", "", unit.unit), stacked(parts, inspection.cycles), make("em", "", `${(unit.busy * 100).toFixed(1)} %`));
+    row.lastElementChild!.setAttribute("title", "instructions, of as many as all its queues could issue");
     return row;
   });
   element("units").replaceChildren(...units);
@@ -437,6 +438,9 @@ export function showMachine(): void {
   draw();
 }
 
+// What a unit, or a layer, does with its cycles.
+const states = { working: "a queue of it issues", moving: "what it takes is on its way", waiting: "for what is not made yet, or for a place" };
+
 export function startMachine(): void {
   listen();
   element("legend").replaceChildren(...Object.entries(hues).map(([unit, hue]) => {
@@ -445,9 +449,10 @@ export function startMachine(): void {
     square.style.background = hue;
     made.append(square, unit);
     return made;
-  }), ...["working", "moving", "waiting"].map((kind) => {
+  }));
+  element("states").replaceChildren(...Object.entries(states).map(([kind, what]) => {
     const made = make("span");
-    made.append(make("i", kind), kind);
+    made.append(make("i", kind), `${kind}: ${what}`);
     return made;
   }));
   for (const id of ["step", "context"]) element(id).addEventListener("change", showMachine);
