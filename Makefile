@@ -168,7 +168,7 @@ page:
 check-clients:
 	@sh tools/setup.sh clients
 	@$(MAKE) --no-print-directory -s -j2 all
-	@cd tests/clients && npm ci --silent && node --test --test-concurrency=1 *.test.js
+	@cd tests/clients && npm ci --silent && timeout --kill-after=10 900 node --test --test-concurrency=1 *.test.js
 clean:
 	rm -rf build build-*
 

@@ -17,7 +17,8 @@ check() {
     if [ ${#chosen[@]} -gt 0 ] && [[ " ${chosen[*]} " != *" $name "* ]]; then
         return
     fi
-    if "$@" >"$log" 2>&1 </dev/null; then
+    # What hangs is a failure, not the end of everything after it.
+    if timeout --kill-after=10 "$limit" "$@" >"$log" 2>&1 </dev/null; then
         passed=$((passed + 1))
         echo "ok      $name ($((SECONDS - begin)) s)"
     else
@@ -34,6 +35,7 @@ check() {
 }
 
 chosen=("$@")
+limit=${CHECK_LIMIT:-1800} # seconds a check may take, far beyond the longest
 make=${MAKE:-make}
 check rooms sh tools/check-rooms.sh
 check flags sh tools/check-flags.sh

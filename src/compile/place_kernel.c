@@ -7,8 +7,7 @@
 #include "compile/place.h"
 
 #define VARIANTS_MAX 24u
-#define ALONE_CYCLES 4096 /* no kernel is longer, nor does a step come this near the tables' end   \
-                           */
+#define ALONE_CYCLES 4096 /* no kernel is longer; tables reach further than any step */
 #define NEVER INT32_MAX   /* a hint: no start can work */
 #define VARIANTS_APART 32 /* cycles by which one variant's data may be there before another's */
 

@@ -8,10 +8,12 @@ import { startServer } from "./server.js";
 const browserPath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
 const pictures = new URL("../../build/page/", import.meta.url).pathname;
 
-test("the page", { skip: browserPath ? false : "chromium is not installed" }, async () => {
+test("the page", { skip: browserPath ? false : "chromium is not installed", timeout: 300_000 }, async (context) => {
   mkdirSync(pictures, { recursive: true });
   const server = await startServer();
+  context.after(() => server.stop());
   const browser = await chromium.launch({ executablePath: browserPath, args: ["--no-sandbox"] });
+  context.after(() => browser.close());
   const page = await browser.newPage({ viewport: { width: 1280, height: 860 } });
   const errors = [];
   page.on("pageerror", (error) => errors.push(error.message));
@@ -21,8 +23,8 @@ test("the page", { skip: browserPath ? false : "chromium is not installed" }, as
 
   await page.fill("#text", "Tell me a story about a fox who finds a key.");
   await page.keyboard.press("Enter");
-  await page.waitForFunction(() => document.querySelector(".message.assistant")?.textContent.length > 40);
-  assert.equal(await page.locator("#stop").isVisible(), true);
+  // In one look: on a busy machine the answer may be at its end before a second one.
+  await page.waitForFunction(() => document.querySelector(".message.assistant") && !document.querySelector("#stop").hidden);
   await page.keyboard.press("Escape");
   await page.waitForFunction(() => !document.querySelector(".busy"));
   await page.click("#clear");
@@ -71,6 +73,4 @@ test("the page", { skip: browserPath ? false : "chromium is not installed" }, as
   await page.waitForTimeout(200);
   await page.screenshot({ path: `${pictures}dark-machine.png`, fullPage: true });
   assert.deepEqual(errors, []);
-  await browser.close();
-  await server.stop();
 });
