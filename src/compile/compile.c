@@ -9,6 +9,8 @@
 #define PROGRAM_BYTES (1ull << 30)
 #define TASKS_MAX (1u << 20)
 #define BUFFERS_MAX 4096u
+#define BEGIN_LATER 64u /* cycles before the first instruction of a step whose text is late ... */
+#define BEGIN_MAX 1024u /* ... and at most */
 
 uint32_t compile_blocks(uint32_t chunk)
 {
@@ -52,6 +54,7 @@ static enum takt_status compiler_open(struct compiler *c, const struct compile_p
                            .first_user = step->first_user,
                            .users = step->users,
                            .attending = NONE,
+                           .late = NONE,
                            .all_logits = step->all_logits,
                            .task_capacity = TASKS_MAX,
                            .buffer_capacity = plan->buffer_count + BUFFERS_MAX};
@@ -82,6 +85,17 @@ static enum takt_status run_passes(struct compiler *c, const pass_function *pass
 static const pass_function MEMORY_PASSES[] = {lower, lower_check, allocate, allocate_check};
 static const pass_function TIME_PASSES[] = {schedule, schedule_check, fetch_text, schedule_check};
 
+/* Where a queue's first blocks are used up before the next can be there, all begin later. */
+static enum takt_status run_time_passes(struct compiler *c)
+{
+    enum takt_status status = run_passes(c, TIME_PASSES, BASE_COUNT(TIME_PASSES));
+    while (status == TAKT_LIMIT && c->late != NONE && c->begin < BEGIN_MAX) {
+        c->begin = c->begin == 0 ? BEGIN_LATER : 4 * c->begin;
+        status = run_passes(c, TIME_PASSES, BASE_COUNT(TIME_PASSES));
+    }
+    return status;
+}
+
 struct owned_program { /* a program and what it stands on */
     struct program program;
     struct base_arena arena;
@@ -109,7 +123,7 @@ static enum takt_status compile(struct program **program, struct compile_account
         status = account_open(&c, account);
     }
     if (status == TAKT_OK) {
-        status = run_passes(&c, TIME_PASSES, BASE_COUNT(TIME_PASSES));
+        status = run_time_passes(&c);
     }
     if (status == TAKT_OK) {
         status = emit(&c, &owned->program, &owned->arena);

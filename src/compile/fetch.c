@@ -15,6 +15,7 @@
  * reads, whose blocks end earlier from there on. So its walk is done again, and a margin at the end
  * of every block absorbs what comes before it after it was placed. If a block is late for all that,
  * the pass begins again: without text in the slice whose queue it is, then with a larger margin.
+ * If that is not enough either, compile.c has the whole step begin later.
  */
 #include "compile/internal.h"
 
@@ -444,7 +445,7 @@ enum takt_status fetch_text(struct compiler *c)
     f.free_word = BASE_NEW(&c->arena, uint32_t, 2 * c->machine->mem_slices);
     f.end_word = BASE_NEW(&c->arena, uint32_t, 2 * c->machine->mem_slices);
     const uint32_t mark = reserve_mark(c->reserve);
-    uint32_t late = NONE;
+    uint32_t late = NONE; /* a queue */
     for (f.margin = f.block_bytes / 8; f.margin <= f.block_bytes / 2;) {
         late = fetch_all(&f);
         if (late == NONE) {
@@ -457,6 +458,7 @@ enum takt_status fetch_text(struct compiler *c)
             f.margin *= 2;
         }
     }
+    c->late = late;
     if (late != NONE) {
         char name[32];
         machine_queue_name(c->machine, late, name);

@@ -277,6 +277,8 @@ struct compiler {
     struct queue_issues *queues;
     uint32_t *text_blocks; /* [queues] blocks of text in memory; NULL: no text is fetched */
     struct program_place **text_places;
+    uint32_t begin;                  /* cycle before which no task starts */
+    uint32_t late;                   /* the queue whose text comes too late, or NONE */
     uint64_t end_cycle;              /* first cycle after the last instruction */
     struct compile_account *account; /* NULL: nobody asked */
     uint32_t task_now;               /* index of the task being placed */

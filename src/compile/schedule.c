@@ -89,7 +89,7 @@ static bool find_start(struct place *p, struct task *task, uint32_t attempts)
 {
     const struct place_mark empty = {0, 0, 0};
     uint64_t *family = family_start(p, task);
-    int64_t first = family == NULL ? 0 : (int64_t)*family;
+    const int64_t first = BASE_MAX(p->c->begin, family == NULL ? 0 : (int64_t)*family);
     for (int64_t start = first; attempts > 0 && start < INT32_MAX; attempts--) {
         if (place_task(p, task, start)) {
             task->start = (uint64_t)start;
@@ -193,6 +193,8 @@ enum takt_status schedule(struct compiler *c)
 {
     struct place p;
     prepare(c, &p);
+    c->placement = 0;
+    c->end_cycle = 0;
     for (uint32_t i = 0; i < c->task_count; i++) {
         struct task *task = &c->tasks[i];
         c->task_now = i;
