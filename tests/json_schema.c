@@ -4,6 +4,7 @@
 #include "base/base.h"
 
 #include <math.h>
+#include <regex.h>
 #include <string.h>
 
 static bool is_type(const json_t *value, const char *type)
@@ -46,6 +47,20 @@ static size_t characters(const char *text)
     return count;
 }
 
+/* By the C library: patterns that it reads as ECMA-262 does, which have no class but of ASCII. */
+static bool holds_pattern(const json_t *schema, const char *text)
+{
+    const char *pattern = json_string_value(json_object_get(schema, "pattern"));
+    regex_t library;
+    if (!pattern) {
+        return true;
+    }
+    BASE_ASSERT(regcomp(&library, pattern, REG_EXTENDED | REG_NOSUB) == 0);
+    const bool holds = regexec(&library, text, 0, NULL, 0) == 0;
+    regfree(&library);
+    return holds;
+}
+
 static bool holds_object(const json_t *root, const json_t *schema, const json_t *value)
 {
     const json_t *properties = json_object_get(schema, "properties");
@@ -78,7 +93,8 @@ static bool holds_bounds(const json_t *schema, const json_t *value)
     if (json_is_string(value)) {
         const double length = (double)characters(json_string_value(value));
         return length >= number(schema, "minLength", 0) &&
-               length <= number(schema, "maxLength", HUGE_VAL);
+               length <= number(schema, "maxLength", HUGE_VAL) &&
+               holds_pattern(schema, json_string_value(value));
     }
     if (json_is_array(value)) {
         const double length = (double)json_array_size(value);
@@ -193,6 +209,22 @@ static json_t *make_enum(struct maker *maker)
     return schema;
 }
 
+static json_t *make_string(struct maker *maker)
+{
+    static const char *const patterns[] = {"^[a-z]+(-[0-9]{2})*$", "b|^x", "[A-C][^A-C]$",
+                                           "^(red|green)?$", "\"|/"};
+    json_t *schema = json_object();
+    json_object_set_new(schema, "type", json_string("string"));
+    if (below(maker, 2)) {
+        json_object_set_new(schema, "pattern",
+                            json_string(patterns[below(maker, BASE_COUNT(patterns))]));
+        json_object_set_new(schema, "maxLength", json_integer(3 + below(maker, 6)));
+    } else {
+        bound(maker, schema, "minLength", "maxLength", 0, 6);
+    }
+    return schema;
+}
+
 static json_t *make_any(struct maker *maker, unsigned depth)
 {
     json_t *schema = json_object(), *list = json_array();
@@ -217,10 +249,7 @@ static json_t *make(struct maker *maker, unsigned depth)
                                         "{\"const\":\"x y\"}"};
     json_t *schema = json_object();
     switch (below(maker, depth < 4 ? 8 : 4)) {
-    case 0:
-        json_object_set_new(schema, "type", json_string("string"));
-        bound(maker, schema, "minLength", "maxLength", 0, 6);
-        return schema;
+    case 0: json_decref(schema); return make_string(maker);
     case 1:
         json_object_set_new(schema, "type", json_string("integer"));
         bound(maker, schema, "minimum", "maximum", -300, 1500);

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #define STATES_MAX 4096u
-#define THREADS_MAX 1024u /* of one state; beyond, a grammar is refused as too ambiguous */
-#define SEEN_SLOTS 4096u
+#define THREADS_MAX 2048u /* of one state; beyond, a grammar is refused as too ambiguous */
+#define SEEN_SLOTS 8192u
 #define CLOSURE_DEPTH 2000u
 #define UNKNOWN 0xFFFFFFFFu
 #define EMPTY 0u /* the stack of the root */

@@ -74,6 +74,7 @@ uint32_t run_graph_rule(struct run_graph *graph, bool container); /* start is se
 /* Each returns a node that leads to next; parts are built from the end. */
 uint32_t run_graph_end(struct run_graph *graph);
 uint32_t run_graph_bytes(struct run_graph *graph, const char *ranges, uint32_t next);
+uint32_t run_graph_set(struct run_graph *graph, const uint64_t set[4], uint32_t next);
 uint32_t run_graph_except(struct run_graph *graph, const char *ranges, uint32_t next);
 uint32_t run_graph_literal(struct run_graph *graph, const char *text, size_t length, uint32_t next);
 uint32_t run_graph_split(struct run_graph *graph, uint32_t a, uint32_t b);

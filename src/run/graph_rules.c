@@ -54,6 +54,13 @@ uint32_t run_graph_bytes(struct run_graph *graph, const char *ranges, uint32_t n
     return add(graph, node);
 }
 
+uint32_t run_graph_set(struct run_graph *graph, const uint64_t set[4], uint32_t next)
+{
+    struct run_node node = {.kind = RUN_NODE_BYTES, .next = next};
+    memcpy(node.set, set, sizeof node.set);
+    return add(graph, node);
+}
+
 uint32_t run_graph_except(struct run_graph *graph, const char *ranges, uint32_t next)
 {
     struct run_node node = {.kind = RUN_NODE_BYTES, .next = next};

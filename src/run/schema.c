@@ -39,33 +39,6 @@ uint32_t run_schema_rule(struct schema_compiler *c, const json_t *schema, const 
     return rule;
 }
 
-static uint32_t string_type(struct schema_compiler *c, const json_t *schema, uint32_t next)
-{
-    static const char *const keys[] = {"type", "minLength", "maxLength", NULL};
-    if (!run_schema_only(c, schema, keys)) {
-        return 0;
-    }
-    const long least = run_schema_count(c, schema, "minLength", 0);
-    const long most = run_schema_count(c, schema, "maxLength", -1);
-    if (most >= 0 && least > most) {
-        return run_schema_refuse(c, TAKT_UNSUPPORTED,
-                                 "nothing is at least %ld and at most %ld long", least, most);
-    }
-    const uint32_t close = schema_text(c, "\"", next);
-    uint32_t at = close;
-    if (most < 0) {
-        at = run_schema_loop(c, close);
-        c->graph->nodes[at].other = schema_call(c, c->character, at);
-    }
-    for (long i = least; i < most; i++) {
-        at = schema_either(c, close, schema_call(c, c->character, at));
-    }
-    for (long i = 0; i < least; i++) {
-        at = schema_call(c, c->character, at);
-    }
-    return schema_text(c, "\"", at);
-}
-
 static uint32_t plain_type(struct schema_compiler *c, const json_t *schema, const char *type,
                            uint32_t next)
 {
@@ -164,7 +137,7 @@ static uint32_t one_type(struct schema_compiler *c, const json_t *schema, const 
                          uint32_t next)
 {
     if (strcmp(type, "string") == 0) {
-        return string_type(c, schema, next);
+        return run_schema_string(c, schema, next);
     }
     if (strcmp(type, "integer") == 0) {
         return run_schema_integer(c, schema, next);
@@ -191,7 +164,7 @@ static uint32_t several_types(struct schema_compiler *c, const json_t *schema, c
     static const struct {
         const char *type, *keys[6];
     } owned[] = {
-        {"string", {"minLength", "maxLength"}},
+        {"string", {"minLength", "maxLength", "pattern"}},
         {"integer", {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}},
         {"number", {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}},
         {"array", {"items", "minItems", "maxItems"}},
@@ -314,6 +287,7 @@ enum takt_status run_schema_compile(struct run_graph *graph,
         run_schema_refuse(c, TAKT_LIMIT, "the schema is too large");
     }
     const enum takt_status status = c->failed ? c->error->status : TAKT_OK;
+    run_schema_forget_characters(c);
     free(c);
     json_decref(json);
     return status;

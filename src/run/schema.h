@@ -6,6 +6,7 @@
 #define RUN_SCHEMA_H
 
 #include "run/grammar.h"
+#include "run/language.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -19,12 +20,22 @@ struct schema_named {
     uint32_t rule;
 };
 
+#define SCHEMA_CHARACTERS_SLOTS 512u
+
+/* A set of characters, and its rule. */
+struct schema_characters {
+    struct schema_characters *next;
+    uint32_t rule, count;
+    struct run_range ranges[];
+};
+
 struct schema_compiler {
     struct run_graph *graph;
     const json_t *root;
     struct schema_named named[SCHEMA_NAMED_MAX];
     size_t named_count;
     uint32_t character, string, number, integer, value, array, object; /* rules */
+    struct schema_characters *characters[SCHEMA_CHARACTERS_SLOTS];     /* a hash table */
     struct takt_error *error;
     char place[512]; /* a JSON pointer */
     unsigned depth;
@@ -73,6 +84,17 @@ uint32_t run_schema_space(struct schema_compiler *c, uint32_t next);
 /* An object of any keys, each with a value by the rule. */
 uint32_t run_schema_map(struct schema_compiler *c, uint32_t value, uint32_t next);
 
+/* ---- schema_character.c, schema_string.c ------------------------------------------------------
+ */
+
+/* The rule of one character of the ranges (in order, apart), however JSON spells it. */
+uint32_t run_schema_characters(struct schema_compiler *c, const struct run_range *ranges,
+                               uint32_t count);
+void run_schema_forget_characters(struct schema_compiler *c);
+/* The strings of a language, without their quotes. */
+uint32_t run_schema_language(struct schema_compiler *c, const struct run_language *language,
+                             uint32_t next);
+
 /* ---- schema.c -------------------------------------------------------------------------------- */
 
 uint32_t run_schema_any(struct schema_compiler *c, const json_t *schema, uint32_t next);
@@ -88,6 +110,7 @@ uint32_t run_schema_rule(struct schema_compiler *c, const json_t *schema, const 
 /* One of the values, of those that the type beside them admits. */
 uint32_t run_schema_literals(struct schema_compiler *c, const json_t *list, const json_t *type,
                              uint32_t next);
+uint32_t run_schema_string(struct schema_compiler *c, const json_t *schema, uint32_t next);
 uint32_t run_schema_integer(struct schema_compiler *c, const json_t *schema, uint32_t next);
 uint32_t run_schema_number(struct schema_compiler *c, const json_t *schema, uint32_t next);
 uint32_t run_schema_array(struct schema_compiler *c, const json_t *schema, uint32_t next);

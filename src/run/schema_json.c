@@ -3,56 +3,6 @@
 
 #include <string.h>
 
-#define HEX "09afAF"
-#define TAIL "\x80\xBF"
-
-/* \uXXXX: no NUL, and surrogates in pairs, so that every parser takes it. */
-static uint32_t escape(struct schema_compiler *c, uint32_t end)
-{
-    const uint32_t one = schema_bytes(c, HEX, end), two = schema_bytes(c, HEX, one),
-                   three = schema_bytes(c, HEX, two);
-    const uint32_t low = schema_bytes(c, "ddDD", schema_bytes(c, "cfCF", two));
-    const uint32_t pair = schema_bytes(
-        c, "ddDD",
-        schema_bytes(c,
-                     "8"
-                     "9"
-                     "abAB",
-                     schema_bytes(c, HEX, schema_bytes(c, HEX, schema_text(c, "\\u", low)))));
-    const uint32_t zeros = schema_text(
-        c, "0",
-        schema_either(
-            c, schema_bytes(c, "19afAF", two),
-            schema_text(c, "0",
-                        schema_either(c, schema_bytes(c, "19afAF", one),
-                                      schema_text(c, "0", schema_bytes(c, "19afAF", end))))));
-    const uint32_t plain = schema_bytes(c, "19acefACEF", three);
-    const uint32_t before = schema_bytes(c, "ddDD", schema_bytes(c, "07", two));
-    const uint32_t unicode =
-        schema_either(c, schema_either(c, zeros, plain), schema_either(c, before, pair));
-    return schema_either(c, schema_bytes(c, "\"\"\\\\//bbffnnrrtt", end),
-                         schema_text(c, "u", unicode));
-}
-
-/* One character of a string: UTF-8 as it stands, or escaped. */
-static void make_character(struct schema_compiler *c)
-{
-    c->character = run_graph_rule(c->graph, false);
-    const uint32_t end = run_graph_end(c->graph);
-    const uint32_t one = schema_bytes(c, TAIL, end), two = schema_bytes(c, TAIL, one),
-                   three = schema_bytes(c, TAIL, two);
-    uint32_t at = schema_bytes(c, " !#[]\x7F", end);
-    at = schema_either(c, at, schema_text(c, "\\", escape(c, end)));
-    at = schema_either(c, at, schema_bytes(c, "\xC2\xDF", one));
-    at = schema_either(c, at, schema_text(c, "\xE0", schema_bytes(c, "\xA0\xBF", one)));
-    at = schema_either(c, at, schema_bytes(c, "\xE1\xEC\xEE\xEF", two));
-    at = schema_either(c, at, schema_text(c, "\xED", schema_bytes(c, "\x80\x9F", one)));
-    at = schema_either(c, at, schema_text(c, "\xF0", schema_bytes(c, "\x90\xBF", two)));
-    at = schema_either(c, at, schema_bytes(c, "\xF1\xF3", three));
-    at = schema_either(c, at, schema_text(c, "\xF4", schema_bytes(c, "\x80\x8F", two)));
-    c->graph->rules[c->character].start = at;
-}
-
 /* A loop: any number of what begins at `body`, which leads to the node returned. */
 uint32_t run_schema_loop(struct schema_compiler *c, uint32_t next)
 {
@@ -148,7 +98,8 @@ static void make_values(struct schema_compiler *c)
 
 void run_schema_make_rules(struct schema_compiler *c)
 {
-    make_character(c);
+    const struct run_range all = {RUN_CHARACTER_FIRST, RUN_CHARACTER_LAST};
+    c->character = run_schema_characters(c, &all, 1);
     make_string(c);
     make_numbers(c);
     make_values(c);

@@ -1,0 +1,105 @@
+/*
+ * Languages: sets of strings, as deterministic automata over characters (not bytes: how JSON spells
+ * a character is the grammar's matter). They come from regular expressions, lengths and lists of
+ * words, and may be cut and complemented, so that several demands on one string become one
+ * automaton. U+0000 is in none: the grammar never writes it.
+ */
+#ifndef RUN_LANGUAGE_H
+#define RUN_LANGUAGE_H
+
+#include "base/base.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RUN_CHARACTER_FIRST 1u
+#define RUN_CHARACTER_LAST 0x10FFFFu
+#define RUN_LANGUAGE_STATES_MAX 8192u
+#define RUN_LANGUAGE_ARCS_MAX 65536u
+
+struct run_range {
+    uint32_t first, last; /* characters */
+};
+
+struct run_arc {
+    struct run_range on;
+    uint32_t to;
+};
+
+struct run_language_state {
+    uint32_t first_arc, arc_count; /* in order, apart; what no arc names leads nowhere */
+    bool accepts;
+};
+
+/* State 0 is the first; from every other one an accepting state can be reached. */
+struct run_language {
+    struct run_language_state *states;
+    uint32_t state_count, state_capacity;
+    struct run_arc *arcs;
+    uint32_t arc_count, arc_capacity;
+};
+
+/* ---- made (each replaces what was not initialised before; false or a status: too large) -------
+ */
+
+/* What a regular expression of ECMA-262 finds a match in. The message names construct and place. */
+enum takt_status run_language_pattern(struct run_language *language, const char *pattern,
+                                      struct takt_error *error);
+/* Any characters, at least and at most so many; most < 0: any number. */
+bool run_language_lengths(struct run_language *language, long least, long most);
+/* These words and no others. */
+bool run_language_words(struct run_language *language, const char *const *words, size_t count);
+
+/* ---- of others ------------------------------------------------------------------------------- */
+
+bool run_language_both(struct run_language *language, const struct run_language *a,
+                       const struct run_language *b);
+bool run_language_not(struct run_language *language, const struct run_language *a);
+bool run_language_is_empty(const struct run_language *language);
+bool run_language_takes(const struct run_language *language, const char *text);
+void run_language_free(struct run_language *language); /* safe on a zeroed one and twice */
+
+/* ---- the parts ------------------------------------------------------------------------------- */
+
+/* One character of valid UTF-8, and the bytes it takes. */
+uint32_t run_character(const char *text, size_t *size);
+/* Adds a state or an arc to the state added last; false when there are too many. */
+bool run_language_add_state(struct run_language *language, bool accepts);
+bool run_language_add_arc(struct run_language *language, struct run_range on, uint32_t to);
+/* Leaves out the states from which nothing is accepted. */
+void run_language_trim(struct run_language *language);
+
+/* A regular expression as a graph (language_pattern.c), before it becomes deterministic
+ * (language_subset.c). Nodes lead to `next`; node 0 is where a match has been found. */
+enum run_step_kind {
+    RUN_STEP_FOUND,
+    RUN_STEP_SET,   /* a character of the set `other` */
+    RUN_STEP_SPLIT, /* next or other */
+    RUN_STEP_BEGIN, /* only where the string begins */
+    RUN_STEP_END,   /* only where it ends */
+};
+
+struct run_step {
+    enum run_step_kind kind;
+    uint32_t next, other;
+};
+
+struct run_step_set {
+    uint32_t first, count; /* ranges, in order, apart */
+};
+
+struct run_steps {
+    struct run_step *steps;
+    uint32_t count, capacity, start;
+    struct run_step_set *sets;
+    uint32_t set_count, set_capacity;
+    struct run_range *ranges;
+    uint32_t range_count, range_capacity;
+};
+
+enum takt_status run_steps_parse(struct run_steps *steps, const char *pattern,
+                                 struct takt_error *error);
+void run_steps_free(struct run_steps *steps);
+
+#endif
