@@ -86,8 +86,8 @@ static void fields(void **state)
         {"\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{}}}",
          "json_schema.name"},
         {"\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"schema\":"
-         "{\"type\":\"string\",\"pattern\":\"x\"}}}",
-         "'pattern'"},
+         "{\"type\":\"string\",\"pattern\":\"x(?=y)\"}}}",
+         "'pattern': at offset 1, look-ahead"},
         {"\"response_format\":{\"type\":\"json_object\"},\"max_tokens\":1", "takes up to 2 tokens"},
         {"\"tools\":{}", "'tools'"},
         {"\"tools\":[{\"type\":\"web\"}]", "'tools[0]'"},
