@@ -142,10 +142,12 @@ static void beside_the_library(void **state)
         struct maker maker = {.seed = seed};
         make_pattern(&maker, 0);
         regex_t library;
+        uint64_t work = RUN_LANGUAGE_WORK;
         struct run_language language;
         struct takt_error error;
         assert_int_equal(regcomp(&library, maker.text.data, REG_EXTENDED | REG_NOSUB), 0);
-        const enum takt_status status = run_language_pattern(&language, maker.text.data, &error);
+        const enum takt_status status =
+            run_language_pattern(&language, maker.text.data, &work, &error);
         if (status != TAKT_OK && status != TAKT_LIMIT) {
             fail_msg("%s: %s", maker.text.data, error.message);
         }
@@ -179,10 +181,11 @@ static void cuts_and_opposites(void **state)
     (void)state;
     static const char *const words[] = {"", "a", "ab", "\xC3\xA9", "\xC3\xA8x", "abc", "b"};
     static const char *const others[] = {"c", "aba", "\xC3", "\xC3\xA8", "bb", "\xF0\x9F\x98\x80"};
+    uint64_t work = RUN_LANGUAGE_WORK;
     struct run_language list, opposite, pattern, both, none;
     assert_true(run_language_words(&list, words, BASE_COUNT(words)));
     assert_true(run_language_not(&opposite, &list));
-    assert_int_equal(run_language_pattern(&pattern, "^a", NULL), TAKT_OK);
+    assert_int_equal(run_language_pattern(&pattern, "^a", &work, NULL), TAKT_OK);
     assert_true(run_language_both(&both, &list, &pattern));
     assert_true(run_language_both(&none, &list, &opposite));
     for (size_t i = 0; i < BASE_COUNT(words); i++) {

@@ -43,9 +43,13 @@ struct run_language {
 /* ---- made (each replaces what was not initialised before; false or a status: too large) -------
  */
 
-/* What a regular expression of ECMA-262 finds a match in. The message names construct and place. */
+#define RUN_LANGUAGE_WORK                                                                          \
+    UINT64_C(30000000) /* a fraction of a second, for all patterns of a schema */
+
+/* What a regular expression of ECMA-262 finds a match in. The message names construct and place.
+ * work_left: what may be spent is in it, and is taken from it. */
 enum takt_status run_language_pattern(struct run_language *language, const char *pattern,
-                                      struct takt_error *error);
+                                      uint64_t *work_left, struct takt_error *error);
 /* Any characters, at least and at most so many; most < 0: any number. */
 bool run_language_lengths(struct run_language *language, long least, long most);
 /* These words and no others. */

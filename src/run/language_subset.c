@@ -8,9 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KINDS_MAX 2048u             /* of characters that the expression tells apart */
-#define WORK_MAX UINT64_C(30000000) /* steps looked at in all: a fraction of a second */
-#define ITEMS_MAX 4000000u          /* steps in all sets */
+#define KINDS_MAX 2048u    /* of characters that the expression tells apart */
+#define ITEMS_MAX 4000000u /* steps in all sets */
 #define SLOTS (4 * RUN_LANGUAGE_STATES_MAX)
 
 struct subset {
@@ -31,7 +30,7 @@ struct builder {
     uint32_t *marks, mark, *stack; /* [steps] */
     uint32_t *found, found_count;  /* [steps], the set at work */
     bool found_match;
-    uint64_t work;
+    uint64_t work, work_max; /* steps looked at */
 };
 
 /* ---- kinds of characters --------------------------------------------------------------------- */
@@ -187,7 +186,8 @@ static uint32_t intern(struct builder *builder)
         }
     }
     if (builder->subset_count == RUN_LANGUAGE_STATES_MAX ||
-        builder->item_count + builder->found_count > ITEMS_MAX || builder->work > WORK_MAX) {
+        builder->item_count + builder->found_count > ITEMS_MAX ||
+        builder->work > builder->work_max) {
         return RUN_LANGUAGE_STATES_MAX;
     }
     builder->items = realloc(builder->items, (builder->item_count + builder->found_count + 1) *
@@ -250,13 +250,13 @@ static bool determine(struct builder *builder, struct run_language *language)
 }
 
 enum takt_status run_language_pattern(struct run_language *language, const char *pattern,
-                                      struct takt_error *error)
+                                      uint64_t *work_left, struct takt_error *error)
 {
     struct run_steps steps;
     *language = (struct run_language){0};
     enum takt_status status = run_steps_parse(&steps, pattern, error);
     if (status == TAKT_OK) {
-        struct builder builder = {.steps = &steps};
+        struct builder builder = {.steps = &steps, .work_max = *work_left};
         builder.subsets = calloc(RUN_LANGUAGE_STATES_MAX, sizeof *builder.subsets);
         builder.slots = calloc(SLOTS, sizeof *builder.slots);
         builder.marks = calloc(steps.count, sizeof *builder.marks);
@@ -274,6 +274,7 @@ enum takt_status run_language_pattern(struct run_language *language, const char 
                                "too much work to make them)",
                                RUN_LANGUAGE_STATES_MAX);
         }
+        *work_left -= BASE_MIN(builder.work, *work_left);
         free(builder.subsets);
         free(builder.slots);
         free(builder.marks);

@@ -39,18 +39,6 @@ uint32_t run_schema_rule(struct schema_compiler *c, const json_t *schema, const 
     return rule;
 }
 
-static uint32_t plain_type(struct schema_compiler *c, const json_t *schema, const char *type,
-                           uint32_t next)
-{
-    static const char *const keys[] = {"type", NULL};
-    if (!run_schema_only(c, schema, keys)) {
-        return 0;
-    }
-    return strcmp(type, "null") == 0
-               ? schema_text(c, "null", next)
-               : schema_either(c, schema_text(c, "true", next), schema_text(c, "false", next));
-}
-
 /* ---- schemas --------------------------------------------------------------------------------- */
 
 /* "#", "#/$defs/name" and so on: what it points at. */
@@ -133,73 +121,10 @@ static uint32_t any_of(struct schema_compiler *c, const json_t *schema, const ch
     return at;
 }
 
-static uint32_t one_type(struct schema_compiler *c, const json_t *schema, const char *type,
-                         uint32_t next)
-{
-    if (strcmp(type, "string") == 0) {
-        return run_schema_string(c, schema, next);
-    }
-    if (strcmp(type, "integer") == 0) {
-        return run_schema_integer(c, schema, next);
-    }
-    if (strcmp(type, "number") == 0) {
-        return run_schema_number(c, schema, next);
-    }
-    if (strcmp(type, "array") == 0) {
-        return run_schema_array(c, schema, next);
-    }
-    if (strcmp(type, "object") == 0) {
-        return run_schema_object(c, schema, next);
-    }
-    if (strcmp(type, "null") == 0 || strcmp(type, "boolean") == 0) {
-        return plain_type(c, schema, type, next);
-    }
-    return run_schema_refuse(c, TAKT_USAGE, "there is no type '%.40s'", type);
-}
-
-/* Several types: each with the keywords that speak of it. */
-static uint32_t several_types(struct schema_compiler *c, const json_t *schema, const json_t *types,
-                              uint32_t next)
-{
-    static const struct {
-        const char *type, *keys[6];
-    } owned[] = {
-        {"string", {"minLength", "maxLength", "pattern"}},
-        {"integer", {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}},
-        {"number", {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}},
-        {"array", {"items", "minItems", "maxItems"}},
-        {"object", {"properties", "required", "additionalProperties"}},
-    };
-    uint32_t at = RUN_NO_NODE;
-    for (size_t i = 0; i < json_array_size(types) && !c->failed; i++) {
-        const char *type = json_string_value(json_array_get(types, i));
-        if (!type) {
-            return run_schema_refuse(c, TAKT_USAGE,
-                                     "'type' must be a string or an array of strings");
-        }
-        json_t *copy = json_copy((json_t *)(uintptr_t)schema);
-        for (size_t j = 0; j < BASE_COUNT(owned); j++) {
-            for (size_t k = 0; k < 6 && owned[j].keys[k] && strcmp(owned[j].type, type) != 0; k++) {
-                const bool shared = owned[j].keys[k][0] == 'm' || owned[j].keys[k][0] == 'e';
-                const bool number = strcmp(type, "integer") == 0 || strcmp(type, "number") == 0;
-                if (!(shared && number && j < 3 && j > 0)) {
-                    json_object_del(copy, owned[j].keys[k]);
-                }
-            }
-        }
-        at = schema_either(c, at, one_type(c, copy, type, next));
-        json_decref(copy);
-    }
-    return at == RUN_NO_NODE && !c->failed
-               ? run_schema_refuse(c, TAKT_USAGE, "'type' must name a type")
-               : at;
-}
-
 uint32_t run_schema_any(struct schema_compiler *c, const json_t *schema, uint32_t next)
 {
     static const char *const enum_keys[] = {"enum", "type", NULL};
     static const char *const const_keys[] = {"const", "type", NULL};
-    static const char *const none[] = {NULL};
     if (c->failed || c->graph->full) {
         return 0;
     }
@@ -234,20 +159,7 @@ uint32_t run_schema_any(struct schema_compiler *c, const json_t *schema, uint32_
         json_decref(list);
         return at;
     }
-    const json_t *type = json_object_get(schema, "type");
-    if (json_is_string(type)) {
-        return one_type(c, schema, json_string_value(type), next);
-    }
-    if (json_is_array(type)) {
-        return several_types(c, schema, type, next);
-    }
-    if (type) {
-        return run_schema_refuse(c, TAKT_USAGE, "'type' must be a string or an array of strings");
-    }
-    if (json_object_get(schema, "properties")) {
-        return run_schema_object(c, schema, next);
-    }
-    return run_schema_only(c, schema, none) ? schema_call(c, c->value, next) : 0;
+    return run_schema_types(c, schema, next);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -278,7 +190,10 @@ enum takt_status run_schema_compile(struct run_graph *graph,
     }
     struct schema_compiler *c = calloc(1, sizeof *c);
     BASE_ASSERT(c);
-    *c = (struct schema_compiler){.graph = graph, .root = json, .error = error ? error : &own};
+    *c = (struct schema_compiler){.graph = graph,
+                                  .root = json,
+                                  .work_left = RUN_LANGUAGE_WORK,
+                                  .error = error ? error : &own};
     run_schema_make_rules(c);
     graph->root = run_graph_rule(graph, false);
     const uint32_t start = compile_root(c, json, options);

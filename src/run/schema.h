@@ -36,6 +36,7 @@ struct schema_compiler {
     size_t named_count;
     uint32_t character, string, number, integer, value, array, object; /* rules */
     struct schema_characters *characters[SCHEMA_CHARACTERS_SLOTS];     /* a hash table */
+    uint64_t work_left;                                                /* for languages */
     struct takt_error *error;
     char place[512]; /* a JSON pointer */
     unsigned depth;
@@ -84,7 +85,8 @@ uint32_t run_schema_space(struct schema_compiler *c, uint32_t next);
 /* An object of any keys, each with a value by the rule. */
 uint32_t run_schema_map(struct schema_compiler *c, uint32_t value, uint32_t next);
 
-/* ---- schema_character.c, schema_string.c ------------------------------------------------------
+/* ---- schema_character.c, schema_string.c, schema_format.c
+ * ------------------------------------------------------
  */
 
 /* The rule of one character of the ranges (in order, apart), however JSON spells it. */
@@ -94,6 +96,9 @@ void run_schema_forget_characters(struct schema_compiler *c);
 /* The strings of a language, without their quotes. */
 uint32_t run_schema_language(struct schema_compiler *c, const struct run_language *language,
                              uint32_t next);
+
+/* The patterns (two, or one and NULL) of a string of the format; NULL: there is no such format. */
+const char *const *run_schema_format(const char *name);
 
 /* ---- schema.c -------------------------------------------------------------------------------- */
 
@@ -110,6 +115,7 @@ uint32_t run_schema_rule(struct schema_compiler *c, const json_t *schema, const 
 /* One of the values, of those that the type beside them admits. */
 uint32_t run_schema_literals(struct schema_compiler *c, const json_t *list, const json_t *type,
                              uint32_t next);
+uint32_t run_schema_types(struct schema_compiler *c, const json_t *schema, uint32_t next);
 uint32_t run_schema_string(struct schema_compiler *c, const json_t *schema, uint32_t next);
 uint32_t run_schema_integer(struct schema_compiler *c, const json_t *schema, uint32_t next);
 uint32_t run_schema_number(struct schema_compiler *c, const json_t *schema, uint32_t next);

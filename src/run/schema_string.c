@@ -85,15 +85,15 @@ static uint32_t plain_string(struct schema_compiler *c, long least, long most, u
 }
 
 /* Keeps of the language what the pattern takes too. */
-static bool narrow(struct schema_compiler *c, struct run_language *language, const char *key,
+static void narrow(struct schema_compiler *c, struct run_language *language, const char *key,
                    const char *pattern)
 {
     struct run_language other, both = {0};
     struct takt_error error;
-    const enum takt_status status = run_language_pattern(&other, pattern, &error);
+    const enum takt_status status = run_language_pattern(&other, pattern, &c->work_left, &error);
     if (status != TAKT_OK) {
         run_schema_refuse(c, status, "'%s': %s", key, error.message);
-        return false;
+        return;
     }
     const bool fits = run_language_both(&both, language, &other);
     run_language_free(&other);
@@ -105,28 +105,47 @@ static bool narrow(struct schema_compiler *c, struct run_language *language, con
                           "than %u states",
                           RUN_LANGUAGE_STATES_MAX);
     }
-    return fits;
 }
 
-/* The strings that the schema's keywords admit; false when refused. */
-static bool language_of(struct schema_compiler *c, const json_t *schema, long least, long most,
+/* A string keyword; NULL and refused when it is something else. */
+static const char *text_of(struct schema_compiler *c, const char *key, const json_t *value)
+{
+    if (!json_is_string(value)) {
+        run_schema_refuse(c, TAKT_USAGE, "'%s' must be a string", key);
+    }
+    return json_string_value(value);
+}
+
+/* The strings that the schema's keywords admit; nothing when refused. */
+static void language_of(struct schema_compiler *c, const json_t *schema, long least, long most,
                         struct run_language *language)
 {
     const json_t *pattern = json_object_get(schema, "pattern");
+    const json_t *format = json_object_get(schema, "format");
     if (!run_language_lengths(language, least, most)) {
         run_schema_refuse(c, TAKT_LIMIT, "the lengths are too large");
-        return false;
+        return;
     }
-    if (!json_is_string(pattern)) {
-        run_schema_refuse(c, TAKT_USAGE, "'pattern' must be a string");
-        return false;
+    if (format) {
+        const char *name = text_of(c, "format", format);
+        const char *const *patterns = name ? run_schema_format(name) : NULL;
+        if (!patterns) {
+            run_schema_refuse(c, TAKT_UNSUPPORTED, "the format '%.60s' is not supported",
+                              name ? name : "");
+            return;
+        }
+        for (size_t i = 0; i < 2 && patterns[i] && !c->failed; i++) {
+            narrow(c, language, "format", patterns[i]);
+        }
     }
-    return narrow(c, language, "pattern", json_string_value(pattern));
+    if (pattern && !c->failed && text_of(c, "pattern", pattern)) {
+        narrow(c, language, "pattern", json_string_value(pattern));
+    }
 }
 
 uint32_t run_schema_string(struct schema_compiler *c, const json_t *schema, uint32_t next)
 {
-    static const char *const keys[] = {"type", "minLength", "maxLength", "pattern", NULL};
+    static const char *const keys[] = {"type", "minLength", "maxLength", "pattern", "format", NULL};
     if (!run_schema_only(c, schema, keys)) {
         return 0;
     }
@@ -136,12 +155,13 @@ uint32_t run_schema_string(struct schema_compiler *c, const json_t *schema, uint
         return run_schema_refuse(c, TAKT_UNSUPPORTED,
                                  "nothing is at least %ld and at most %ld long", least, most);
     }
-    if (!json_object_get(schema, "pattern")) {
+    if (!json_object_get(schema, "pattern") && !json_object_get(schema, "format")) {
         return plain_string(c, least, most, next);
     }
     struct run_language language = {0};
     uint32_t at = 0;
-    if (language_of(c, schema, least, most, &language)) {
+    language_of(c, schema, least, most, &language);
+    if (!c->failed) {
         at = run_language_is_empty(&language)
                  ? run_schema_refuse(c, TAKT_UNSUPPORTED, "no string is what it asks for")
                  : schema_text(c, "\"",
