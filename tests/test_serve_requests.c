@@ -97,8 +97,8 @@ static void fields(void **state)
          "\"type\":\"function\",\"function\":{\"name\":\"g\"}}",
          "not among 'tools'"},
         {"\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":"
-         "\"string\",\"format\":\"date\"}}}]",
-         "'format'"},
+         "\"string\",\"format\":\"dates\"}}}]",
+         "the format 'dates'"},
     };
     for (size_t i = 0; i < BASE_COUNT(cases); i++) {
         struct base_text body = {0};
