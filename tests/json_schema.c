@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <regex.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_type(const json_t *value, const char *type)
@@ -81,6 +82,37 @@ static bool holds_object(const json_t *root, const json_t *schema, const json_t 
     return holds;
 }
 
+/* digits * 10^exponent, of at most 15 digits. */
+static uint64_t digits_of(double value, int *exponent)
+{
+    char text[40]; /* -d.dddddddddddddde-xx */
+    snprintf(text, sizeof text, "%.14e", value);
+    char *point = strchr(text, '.');
+    *exponent = atoi(strchr(text, 'e') + 1) - 14;
+    memmove(point, point + 1, 14);
+    point[14] = '\0';
+    return (uint64_t)llabs(atoll(text));
+}
+
+/* In decimal arithmetic, which doubles are not. */
+static bool holds_multiple(const json_t *schema, double value)
+{
+    const json_t *of = json_object_get(schema, "multipleOf");
+    if (!of || value == 0) {
+        return true;
+    }
+    int shift, of_shift;
+    uint64_t digits = digits_of(value, &shift);
+    const uint64_t of_digits = digits_of(json_number_value(of), &of_shift);
+    for (; shift < of_shift && digits % 10 == 0; shift++) {
+        digits /= 10;
+    }
+    for (; shift > of_shift; shift--) {
+        digits = digits % of_digits * 10;
+    }
+    return shift == of_shift && digits % of_digits == 0;
+}
+
 static bool holds_bounds(const json_t *schema, const json_t *value)
 {
     if (json_is_number(value)) {
@@ -88,7 +120,7 @@ static bool holds_bounds(const json_t *schema, const json_t *value)
         return x >= number(schema, "minimum", -HUGE_VAL) &&
                x <= number(schema, "maximum", HUGE_VAL) &&
                x > number(schema, "exclusiveMinimum", -HUGE_VAL) &&
-               x < number(schema, "exclusiveMaximum", HUGE_VAL);
+               x < number(schema, "exclusiveMaximum", HUGE_VAL) && holds_multiple(schema, x);
     }
     if (json_is_string(value)) {
         const double length = (double)characters(json_string_value(value));
@@ -209,6 +241,20 @@ static json_t *make_enum(struct maker *maker)
     return schema;
 }
 
+static json_t *make_number(struct maker *maker)
+{
+    json_t *schema = json_object();
+    json_object_set_new(schema, "type", json_string(below(maker, 2) ? "integer" : "number"));
+    bound(maker, schema, "minimum", "maximum", -300, 1500);
+    if (below(maker, 4) == 0) {
+        json_object_set_new(schema, "exclusiveMinimum", json_real(-300.5));
+    }
+    if (json_object_size(schema) < 3 && below(maker, 3) == 0) {
+        json_object_set_new(schema, "multipleOf", json_real(0.5 * (1 + below(maker, 9))));
+    }
+    return schema;
+}
+
 static json_t *make_string(struct maker *maker)
 {
     static const char *const patterns[] = {"^[a-z]+(-[0-9]{2})*$", "b|^x", "[A-C][^A-C]$",
@@ -250,10 +296,7 @@ static json_t *make(struct maker *maker, unsigned depth)
     json_t *schema = json_object();
     switch (below(maker, depth < 4 ? 8 : 4)) {
     case 0: json_decref(schema); return make_string(maker);
-    case 1:
-        json_object_set_new(schema, "type", json_string("integer"));
-        bound(maker, schema, "minimum", "maximum", -300, 1500);
-        return schema;
+    case 1: json_decref(schema); return make_number(maker);
     case 2: json_decref(schema); return make_enum(maker);
     case 4:
         json_object_set_new(schema, "type", json_string("array"));

@@ -15,6 +15,7 @@ static const struct {
     {"maximum", "number"},
     {"exclusiveMinimum", "number"},
     {"exclusiveMaximum", "number"},
+    {"multipleOf", "number"},
     {"items", "array"},
     {"minItems", "array"},
     {"maxItems", "array"},
