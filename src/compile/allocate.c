@@ -9,6 +9,9 @@
  */
 #include "compile/internal.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 struct allocation {
     struct compiler *c;
     uint32_t first;      /* the first temporary */
@@ -16,6 +19,11 @@ struct allocation {
     uint8_t *neighbours; /* [temporaries][buffers] how much it costs if they share a slice */
     bool *linked;        /* [temporaries][buffers] one comes from the other through a switch unit */
     bool (*wanted)[2];   /* [temporaries] a matrix unit of this hemisphere writes it */
+    uint64_t *traffic;   /* [buffers] vectors that are read and written */
+    uint64_t *load;      /* [slices] instructions, of what has its place */
+    uint64_t *fixed_load; /* [slices] of that, the weights' and the plan's */
+    uint64_t mean;        /* of a slice, when all have theirs */
+    bool met;             /* of two that can never share a slice, two do */
 };
 
 /*
@@ -27,6 +35,9 @@ struct allocation {
 enum { SAME_TASK = 1, SAME_KERNEL = 4, SAME_BURST = 16, SAME_CYCLE = 120, ALIGNED = 240 };
 /* What it costs when a buffer is not where its maker is. */
 enum { OTHER_HEMISPHERE = 6 };
+/* Of several waves, for which room and slices are scarce: words in slices with weights that cost as
+ * much as a clash of 1; what a slice as busy as the mean of all costs; two that never can. */
+enum { WORDS_A_CLASH = 4, MEAN_LOAD = 16, NEVER = 10000 };
 
 static void meet_one(struct allocation *a, uint32_t x, uint32_t y, uint8_t cost)
 {
@@ -114,6 +125,59 @@ static void link_one(struct allocation *a, uint32_t x, uint32_t y)
     }
 }
 
+/* The buffer has its place: its slices are as much busier. */
+static void add_load(struct allocation *a, uint32_t index)
+{
+    const struct buffer *b = &a->c->buffers[index];
+    const uint32_t n = buffer_slices(b);
+    for (uint32_t s = b->slice; s < b->slice + n; s++) {
+        a->load[s] += a->traffic[index] * b->planes / n;
+    }
+}
+
+static void add_traffic(struct allocation *a, uint32_t buffer, uint32_t vectors)
+{
+    if (buffer != NONE) {
+        a->traffic[buffer] += vectors;
+    }
+}
+
+static void find_traffic(struct allocation *a, const struct task *task)
+{
+    const struct kernel *k = task->kernel;
+    const struct pass *pass = task->pass;
+    for (uint32_t i = 0; k != NULL && i < k->input_count; i++) {
+        add_traffic(a, k->inputs[i].access.buffer, task->n);
+    }
+    for (uint32_t i = 0; k != NULL && i < k->output_count; i++) {
+        add_traffic(a, k->outputs[i].access.buffer, task->n);
+    }
+    for (uint32_t i = 0; pass != NULL && i < pass->segment_count; i++) {
+        add_traffic(a, pass->segments[i].input.buffer, pass->vectors);
+        add_traffic(a, pass->segments[i].output.buffer, pass->vectors);
+    }
+    add_traffic(a, task->in.buffer, task->n);
+    add_traffic(a, task->map.buffer, task->n);
+    add_traffic(a, task->out.buffer, task->n);
+    for (uint32_t i = 0; task->kind == TASK_LOAD && i < STRIPES; i++) {
+        a->load[task->tile.slice + i] += task->tile.count;
+    }
+}
+
+/* How busy slices are: with weights, and with what the plan has placed. */
+static void find_load(struct allocation *a)
+{
+    const struct compiler *c = a->c;
+    for (uint32_t i = 0; i < c->buffer_count; i++) {
+        a->mean += a->traffic[i] * c->buffers[i].planes;
+        if (i < a->first) {
+            add_load(a, i);
+        }
+    }
+    a->mean = a->mean / (2 * c->machine->mem_slices) + 1;
+    memcpy(a->fixed_load, a->load, 2 * c->machine->mem_slices * sizeof *a->load);
+}
+
 /* Where results of matrix and switch units should lie. */
 static void find_homes(struct allocation *a, const struct task *task)
 {
@@ -159,7 +223,7 @@ static uint32_t lowest_address(const struct allocation *a, uint32_t index, uint3
     for (uint32_t s = slice; s < slice + slices; s++) {
         address = BASE_MAX(address, a->floor[s]);
     }
-    for (uint32_t i = a->first; i < index;) {
+    for (uint32_t i = a->first; i < c->buffer_count;) {
         const struct buffer *other = &c->buffers[i++];
         uint32_t end = other->address + buffer_words(other);
         if (overlaps(other, slice, slices) && other->address < address + words && address < end) {
@@ -168,6 +232,18 @@ static uint32_t lowest_address(const struct allocation *a, uint32_t index, uint3
         }
     }
     return address;
+}
+
+/* Of several waves: what it costs to take room from weights, and cycles from busy slices. */
+static uint32_t scarcity(const struct allocation *a, uint32_t index, uint32_t slice, bool weights)
+{
+    const struct buffer *b = &a->c->buffers[index];
+    const uint32_t n = buffer_slices(b);
+    uint64_t most = 0;
+    for (uint32_t s = slice; s < slice + n; s++) {
+        most = BASE_MAX(most, a->load[s]);
+    }
+    return (weights ? buffer_words(b) / WORDS_A_CLASH : 0) + (uint32_t)(MEAN_LOAD * most / a->mean);
 }
 
 static uint64_t cost_of(const struct allocation *a, uint32_t index, uint32_t slice,
@@ -189,8 +265,10 @@ static uint64_t cost_of(const struct allocation *a, uint32_t index, uint32_t sli
             bool apart =
                 neighbours[i] == ALIGNED && slices == STRIPES && slice != c->buffers[i].slice;
             clashes += apart ? SAME_TASK : neighbours[i];
+            clashes += c->waves > 1 && !apart && neighbours[i] >= SAME_CYCLE ? NEVER : 0;
         }
     }
+    clashes += c->waves > 1 ? scarcity(a, index, slice, weights) : 0;
     clashes += OTHER_HEMISPHERE * far_makers(a, index, slice / c->machine->mem_slices);
     return (uint64_t)clashes << 32 | (uint64_t)weights << 31 | *address;
 }
@@ -202,6 +280,7 @@ static enum takt_status place_buffer(struct allocation *a, uint32_t index)
     uint32_t slices = buffer_slices(b), per_hemisphere = c->machine->mem_slices;
     uint32_t step = slices > 2 ? MACHINE_SLICES_PER_POSITION : slices;
     uint64_t best = UINT64_MAX;
+    uint32_t best_slice = 0, best_address = 0;
     for (uint32_t i = 0; i < 2 * per_hemisphere / step; i++) {
         uint32_t h = (i + index) % 2, slice = h * per_hemisphere + i / 2 * step, address;
         if (i / 2 * step + slices > per_hemisphere) {
@@ -210,8 +289,8 @@ static enum takt_status place_buffer(struct allocation *a, uint32_t index)
         uint64_t cost = cost_of(a, index, slice, &address);
         if (cost < best) {
             best = cost;
-            b->slice = slice;
-            b->address = address;
+            best_slice = slice;
+            best_address = address;
         }
     }
     if (best == UINT64_MAX) {
@@ -220,35 +299,117 @@ static enum takt_status place_buffer(struct allocation *a, uint32_t index)
             "compile: no room for \"%s\" (%u words in %u slices) of a step of %u tokens over "
             "%u positions beside weights and KV cache on \"%s\"; use a smaller --chunk or "
             "--ctx",
-            b->name, buffer_words(b), slices, c->chunk, c->bucket, c->machine->name);
+            b->name, buffer_words(b), slices, c->chunk * c->waves, c->bucket, c->machine->name);
+    }
+    b->slice = best_slice;
+    b->address = best_address;
+    a->met = a->met || (c->waves > 1 && best >> 32 >= NEVER);
+    if (c->waves > 1) {
+        add_load(a, index);
     }
     return TAKT_OK;
+}
+
+/* ---- in which order ---------------------------------------------------------------------------
+ *
+ * Whoever comes first has the choice. A single wave has room: in the order of lowering, a tensor
+ * lies near its maker. Of several, those come first that slices are busiest with, or else those
+ * with most to keep away from. Wide first: those that need sixteen slices side by side, which only
+ * those with weights have; what others take there is lost to them. */
+
+enum order { AS_LOWERED, BY_TRAFFIC, BY_NEIGHBOURS };
+
+struct turn {
+    uint64_t key; /* the largest first */
+    uint32_t index;
+};
+
+static int compare_turns(const void *x, const void *y)
+{
+    const struct turn *a = x, *b = y;
+    if (a->key != b->key) {
+        return a->key > b->key ? -1 : 1;
+    }
+    return a->index < b->index ? -1 : 1;
+}
+
+static uint64_t order_key(const struct allocation *a, uint32_t index, enum order order)
+{
+    const uint32_t n = a->c->buffer_count;
+    uint64_t key = order == BY_TRAFFIC ? a->traffic[index] : 0;
+    for (uint32_t i = 0; order == BY_NEIGHBOURS && i < n; i++) {
+        key += a->neighbours[(size_t)(index - a->first) * n + i];
+    }
+    return key;
+}
+
+/* All of them; those placed by an earlier attempt lose their places. */
+static enum takt_status place_buffers(struct allocation *a, enum order order, bool wide_first)
+{
+    struct compiler *c = a->c;
+    const uint32_t n = c->buffer_count - a->first;
+    struct turn *turns = BASE_NEW(&c->arena, struct turn, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        turns[i] = (struct turn){order_key(a, a->first + i, order), a->first + i};
+        c->buffers[a->first + i].slice = NONE;
+    }
+    qsort(turns, n, sizeof *turns, compare_turns);
+    memcpy(a->load, a->fixed_load, 2 * c->machine->mem_slices * sizeof *a->load);
+    a->met = false;
+    for (uint32_t round = 0; round < (wide_first ? 2u : 1u); round++) {
+        for (uint32_t i = 0; i < n; i++) {
+            bool wide = buffer_slices(&c->buffers[turns[i].index]) == STRIPES;
+            enum takt_status status = TAKT_OK;
+            if (!wide_first || wide == (round == 0)) {
+                status = place_buffer(a, turns[i].index);
+            }
+            if (status != TAKT_OK) {
+                return status;
+            }
+        }
+    }
+    return TAKT_OK;
+}
+
+static enum takt_status try_orders(struct allocation *a)
+{
+    const bool several = a->c->waves > 1;
+    const enum order orders[2] = {several ? BY_TRAFFIC : AS_LOWERED,
+                                  several ? BY_NEIGHBOURS : AS_LOWERED};
+    enum takt_status status = TAKT_CAPACITY;
+    for (uint32_t i = 0; i < 4 && status == TAKT_CAPACITY; i++) {
+        status = place_buffers(a, orders[i % 2], i >= 2);
+        if (status == TAKT_OK && a->met) { /* the schedule would find no place */
+            status = base_fail(a->c->error, TAKT_CAPACITY,
+                               "compile: a step of %u tokens over %u positions needs more slices "
+                               "at once than \"%s\" has; use a smaller --chunk",
+                               a->c->chunk * a->c->waves, a->c->bucket, a->c->machine->name);
+        }
+    }
+    return status;
 }
 
 enum takt_status allocate(struct compiler *c)
 {
     struct allocation a = {.c = c, .first = c->plan->buffer_count};
-    uint32_t slices = 2 * c->machine->mem_slices;
+    const uint32_t slices = 2 * c->machine->mem_slices, temporaries = c->buffer_count - a.first;
     a.floor = BASE_NEW(&c->arena, uint32_t, slices);
     for (uint32_t s = 0; s < slices; s++) {
         a.floor[s] = c->plan->quad_used[s / MACHINE_SLICES_PER_POSITION];
     }
-    a.neighbours =
-        BASE_NEW(&c->arena, uint8_t, (size_t)(c->buffer_count - a.first) * c->buffer_count);
-    uint32_t temporaries = c->buffer_count - a.first;
+    a.neighbours = BASE_NEW(&c->arena, uint8_t, (size_t)temporaries * c->buffer_count);
     a.linked = BASE_NEW(&c->arena, bool, (size_t)temporaries * c->buffer_count);
     a.wanted = (bool(*)[2])BASE_NEW(&c->arena, bool, (size_t)temporaries * 2);
+    a.traffic = BASE_NEW(&c->arena, uint64_t, c->buffer_count);
+    a.load = BASE_NEW(&c->arena, uint64_t, slices);
+    a.fixed_load = BASE_NEW(&c->arena, uint64_t, slices);
     for (uint32_t i = 0; i < c->task_count; i++) {
         find_neighbours(&a, &c->tasks[i]);
         find_homes(&a, &c->tasks[i]);
+        find_traffic(&a, &c->tasks[i]);
     }
-    for (uint32_t i = a.first; i < c->buffer_count; i++) {
-        enum takt_status status = place_buffer(&a, i);
-        if (status != TAKT_OK) {
-            return status;
-        }
-    }
-    return TAKT_OK;
+    find_load(&a);
+    return try_orders(&a);
 }
 
 /* No two buffers share a word; all lie inside the machine. */

@@ -18,6 +18,8 @@ uint32_t build_buffer(struct compiler *c, enum buffer_kind kind, uint32_t planes
     BASE_ASSERT(length > 0 && (size_t)length < sizeof name - 4);
     if (c->attending != NONE && strncmp(name, "attention.", 10) == 0) { /* each user has its own */
         snprintf(name + length, sizeof name - (size_t)length, "@%u", c->attending);
+    } else if (c->waves > 1) {
+        snprintf(name + length, sizeof name - (size_t)length, "@%u", c->wave);
     }
     for (uint32_t i = c->plan->buffer_count; i < c->buffer_count; i++) {
         struct buffer *b = &c->buffers[i];
@@ -43,6 +45,7 @@ struct task *build_task(struct compiler *c, enum task_kind kind, uint32_t n, con
     struct task *task = &c->tasks[c->task_count++];
     task->kind = kind;
     task->layer = c->layer;
+    task->turn = c->turns;
     task->n = n;
     task->in = task->out = task->map = task->offset = access_none();
     task->target_address = access_none();

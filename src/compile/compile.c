@@ -34,11 +34,13 @@ uint32_t compile_bucket(const struct compile_plan *plan, uint32_t length)
 /* ---- one program ----------------------------------------------------------------------------- */
 
 static enum takt_status compiler_open(struct compiler *c, const struct compile_plan *plan,
-                                      const struct compile_step *step, struct takt_error *error)
+                                      const struct compile_step *step, uint32_t wave,
+                                      struct takt_error *error)
 {
     bool joint = step->users > 1;
     BASE_ASSERT(step->chunk >= 1 && step->chunk <= BASE_MAX(plan->chunk_max, plan->users));
     BASE_ASSERT(step->bucket % plan->lanes == 0);
+    BASE_ASSERT(step->chunk % wave == 0 && step->chunk / wave <= WAVES_MAX);
     BASE_ASSERT(joint || compile_aligned(step->chunk) || step->chunk <= plan->unaligned_max);
     BASE_ASSERT(step->first_user + step->users <= plan->users && step->users >= 1);
     BASE_ASSERT(!joint || (step->chunk == step->users && step->all_logits));
@@ -46,11 +48,12 @@ static enum takt_status compiler_open(struct compiler *c, const struct compile_p
                            .graph = plan->graph,
                            .machine = &plan->machine,
                            .error = error,
-                           .chunk = step->chunk,
+                           .chunk = wave,
+                           .waves = step->chunk / wave,
                            .bucket = step->bucket,
                            .tiles = step->bucket / plan->lanes,
-                           .blocks = joint ? step->users : compile_blocks(step->chunk),
-                           .aligned = compile_aligned(step->chunk),
+                           .blocks = joint ? step->users : compile_blocks(wave),
+                           .aligned = compile_aligned(wave),
                            .first_user = step->first_user,
                            .users = step->users,
                            .attending = NONE,
@@ -82,8 +85,32 @@ static enum takt_status run_passes(struct compiler *c, const pass_function *pass
     return status;
 }
 
-static const pass_function MEMORY_PASSES[] = {lower, lower_check, allocate, allocate_check};
+static const pass_function MEMORY_PASSES[] = {lower, waves_share, lower_check, allocate,
+                                              allocate_check};
 static const pass_function TIME_PASSES[] = {schedule, schedule_check, fetch_text, schedule_check};
+
+/* Opens a compiler and gives everything of the step its place in memory. A long chunk goes through
+ * the layers in waves, or all at once where they find no room. */
+static enum takt_status compiler_place(struct compiler *c, const struct compile_plan *plan,
+                                       const struct compile_step *step, struct takt_error *error)
+{
+    const bool several = step->users == 1 && step->chunk > WAVE && step->chunk % WAVE == 0;
+    enum takt_status status = TAKT_CAPACITY;
+    for (uint32_t wave = several ? WAVE : step->chunk; status == TAKT_CAPACITY;
+         wave = step->chunk) {
+        status = compiler_open(c, plan, step, wave, error);
+        if (status == TAKT_OK) {
+            status = run_passes(c, MEMORY_PASSES, BASE_COUNT(MEMORY_PASSES));
+        }
+        if (status != TAKT_OK) {
+            base_arena_destroy(&c->arena);
+        }
+        if (wave == step->chunk) {
+            break;
+        }
+    }
+    return status;
+}
 
 /* Where a queue's first blocks are used up before the next can be there, all begin later. */
 static enum takt_status run_time_passes(struct compiler *c)
@@ -112,13 +139,12 @@ static enum takt_status compile(struct program **program, struct compile_account
     }
     enum takt_status status = base_arena_create(&owned->arena, PROGRAM_BYTES, error);
     if (status == TAKT_OK) {
-        status = compiler_open(&c, plan, step, error);
+        status = compiler_place(&c, plan, step, error);
     }
     if (status != TAKT_OK) {
         compile_program_destroy(&owned->program);
         return status;
     }
-    status = run_passes(&c, MEMORY_PASSES, BASE_COUNT(MEMORY_PASSES));
     if (status == TAKT_OK && account != NULL) {
         status = account_open(&c, account);
     }
@@ -192,9 +218,8 @@ static enum takt_status check_room(const struct compile_plan *plan, uint32_t chu
 {
     struct compiler c;
     const struct compile_step step = {chunk, plan->context_tiles * plan->lanes, all, 0, users};
-    enum takt_status status = compiler_open(&c, plan, &step, error);
+    enum takt_status status = compiler_place(&c, plan, &step, error);
     if (status == TAKT_OK) {
-        status = run_passes(&c, MEMORY_PASSES, BASE_COUNT(MEMORY_PASSES));
         base_arena_destroy(&c.arena);
     }
     return status;

@@ -72,11 +72,15 @@ bool compile_aligned(uint32_t chunk);
  *               of an aligned chunk, in place of these:
  *     v_map       items blocks; item b: start/16 + b; ISA_SKIP when it holds no token of the step
  *     k_write_map as above
- *     k_keep_map  items 1: (block of the last token - start/16) * k_groups
+ *     k_keep_map  items chunk/wave; item w: (block of the last token of wave w - first block of
+ *                 wave w) * k_groups
  *   row_map     in, bytes, elements lanes, 1 item; only when chunk > 1 and not all_logits: every
- *               superlane holds m, the token whose logits are wanted
+ *               superlane holds m % wave, m the token whose logits are wanted
  *   logits      out f32  items chunk if all_logits, else 1; elements vocab
- * Parameters: chunk, bucket, all_logits, blocks, row_ring, k_groups, superlanes.
+ * A long aligned chunk is several waves of `wave` tokens. Those behind the last that holds tokens
+ * repeat it, token by token: rows of x, angles, masks and k_keep_map are those of the token of the
+ * last wave, v_map and k_write_map ISA_SKIP.
+ * Parameters: chunk, wave, bucket, all_logits, blocks, row_ring, k_groups, superlanes.
  */
 enum takt_status compile_program(struct program **program, const struct compile_plan *plan,
                                  const struct compile_step *step, struct takt_error *error);

@@ -3,6 +3,7 @@
  *
  *   plan      layouts, weight tiles, constants and KV cache get addresses (once a model)
  *   lower     graph operations become tasks over buffers: "memory -> unit -> memory"
+ *   share     of several waves: buffers that are never in use together become one
  *   allocate  temporary buffers get slices and addresses
  *   schedule  every task gets the earliest cycle at which all it needs is free
  *   fetch     Ifetches, and Reads of text, so that queues get their text in time
@@ -23,7 +24,9 @@
 #define LONG_BURST                                                                                 \
     32u           /* vectors: what a burst does to ALUs and streams matters more than its length */
 #define PLANES 4u /* of MXM, both hemispheres' */
-#define STRIPES 16u /* a superlane's lanes, a transposer's streams, the rows of one LW */
+#define WAVE 16u  /* tokens */
+#define WAVES_MAX 16u /* of a chunk */
+#define STRIPES 16u   /* a superlane's lanes, a transposer's streams, the rows of one LW */
 
 /* ---- layouts: which element of a tensor lies in which lane of which piece ----------------------
  */
@@ -146,6 +149,7 @@ struct task {
     enum task_kind kind;
     char name[40];
     uint32_t layer;
+    uint32_t turn;          /* of all waves: an operation of one of them, of attention a stage */
     uint32_t n;             /* vectors or steps */
     struct kernel *kernel;  /* KERNEL */
     struct tile tile;       /* LOAD */
@@ -246,7 +250,8 @@ struct queue_issues {
 struct binding_request {
     char name[48];
     bool output;
-    uint32_t buffer, items, rows, elements;
+    uint32_t buffers[WAVES_MAX], waves; /* a buffer of `items` items for each wave that has it */
+    uint32_t items, rows, elements;
     const int32_t *source;
     bool item_major; /* vector = item * rows + row, else row * items + item */
 };
@@ -259,8 +264,10 @@ struct compiler {
     struct takt_error *error;
     uint32_t chunk, bucket, tiles, blocks;
     uint32_t first_user,
-        users;          /* whose caches the tokens attend to: all to the first's, or one each */
-    uint32_t attending; /* the user whose attention is being lowered, of several; else NONE */
+        users;            /* whose caches the tokens attend to: all to the first's, or one each */
+    uint32_t attending;   /* the user whose attention is being lowered, of several; else NONE */
+    uint32_t turns;       /* so far: task->turn */
+    uint32_t waves, wave; /* `chunk` tokens each, in turns: how many, and which is being lowered */
     bool all_logits;
     uint32_t buffer_count, buffer_capacity;
     struct buffer *buffers; /* the plan's, then the temporary ones */
@@ -270,10 +277,10 @@ struct compiler {
     struct binding_request requests[16];
     struct kernel *open; /* the kernel being built by lower */
     uint32_t layer;
-    bool aligned;         /* a chunk that begins at a multiple of sixteen, and is one: compile.h */
-    bool write_maps_made; /* the copies of k_write_map of this step */
-    uint32_t turn;        /* spreads work over hemispheres */
-    struct reserve *reserve; /* the schedule's, for the text's own way */
+    bool aligned; /* a chunk that begins at a multiple of sixteen, and is one: compile.h */
+    uint32_t write_maps_made; /* a bit a wave: the copies of its k_write_map */
+    uint32_t turn;            /* spreads work over hemispheres */
+    struct reserve *reserve;  /* the schedule's, for the text's own way */
     struct queue_issues *queues;
     uint32_t *text_blocks; /* [queues] blocks of text in memory; NULL: no text is fetched */
     struct program_place **text_places;
@@ -290,6 +297,7 @@ struct compiler {
 
 enum takt_status plan_build(struct compile_plan *plan, struct takt_error *error);
 enum takt_status lower(struct compiler *c);
+enum takt_status waves_share(struct compiler *c);
 enum takt_status lower_check(struct compiler *c);
 enum takt_status allocate(struct compiler *c);
 enum takt_status allocate_check(struct compiler *c);
@@ -369,9 +377,14 @@ struct attention_result {
     uint32_t q16, down, exponent; /* the exponent as a byte, too */
 };
 void lower_queries(struct compiler *c, uint16_t x, uint32_t word, uint32_t q16);
-/* q: 16-bit activations of the queries (lower_queries); k, v: tensors; all in the head layouts. */
-void lower_attention(struct compiler *c, const struct graph_op *op, uint32_t q, uint32_t k,
-                     uint32_t v, const struct attention_result *result);
+/* q: 16-bit activations of the queries (lower_queries); k, v: tensors; all in the head layouts.
+ * Opened, then lowered stage by stage. */
+struct attention;
+struct attention *lower_attention_open(struct compiler *c, const struct graph_op *op, uint32_t q,
+                                       uint32_t k, uint32_t v,
+                                       const struct attention_result *result);
+uint32_t lower_attention_stages(void);
+void lower_attention_stage(struct compiler *c, struct attention *users, uint32_t stage);
 /* Whether some of a program's positions lie outside the operation's window. */
 bool plan_windowed(const struct compile_plan *plan, const struct graph_op *op);
 /* The layout of what a GRAPH_NORM takes and gives. */

@@ -9,6 +9,10 @@
 
 #include <string.h>
 
+/* Operations (of attention stages) that a wave is behind the one before it: with less their chains
+ * wait for the same units, with more there is more to keep in memory at once. */
+#define WAVE_LAG 3u
+
 /* The longest epilogue has nine buffers in hand: a machine with fewer positions of slices than this
  * has no room to keep them apart. */
 #define FUSED_QUADS_MIN 16u
@@ -19,6 +23,8 @@ struct lowering {
     /* What an epilogue has already made for an operation further on; x or out is NONE otherwise. */
     struct normalised normalised;
     struct gated gated;
+    uint32_t next, stage; /* the operation that comes next; of attention, its stage */
+    struct attention *attention;
     uint32_t exponent; /* of attention's result, bytes in every lane */
 };
 
@@ -26,10 +32,19 @@ static void request(struct compiler *c, const char *name, bool output, uint32_t 
                     uint32_t items, uint32_t rows, uint32_t elements, const int32_t *source,
                     bool item_major)
 {
+    for (uint32_t i = 0; i < c->request_count; i++) {
+        struct binding_request *r = &c->requests[i];
+        if (strcmp(r->name, name) == 0) { /* the next wave's items */
+            BASE_ASSERT(r->waves < WAVES_MAX && r->items == items && r->rows == rows);
+            r->buffers[r->waves++] = buffer;
+            return;
+        }
+    }
     BASE_ASSERT(c->request_count < BASE_COUNT(c->requests));
     struct binding_request *r = &c->requests[c->request_count++];
     *r = (struct binding_request){.output = output,
-                                  .buffer = buffer,
+                                  .buffers = {buffer},
+                                  .waves = 1,
                                   .items = items,
                                   .rows = rows,
                                   .elements = elements,
@@ -114,7 +129,7 @@ static void request_inputs(struct compiler *c)
                 c->tiles, c->bucket, all, false);
     }
     request_maps(c, all);
-    if (chunk > 1 && !c->all_logits) {
+    if (chunk > 1 && !c->all_logits && c->wave + 1 == c->waves) {
         request(c, "row_map", false, build_buffer(c, BUFFER_LINEAR, 1, 1, "row_map"), 1, 1, lanes,
                 all, true);
     }
@@ -194,15 +209,15 @@ static void lower_rope(struct lowering *w, const struct graph_op *op)
     }
 }
 
-static void lower_attention_op(struct lowering *w, const struct graph_op *op)
+static void open_attention(struct lowering *w, const struct graph_op *op)
 {
     struct compiler *c = w->c;
     uint32_t count = c->plan->q_layout.pieces * c->chunk;
     struct attention_result result = {build_buffer(c, BUFFER_LINEAR, 2, count, "o.q16"),
                                       build_buffer(c, BUFFER_LINEAR, 4, c->chunk, "o.down"),
                                       build_buffer(c, BUFFER_LINEAR, 1, c->chunk, "o.exponent")};
-    lower_attention(c, op, w->tensors[op->inputs[0]], w->tensors[op->inputs[1]],
-                    w->tensors[op->inputs[2]], &result);
+    w->attention = lower_attention_open(c, op, w->tensors[op->inputs[0]], w->tensors[op->inputs[1]],
+                                        w->tensors[op->inputs[2]], &result);
     w->tensors[op->outputs[0]] = result.q16;
     w->tensors[op->outputs[1]] = result.down;
     w->exponent = result.exponent;
@@ -450,7 +465,7 @@ static uint32_t lower_op(struct lowering *w, uint32_t index)
     case GRAPH_NORM_LINEAR: return lower_norm_linear(w, index);
     case GRAPH_LINEAR: return lower_linear(w, index);
     case GRAPH_ROPE: lower_rope(w, op); break;
-    case GRAPH_ATTENTION: lower_attention_op(w, op); break;
+    case GRAPH_ATTENTION: /* stage by stage */
     case GRAPH_NORM: return lower_norm_op(w, index);
     case GRAPH_SOFTCAP: lower_cap(w, op); break;
     case GRAPH_SWIGLU: /* part of the products before it */
@@ -460,13 +475,52 @@ static uint32_t lower_op(struct lowering *w, uint32_t index)
     return 1;
 }
 
+/* Lowers what comes next of a wave: an operation, of attention a stage. False at its end: only the
+ * last wave goes on to the logits, unless those of every token are wanted. */
+static bool lower_next(struct lowering *w, uint32_t wave)
+{
+    struct compiler *c = w->c;
+    const struct graph_op *op = &c->graph->ops[w->next];
+    const bool output = op->layer == c->graph->layers && op->kind != GRAPH_INPUT;
+    if (w->next == c->graph->op_count || (output && wave + 1 < c->waves && !c->all_logits)) {
+        return false;
+    }
+    c->wave = wave;
+    c->layer = op->layer;
+    c->turns++;
+    if (op->kind != GRAPH_ATTENTION) {
+        w->next += lower_op(w, w->next);
+        return true;
+    }
+    if (w->stage == 0) {
+        open_attention(w, op);
+    }
+    lower_attention_stage(c, w->attention, w->stage++);
+    if (w->stage == lower_attention_stages()) {
+        w->stage = 0;
+        w->next++;
+    }
+    return true;
+}
+
+/* Waves go through a layer one behind the other: while one waits in its chain, others have the
+ * units it does not use. Tasks are placed in this order. */
 enum takt_status lower(struct compiler *c)
 {
-    struct lowering w = {.c = c, .tensors = BASE_NEW(&c->arena, uint32_t, c->graph->tensor_count)};
-    w.normalised.x = w.gated.out = NONE;
-    request_inputs(c);
-    for (uint32_t i = 0; i < c->graph->op_count;) {
-        i += lower_op(&w, i);
+    struct lowering waves[WAVES_MAX];
+    for (c->wave = 0; c->wave < c->waves; c->wave++) {
+        struct lowering *w = &waves[c->wave];
+        *w = (struct lowering){.c = c,
+                               .tensors = BASE_NEW(&c->arena, uint32_t, c->graph->tensor_count)};
+        w->normalised.x = w->gated.out = NONE;
+        request_inputs(c);
+    }
+    bool more = true;
+    for (uint32_t turn = 0; more; turn++) {
+        more = false;
+        for (uint32_t wave = 0; wave < c->waves; wave++) {
+            more = turn < wave * WAVE_LAG || lower_next(&waves[wave], wave) || more;
+        }
     }
     return TAKT_OK;
 }

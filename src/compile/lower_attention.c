@@ -227,7 +227,7 @@ static void end_output(struct attention *a, uint16_t o, uint32_t word)
     uint16_t up = build_input(c, attention_by_token(a->output_up, 0, a->chunk), 4);
     o = build_op(c, ISA_MUL_F32, o, up, 0);
     build_output(c, build_op(c, ISA_CVT_F32_I16, o, REF_NONE, 0),
-                 attention_tokens(a, a->result->q16, word * a->groups));
+                 attention_tokens(a, a->result.q16, word * a->groups));
 }
 
 /* Each head's sums, scaled, into the lanes of its KV head; heads that share a vector are or-ed
@@ -325,13 +325,21 @@ static void lower_softmax(struct attention *a)
     a->value_scales = attention_value_scales(a);
 }
 
+static void lower_weights(struct attention *a)
+{
+    for (uint32_t t = 0; t < a->tiles; t++) {
+        a->p16[t] = lower_exponentials(a, t, a->value_scales);
+    }
+}
+
+static void lower_denominators(struct attention *a)
+{
+    a->ratio = lower_ratios(a);
+}
+
 static void lower_result(struct attention *a)
 {
-    uint32_t p16[KERNEL_INPUTS_MAX];
-    for (uint32_t t = 0; t < a->tiles; t++) {
-        p16[t] = lower_exponentials(a, t, a->value_scales);
-    }
-    lower_weighted_sum(a, p16, lower_ratios(a));
+    lower_weighted_sum(a, a->p16, a->ratio);
 }
 
 static void lower_append(struct attention *a)
@@ -341,14 +349,22 @@ static void lower_append(struct attention *a)
     }
 }
 
-void lower_attention(struct compiler *c, const struct graph_op *op, uint32_t q, uint32_t k,
-                     uint32_t v, const struct attention_result *result)
+/* What is in a chain first; what only the next step reads goes where it finds room. */
+static void (*const STAGES[])(struct attention *) = {
+    lower_keys,   lower_all_scores, lower_own,          lower_softmax,
+    lower_append, lower_weights,    lower_denominators, lower_result};
+
+uint32_t lower_attention_stages(void)
 {
-    /* What is in a chain first; what only the next step reads goes where it finds room. */
-    static void (*const stages[])(struct attention *) = {
-        lower_keys, lower_all_scores, lower_own, lower_softmax, lower_append, lower_result};
+    return BASE_COUNT(STAGES);
+}
+
+struct attention *lower_attention_open(struct compiler *c, const struct graph_op *op, uint32_t q,
+                                       uint32_t k, uint32_t v,
+                                       const struct attention_result *result)
+{
     const struct plan_layer *layer = &c->plan->layers[c->layer];
-    struct attention users[COMPILE_USERS_MAX];
+    struct attention *users = BASE_NEW(&c->arena, struct attention, c->users);
     /* A user's tokens attend to that user's cache: all tokens of the step, or one of each user. */
     for (uint32_t i = 0; i < c->users; i++) {
         uint32_t user = (c->first_user + i) * c->plan->kv_words, chunk = c->chunk / c->users;
@@ -370,15 +386,18 @@ void lower_attention(struct compiler *c, const struct graph_op *op, uint32_t q, 
                                       .q = q,
                                       .k = k,
                                       .v = v,
-                                      .result = result,
+                                      .result = *result,
                                       .own = chunk == 1,
                                       .maximum_sets = chunk < LONG_BURST ? 1 : c->graph->kv_heads};
     }
-    for (uint32_t stage = 0; stage < BASE_COUNT(stages); stage++) {
-        for (uint32_t i = 0; i < c->users; i++) {
-            c->attending = c->users > 1 ? i : NONE;
-            stages[stage](&users[i]);
-        }
+    return users;
+}
+
+void lower_attention_stage(struct compiler *c, struct attention *users, uint32_t stage)
+{
+    for (uint32_t i = 0; i < c->users; i++) {
+        c->attending = c->users > 1 ? i : NONE;
+        STAGES[stage](&users[i]);
     }
     c->attending = NONE;
 }

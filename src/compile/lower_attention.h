@@ -18,7 +18,8 @@ struct attention {
     uint32_t q, k, v;
     /* What the values' codes bound, per KV head and token, and per token. */
     uint32_t weight_up, weight_down, output_up;
-    const struct attention_result *result;
+    struct attention_result result;
+    uint32_t p16[KERNEL_INPUTS_MAX], ratio; /* weights of the values, and what divides their sums */
     uint32_t maximum_sets;  /* maxima of all items are found together, or of a KV head at a time */
     uint32_t value_scales;  /* V's */
     uint32_t codes, k8, v8; /* of the step's tokens: [2 * words * chunk], [words * chunk] */

@@ -246,8 +246,8 @@ static void lower_aligned_values(struct attention *a, uint32_t word)
 static void lower_write_maps(struct compiler *c, uint32_t maps[4])
 {
     uint32_t source = attention_map(c, "k_write_map", false, c->blocks);
-    bool made = c->write_maps_made;
-    c->write_maps_made = true;
+    bool made = (c->write_maps_made >> c->wave & 1) != 0;
+    c->write_maps_made |= 1u << c->wave;
     if (!made) {
         build_kernel(c, c->blocks, "k_write_map");
     }
@@ -470,6 +470,6 @@ void attention_bounds(struct attention *a)
     lower_bound_scales(c, access_linear(codes, 0), n, 1.0f / 127.0f, a->weight_up,
                        access_linear(a->weight_down, 0), access_none());
     lower_bound_scales(c, access_linear(codes, items - a->chunk), a->chunk, 1.0f, a->output_up,
-                       attention_tokens(a, a->result->down, 0),
-                       attention_tokens(a, a->result->exponent, 0));
+                       attention_tokens(a, a->result.down, 0),
+                       attention_tokens(a, a->result.exponent, 0));
 }

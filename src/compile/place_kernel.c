@@ -267,7 +267,10 @@ static bool can_work(struct place *p, const struct task *task, struct variant *v
 
 static void find_variants(struct place *p, const struct task *task)
 {
-    struct variant *variants = BASE_NEW(&p->c->arena, struct variant, VARIANTS_MAX);
+    struct variant *variants = p->variants;
+    if (variants == NULL) {
+        variants = BASE_NEW(&p->c->arena, struct variant, VARIANTS_MAX);
+    }
     uint32_t count = 0;
     for (uint32_t turn = 0; turn < MACHINE_VXM_ROWS; turn++) {
         for (uint32_t phase = 0; phase < 6; phase++) {

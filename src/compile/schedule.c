@@ -11,7 +11,10 @@
 
 #define ATTEMPTS_MAX 200000
 #define FAMILIES 1024u
-#define BURST_ATTEMPTS 2000 /* then a burst is halved */
+/* Then a burst is halved: of several waves soon, for among their short ones a long one waits for
+ * ever. */
+#define BURST_ATTEMPTS 2000u
+#define WAVES_BURST_ATTEMPTS 30u
 
 static bool place_task(struct place *p, const struct task *task, int64_t start)
 {
@@ -105,9 +108,16 @@ static bool find_start(struct place *p, struct task *task, uint32_t attempts)
     return false;
 }
 
-static struct kernel *part_of_kernel(struct compiler *c, const struct kernel *whole, uint32_t first)
+/* A task with some of another's vectors, and what it points to. */
+struct part {
+    struct task task;
+    struct kernel kernel;
+    struct pass pass;
+};
+
+static void cut_kernel(struct part *part, const struct kernel *whole, uint32_t first)
 {
-    struct kernel *k = BASE_NEW(&c->arena, struct kernel, 1);
+    struct kernel *k = part->task.kernel = &part->kernel;
     *k = *whole;
     for (uint32_t i = 0; i < k->input_count; i++) {
         k->inputs[i].access.first += first;
@@ -115,13 +125,11 @@ static struct kernel *part_of_kernel(struct compiler *c, const struct kernel *wh
     for (uint32_t i = 0; i < k->output_count; i++) {
         k->outputs[i].access.first += first;
     }
-    return k;
 }
 
-static struct pass *part_of_pass(struct compiler *c, const struct pass *whole, uint32_t first,
-                                 uint32_t n)
+static void cut_pass(struct part *part, const struct pass *whole, uint32_t first, uint32_t n)
 {
-    struct pass *pass = BASE_NEW(&c->arena, struct pass, 1);
+    struct pass *pass = part->task.pass = &part->pass;
     *pass = *whole;
     pass->vectors = n;
     pass->first_slot += first;
@@ -129,26 +137,25 @@ static struct pass *part_of_pass(struct compiler *c, const struct pass *whole, u
         pass->segments[i].input.first += first;
         pass->segments[i].output.first += first;
     }
-    return pass;
 }
 
 /* The task with vectors first .. first + n - 1 only. */
-static struct task part_of(struct compiler *c, const struct task *task, uint32_t first, uint32_t n)
+static void cut(struct part *part, const struct task *whole, uint32_t first, uint32_t n)
 {
-    struct task part = *task;
-    part.n = n;
-    part.in.first += first;
-    part.out.first += first;
-    part.map.first += first;
-    part.offset.first += first;
-    part.target_address.first += first;
-    if (task->kernel != NULL) {
-        part.kernel = part_of_kernel(c, task->kernel, first);
+    struct task *task = &part->task;
+    *task = *whole;
+    task->n = n;
+    task->in.first += first;
+    task->out.first += first;
+    task->map.first += first;
+    task->offset.first += first;
+    task->target_address.first += first;
+    if (whole->kernel != NULL) {
+        cut_kernel(part, whole->kernel, first);
     }
-    if (task->pass != NULL) {
-        part.pass = part_of_pass(c, task->pass, first, n);
+    if (whole->pass != NULL) {
+        cut_pass(part, whole->pass, first, n);
     }
-    return part;
 }
 
 /* Remembers which bursts had to be divided: the same task of the next layer is not tried whole.
@@ -177,15 +184,20 @@ static bool place_in_parts(struct compiler *c, struct place *p, struct task *tas
         return find_start(p, task, ATTEMPTS_MAX);
     }
     if (!known_too_long(p, task, false)) {
-        if (find_start(p, task, BURST_ATTEMPTS)) {
+        if (find_start(p, task, c->waves > 1 ? WAVES_BURST_ATTEMPTS : BURST_ATTEMPTS)) {
             return true;
         }
         known_too_long(p, task, true);
     }
-    uint32_t half = task->n / 2;
-    struct task parts[2] = {part_of(c, task, 0, half), part_of(c, task, half, task->n - half)};
-    bool placed = place_in_parts(c, p, &parts[0]) && place_in_parts(c, p, &parts[1]);
-    task->start = parts[0].start;
+    const uint32_t half = task->n / 2;
+    struct part part;
+    cut(&part, task, 0, half);
+    bool placed = place_in_parts(c, p, &part.task);
+    task->start = part.task.start;
+    if (placed) {
+        cut(&part, task, half, task->n - half);
+        placed = place_in_parts(c, p, &part.task);
+    }
     return placed;
 }
 

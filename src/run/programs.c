@@ -46,7 +46,7 @@ static void check_maps(const struct run_program *entry, uint32_t lanes)
     check_map(entry->k_write_map, entry->blocks, lanes);
     if (entry->k_keep_map) {
         check_map(entry->v_map, entry->blocks, lanes);
-        check_map(entry->k_keep_map, 1, lanes);
+        check_map(entry->k_keep_map, entry->chunk / entry->wave, lanes);
     } else {
         check_map(entry->v_map, entry->chunk * 16, lanes);
         check_map(entry->k_map, entry->chunk * 16, lanes);
@@ -73,6 +73,7 @@ static void find_bindings(struct run_program *entry)
     }
     entry->k_write_map = binding(program, "k_write_map", 1);
     entry->logits = binding(program, "logits", 4);
+    entry->wave = parameter(program, "wave");
     entry->blocks = parameter(program, "blocks");
     entry->row_ring = parameter(program, "row_ring");
     entry->k_groups = parameter(program, "k_groups");

@@ -49,7 +49,7 @@ struct run_program {
     const struct program_binding *k_map, *k_read_map;          /* NULL where the chunk is aligned */
     const struct program_binding *k_keep_map;                  /* NULL where it is not */
     const struct program_binding *mask_window, *own, *row_map; /* NULL where it has none */
-    uint32_t blocks, row_ring, k_groups;
+    uint32_t wave, blocks, row_ring, k_groups;
 };
 
 /* Programs of one engine, compiled when first needed; entries stay where they are. */

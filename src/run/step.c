@@ -17,6 +17,14 @@ struct step {
     uint32_t lanes;
 };
 
+/* The row that token m of the program is. Waves after the last that has active rows do what that
+ * one does: the rows of K that it keeps, and its logits, are then theirs too. */
+static uint32_t row_of(const struct step *step, uint32_t m)
+{
+    const uint32_t wave = step->program->wave, begin = step->last / wave * wave;
+    return m < begin + wave ? m : begin + m % wave;
+}
+
 /* Writes staging.elements as one item of a binding, split into byte planes row by row. */
 static void write_item(const struct step *step, const struct program_binding *binding,
                        uint32_t item)
@@ -73,7 +81,8 @@ static void write_map(const struct step *step, const struct program_binding *bin
 static void write_embedding(const struct step *step, uint32_t m)
 {
     struct run_staging *staging = &step->session->staging;
-    graph_embedding(&step->session->engine->graph, step->rows[m].token, staging->row);
+    const uint32_t token = step->rows[row_of(step, m)].token;
+    graph_embedding(&step->session->engine->graph, token, staging->row);
     for (uint32_t i = 0; i < step->program->x->elements; i++) {
         staging->elements[i] = num_bits(staging->row[i]);
     }
@@ -85,9 +94,10 @@ static void write_rope(const struct step *step, uint32_t table, uint32_t m)
     const struct graph *graph = &step->session->engine->graph;
     uint32_t *elements = step->session->staging.elements;
     uint32_t *sines = elements + graph->head_dim;
+    const uint32_t position = step->rows[row_of(step, m)].position;
     for (uint32_t pair = 0; pair < graph->head_dim / 2; pair++) {
         float cosine, sine;
-        graph_rope(graph, table, pair, step->rows[m].position, &cosine, &sine);
+        graph_rope(graph, table, pair, position, &cosine, &sine);
         elements[2 * pair] = elements[2 * pair + 1] = num_bits(cosine);
         sines[2 * pair] = num_bits(-sine);
         sines[2 * pair + 1] = num_bits(sine);
@@ -113,7 +123,8 @@ static uint32_t first_in_window(const struct graph *graph, uint32_t position)
 static void write_mask(const struct step *step, uint32_t m)
 {
     const struct run_program *program = step->program;
-    const uint32_t position = step->rows[step->rows[m].active ? m : step->last].position;
+    const uint32_t row = row_of(step, m);
+    const uint32_t position = step->rows[step->rows[row].active ? row : step->last].position;
     const uint32_t end = program->own ? position : position + 1;
     uint32_t *elements = step->session->staging.elements;
     for (uint32_t i = 0; i < program->mask->elements; i++) {
@@ -173,9 +184,10 @@ static void write_block_maps(const struct step *step)
         }
         write_item(step, program->k_write_map, b);
     }
-    if (program->k_keep_map) {
-        const uint32_t first = step->rows[0].position / 16;
-        write_map(step, program->k_keep_map, 0, (last - first) * program->k_groups);
+    for (uint32_t w = 0; program->k_keep_map && w < program->k_keep_map->items; w++) {
+        const uint32_t first = step->rows[row_of(step, w * program->wave)].position / 16;
+        const uint32_t kept = BASE_MIN(last, first + program->wave / 16 - 1);
+        write_map(step, program->k_keep_map, w, (kept - first) * program->k_groups);
     }
 }
 
@@ -183,13 +195,14 @@ static void write_inputs(const struct step *step)
 {
     const struct run_program *program = step->program;
     for (uint32_t m = 0; m < program->chunk; m++) {
-        if (step->rows[m].active) {
+        const bool active = step->rows[row_of(step, m)].active;
+        if (active) {
             write_embedding(step, m);
         } else {
             write_zeros(step, program->x, m);
         }
         for (uint32_t i = 0; i < MODEL_ROPES_MAX && program->rope_cos[i]; i++) {
-            if (step->rows[m].active) {
+            if (active) {
                 write_rope(step, i, m);
             } else {
                 write_zeros(step, program->rope_cos[i], m);
@@ -203,7 +216,7 @@ static void write_inputs(const struct step *step)
     }
     write_block_maps(step);
     if (program->row_map) {
-        write_map(step, program->row_map, 0, step->last);
+        write_map(step, program->row_map, 0, step->last % program->wave);
     }
 }
 
