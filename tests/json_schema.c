@@ -62,22 +62,68 @@ static bool holds_pattern(const json_t *schema, const char *text)
     return holds;
 }
 
+static bool matches(const char *pattern, const char *text)
+{
+    json_t *schema = json_pack("{s:s}", "pattern", pattern);
+    const bool is = holds_pattern(schema, text);
+    json_decref(schema);
+    return is;
+}
+
+static double number(const json_t *schema, const char *key, double absent);
+
+static bool holds_member(const json_t *root, const json_t *schema, const char *name,
+                         const json_t *value)
+{
+    const json_t *own = json_object_get(json_object_get(schema, "properties"), name);
+    const json_t *more = json_object_get(schema, "additionalProperties");
+    const json_t *names = json_object_get(schema, "propertyNames");
+    bool holds = !own || json_schema_holds(root, own, value), named = own != NULL;
+    const char *pattern;
+    json_t *wanted;
+    json_object_foreach(json_object_get(schema, "patternProperties"), pattern, wanted)
+    {
+        if (matches(pattern, name)) {
+            named = true;
+            holds = holds && json_schema_holds(root, wanted, value);
+        }
+    }
+    json_t *text = json_string(name);
+    holds = holds && (!names || json_schema_holds(root, names, text));
+    json_decref(text);
+    return holds && (named || !more || json_schema_holds(root, more, value));
+}
+
 static bool holds_object(const json_t *root, const json_t *schema, const json_t *value)
 {
-    const json_t *properties = json_object_get(schema, "properties");
-    const json_t *more = json_object_get(schema, "additionalProperties");
     const json_t *required = json_object_get(schema, "required");
     const char *key;
     json_t *item;
     bool holds = true;
     json_object_foreach((json_t *)(uintptr_t)value, key, item)
     {
-        const json_t *property = json_object_get(properties, key);
-        const json_t *wanted = property ? property : more;
-        holds = holds && (!wanted || json_schema_holds(root, wanted, item));
+        holds = holds && holds_member(root, schema, key, item);
     }
     for (size_t i = 0; i < json_array_size(required); i++) {
         holds = holds && json_object_get(value, json_string_value(json_array_get(required, i)));
+    }
+    const double count = (double)json_object_size(value);
+    return holds && count >= number(schema, "minProperties", 0) &&
+           count <= number(schema, "maxProperties", HUGE_VAL);
+}
+
+static bool holds_array(const json_t *root, const json_t *schema, const json_t *value)
+{
+    const json_t *first = json_object_get(schema, "prefixItems");
+    const json_t *items = json_object_get(schema, "items");
+    const bool set = json_is_true(json_object_get(schema, "uniqueItems"));
+    bool holds = true;
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        const json_t *wanted = json_array_get(first, i) ? json_array_get(first, i) : items;
+        holds = holds && (!wanted || json_schema_holds(root, wanted, json_array_get(value, i)));
+        for (size_t j = 0; j < i && set; j++) {
+            holds = holds && !json_equal(json_array_get(value, i), json_array_get(value, j));
+        }
     }
     return holds;
 }
@@ -149,6 +195,16 @@ static bool holds_type(const json_t *schema, const json_t *value)
     return holds;
 }
 
+/* How many of the schemas hold. */
+static size_t count_holding(const json_t *root, const json_t *list, const json_t *value)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        count += json_schema_holds(root, json_array_get(list, i), value);
+    }
+    return count;
+}
+
 bool json_schema_holds(const json_t *root, const json_t *schema, const json_t *value)
 {
     if (json_is_boolean(schema)) {
@@ -159,29 +215,24 @@ bool json_schema_holds(const json_t *root, const json_t *schema, const json_t *v
         const json_t *target = strncmp(reference, "#/$defs/", 8) == 0
                                    ? json_object_get(json_object_get(root, "$defs"), reference + 8)
                                    : root;
-        return json_schema_holds(root, target, value);
+        if (!json_schema_holds(root, target, value)) {
+            return false;
+        }
     }
-    const json_t *list = json_object_get(schema, "anyOf");
-    bool one = !list;
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        one = one || json_schema_holds(root, json_array_get(list, i), value);
-    }
-    const json_t *values = json_object_get(schema, "enum");
+    const json_t *any = json_object_get(schema, "anyOf"), *all = json_object_get(schema, "allOf");
+    const json_t *one = json_object_get(schema, "oneOf"), *values = json_object_get(schema, "enum");
     bool listed = !values;
     for (size_t i = 0; i < json_array_size(values); i++) {
         listed = listed || json_equal(json_array_get(values, i), value);
     }
     const json_t *fixed = json_object_get(schema, "const");
-    bool holds = one && listed && (!fixed || json_equal(fixed, value)) &&
-                 holds_type(schema, value) && holds_bounds(schema, value);
-    if (holds && json_is_object(value)) {
-        holds = holds_object(root, schema, value);
-    }
-    const json_t *items = json_object_get(schema, "items");
-    for (size_t i = 0; holds && items && json_is_array(value) && i < json_array_size(value); i++) {
-        holds = json_schema_holds(root, items, json_array_get(value, i));
-    }
-    return holds;
+    return listed && (!fixed || json_equal(fixed, value)) &&
+           (!any || count_holding(root, any, value) > 0) &&
+           count_holding(root, all, value) == json_array_size(all) &&
+           (!one || count_holding(root, one, value) == 1) && holds_type(schema, value) &&
+           holds_bounds(schema, value) &&
+           (!json_is_object(value) || holds_object(root, schema, value)) &&
+           (!json_is_array(value) || holds_array(root, schema, value));
 }
 
 /* ---- at random ------------------------------------------------------------------------------- */
@@ -321,6 +372,108 @@ json_t *json_schema_random(uint64_t seed)
         json_loads("{\"list\":{\"type\":\"object\",\"properties\":{\"head\":{\"type\":\"string\"},"
                    "\"tail\":{\"anyOf\":[{\"type\":\"null\"},{\"$ref\":\"#/$defs/list\"}]}},"
                    "\"required\":[\"head\",\"tail\"]}}",
+                   0, NULL));
+    return schema;
+}
+
+/* ---- several at once, at random ---------------------------------------------------------------
+ */
+
+static json_t *make_part(struct maker *maker, unsigned depth);
+
+/* Properties of a few names, so that schemas taken together speak of the same ones. */
+static json_t *make_members(struct maker *maker, unsigned depth)
+{
+    static const char *const names[] = {"a", "b", "kind", "x1"};
+    json_t *properties = json_object(), *required = json_array(), *schema = json_object();
+    for (size_t i = 0; i < BASE_COUNT(names); i++) {
+        if (below(maker, 2)) {
+            json_object_set_new(properties, names[i], make_part(maker, depth + 1));
+        }
+        if (below(maker, 3) == 0) {
+            json_array_append_new(required, json_string(names[i]));
+        }
+    }
+    json_object_set_new(schema, "type", json_string("object"));
+    json_object_set_new(schema, "properties", properties);
+    json_object_set_new(schema, "required", required);
+    switch (below(maker, 6)) {
+    case 0: json_object_set_new(schema, "additionalProperties", json_false()); break;
+    case 1: json_object_set_new(schema, "additionalProperties", make_part(maker, depth + 1)); break;
+    case 2:
+        json_object_set_new(schema, "patternProperties",
+                            json_pack("{s:o}", "^x[0-9]$", make_part(maker, depth + 1)));
+        break;
+    case 3: json_object_set_new(schema, "propertyNames", json_pack("{s:i}", "maxLength", 3)); break;
+    default: break;
+    }
+    bound(maker, schema, "minProperties", "maxProperties", 0, 4);
+    return schema;
+}
+
+static json_t *make_items(struct maker *maker, unsigned depth)
+{
+    json_t *schema = json_pack("{s:s}", "type", "array"), *first = json_array();
+    const uint32_t count = below(maker, 3);
+    for (uint32_t i = 0; i < count; i++) {
+        json_array_append_new(first, make_part(maker, depth + 1));
+    }
+    json_object_set_new(schema, "prefixItems", first);
+    json_object_set_new(schema, "items",
+                        below(maker, 3) ? make_part(maker, depth + 1) : json_false());
+    bound(maker, schema, "minItems", "maxItems", 0, 3);
+    return schema;
+}
+
+static json_t *make_list(struct maker *maker, const char *key, unsigned depth)
+{
+    json_t *list = json_array(), *schema = json_object();
+    const uint32_t count = 1 + below(maker, 3);
+    for (uint32_t i = 0; i < count; i++) {
+        json_array_append_new(list, make_part(maker, depth + 1));
+    }
+    json_object_set_new(schema, key, list);
+    if (below(maker, 3) == 0) {
+        json_object_set_new(schema, "type", json_pack("[s,s,s]", "object", "string", "integer"));
+    }
+    return schema;
+}
+
+static json_t *make_part(struct maker *maker, unsigned depth)
+{
+    static const char *const plain[] = {
+        "{\"type\":\"integer\",\"minimum\":3,\"maximum\":40}",
+        "{\"type\":\"number\",\"exclusiveMaximum\":10,\"multipleOf\":0.5}",
+        "{\"multipleOf\":4}",
+        "{\"type\":\"string\",\"pattern\":\"^[a-c]*$\",\"maxLength\":4}",
+        "{\"minLength\":2,\"pattern\":\"b|x\"}",
+        "{\"type\":[\"string\",\"null\"],\"maxLength\":3}",
+        "{\"enum\":[\"a\",\"bb\",\"kind\",4,8,null,{\"a\":1}]}",
+        "{\"const\":\"bb\"}",
+        "{\"type\":\"array\",\"uniqueItems\":true,\"items\":{\"enum\":[1,2,\"3\"]}}",
+        "{\"$ref\":\"#/$defs/tree\"}",
+        "true",
+        "{\"type\":\"boolean\"}"};
+    switch (below(maker, depth < 3 ? 9 : 4)) {
+    case 4: return make_list(maker, "allOf", depth);
+    case 5: return make_list(maker, "oneOf", depth);
+    case 6: return make_list(maker, "anyOf", depth);
+    case 7: return make_items(maker, depth);
+    case 8: return make_members(maker, depth);
+    default: return json_loads(plain[below(maker, BASE_COUNT(plain))], JSON_DECODE_ANY, NULL);
+    }
+}
+
+json_t *json_schema_random_together(uint64_t seed)
+{
+    static const char *const roots[] = {"allOf", "oneOf", "anyOf"};
+    struct maker maker = {.seed = seed};
+    json_t *schema = seed % 4 < 3 ? make_list(&maker, roots[seed % 4], 0) : make_members(&maker, 0);
+    json_object_set_new(
+        schema, "$defs",
+        json_loads("{\"tree\":{\"type\":\"object\",\"properties\":{\"kind\":{\"const\":\"tree\"},"
+                   "\"b\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/tree\"}}},"
+                   "\"required\":[\"kind\"]}}",
                    0, NULL));
     return schema;
 }

@@ -64,8 +64,6 @@ static void refusals(void **state)
     static const struct grammar_refusal cases[] = {
         {"{\"properties\":{\"x\":{\"type\":\"string\",\"contentEncoding\":\"a\"}}}",
          "#/properties/x: the keyword 'contentEncoding'", TAKT_UNSUPPORTED},
-        {"{\"oneOf\":[{}]}", "'oneOf'", TAKT_UNSUPPORTED},
-        {"{\"allOf\":[{},{}]}", "'allOf'", TAKT_UNSUPPORTED},
         {"{\"type\":\"array\",\"uniqueItems\":true}", "'uniqueItems'", TAKT_UNSUPPORTED},
         {"{\"type\":\"thing\"}", "no type 'thing'", TAKT_USAGE},
         {"{\"type\":7}", "'type' must be", TAKT_USAGE},
@@ -74,8 +72,7 @@ static void refusals(void **state)
         {"{\"$ref\":\"#\"}", "nothing satisfies", TAKT_UNSUPPORTED},
         {"{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"}},\"required\":[\"a\"]}",
          "nothing satisfies", TAKT_UNSUPPORTED},
-        {"{\"type\":\"string\",\"minLength\":3,\"maxLength\":2}", "nothing is at least",
-         TAKT_UNSUPPORTED},
+        {"{\"type\":\"string\",\"minLength\":3,\"maxLength\":2}", "no string is", TAKT_UNSUPPORTED},
         {"{\"type\":\"string\",\"minLength\":5000}", "'minLength' of more", TAKT_UNSUPPORTED},
         {"{\"enum\":[]}", "'enum' must be", TAKT_USAGE},
         {"{\"type\":\"array\",\"items\":{\"type\":\"array\",\"minItems\":3000,\"items\":"

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #define STATES_MAX 4096u
-#define THREADS_MAX 2048u /* of one state; beyond, a grammar is refused as too ambiguous */
-#define SEEN_SLOTS 8192u
+#define THREADS_FIRST 1024u /* room of one state at first */
+#define THREADS_MAX 65536u  /* beyond, a grammar is refused as too ambiguous */
 #define CLOSURE_DEPTH 2000u
 #define UNKNOWN 0xFFFFFFFFu
 #define EMPTY 0u /* the stack of the root */
@@ -47,9 +47,9 @@ struct takt_grammar {
     uint32_t state_count, state_capacity;
     uint32_t *state_slots; /* [2 * state_capacity], a hash table */
     struct thread *work;   /* threads of the state being made */
-    uint64_t *seen;        /* [SEEN_SLOTS] of them, with `stamp` above: a hash table */
+    uint64_t *seen;        /* [4 * work_capacity] of them, with `stamp` above: a hash table */
     uint32_t *stamps, stamp;
-    uint32_t work_count;
+    uint32_t work_count, work_capacity;
     bool work_accepts, overflow;
     bool *is_end; /* [vocab] */
 };
@@ -121,55 +121,92 @@ static uint32_t push(struct takt_grammar *grammar, uint32_t node, uint32_t paren
 
 /* ---- states ---------------------------------------------------------------------------------- */
 
+/* The slot of the thread, or a free one. */
+static uint32_t thread_slot(const struct takt_grammar *grammar, uint32_t node, uint32_t stack)
+{
+    const uint32_t slots = 4 * grammar->work_capacity - 1;
+    const uint64_t key = (uint64_t)stack << 32 | node;
+    uint32_t slot = mix(mix(1, node), stack) & slots;
+    while (grammar->stamps[slot] == grammar->stamp && grammar->seen[slot] != key) {
+        slot = (slot + 1) & slots;
+    }
+    return slot;
+}
+
+static void note_thread(struct takt_grammar *grammar, uint32_t slot, struct thread thread)
+{
+    grammar->stamps[slot] = grammar->stamp;
+    grammar->seen[slot] = (uint64_t)thread.stack << 32 | thread.node;
+}
+
+static void grow_work(struct takt_grammar *grammar)
+{
+    grammar->work_capacity = grammar->work_capacity ? grammar->work_capacity * 4 : THREADS_FIRST;
+    const size_t capacity = grammar->work_capacity;
+    free(grammar->seen);
+    free(grammar->stamps);
+    grammar->work = realloc(grammar->work, capacity * sizeof *grammar->work);
+    grammar->seen = malloc(4 * capacity * sizeof *grammar->seen);
+    grammar->stamps = calloc(4 * capacity, sizeof *grammar->stamps);
+    BASE_ASSERT(grammar->work && grammar->seen && grammar->stamps);
+    grammar->stamp = 1;
+    for (uint32_t i = 0; i < grammar->work_count; i++) {
+        const struct thread thread = grammar->work[i];
+        note_thread(grammar, thread_slot(grammar, thread.node, thread.stack), thread);
+    }
+}
+
 static void add_thread(struct takt_grammar *grammar, uint32_t node, uint32_t stack)
 {
-    const uint64_t key = (uint64_t)stack << 32 | node;
-    uint32_t slot = mix(mix(1, node), stack) & (SEEN_SLOTS - 1);
-    for (; grammar->stamps[slot] == grammar->stamp; slot = (slot + 1) & (SEEN_SLOTS - 1)) {
-        if (grammar->seen[slot] == key) {
-            return;
-        }
+    if (grammar->stamps[thread_slot(grammar, node, stack)] == grammar->stamp) {
+        return;
     }
     if (grammar->work_count == THREADS_MAX) {
         grammar->overflow = true;
         return;
     }
-    grammar->stamps[slot] = grammar->stamp;
-    grammar->seen[slot] = key;
-    grammar->work[grammar->work_count++] = (struct thread){node, stack};
+    if (grammar->work_count == grammar->work_capacity) {
+        grow_work(grammar);
+    }
+    const struct thread thread = {node, stack};
+    note_thread(grammar, thread_slot(grammar, node, stack), thread);
+    grammar->work[grammar->work_count++] = thread;
 }
 
-/* Follows a thread to the nodes that take a byte. A node and stack seen twice in one closure would
- * loop only through rules that match nothing, which no schema makes. */
+/* Follows a thread to the nodes that take a byte. It ends, for no rule begins with itself
+ * (run_graph_begins_with_itself). */
 static void close_over(struct takt_grammar *grammar, uint32_t node, uint32_t stack, uint32_t depth)
 {
-    const struct run_node *at = &grammar->graph.nodes[node];
-    if (grammar->overflow || depth > CLOSURE_DEPTH) {
-        grammar->overflow = true;
-        return;
-    }
-    switch (at->kind) {
-    case RUN_NODE_BYTES: add_thread(grammar, node, stack); return;
-    case RUN_NODE_SPLIT:
-        close_over(grammar, at->next, stack, depth + 1);
-        close_over(grammar, at->other, stack, depth + 1);
-        return;
-    case RUN_NODE_CALL: {
-        const struct run_rule *rule = &grammar->graph.rules[at->other];
-        if (!rule->container || grammar->cells[stack].nesting < RUN_NESTING_MAX) {
-            const uint32_t inner = push(grammar, at->next, stack, rule->container);
-            close_over(grammar, rule->start, inner, depth + 1);
+    while (!grammar->overflow) {
+        const struct run_node *at = &grammar->graph.nodes[node];
+        switch (at->kind) {
+        case RUN_NODE_BYTES: add_thread(grammar, node, stack); return;
+        case RUN_NODE_SPLIT:
+            if (depth == CLOSURE_DEPTH) {
+                grammar->overflow = true;
+                return;
+            }
+            close_over(grammar, at->other, stack, depth + 1);
+            node = at->next;
+            break;
+        case RUN_NODE_CALL: {
+            const struct run_rule *rule = &grammar->graph.rules[at->other];
+            if (rule->container && grammar->cells[stack].nesting >= RUN_NESTING_MAX) {
+                return;
+            }
+            stack = push(grammar, at->next, stack, rule->container);
+            node = rule->start;
+            break;
         }
-        return;
-    }
-    case RUN_NODE_END:
-        if (stack == EMPTY) {
-            grammar->work_accepts = true;
-        } else {
-            const struct cell cell = grammar->cells[stack];
-            close_over(grammar, cell.node, cell.parent, depth + 1);
+        case RUN_NODE_END:
+            if (stack == EMPTY) {
+                grammar->work_accepts = true;
+                return;
+            }
+            node = grammar->cells[stack].node;
+            stack = grammar->cells[stack].parent;
+            break;
         }
-        return;
     }
 }
 
@@ -271,7 +308,7 @@ static void begin_work(struct takt_grammar *grammar)
     grammar->work_count = 0;
     grammar->work_accepts = grammar->overflow = false;
     if (++grammar->stamp == 0) {
-        memset(grammar->stamps, 0, SEEN_SLOTS * sizeof *grammar->stamps);
+        memset(grammar->stamps, 0, 4 * (size_t)grammar->work_capacity * sizeof *grammar->stamps);
         grammar->stamp = 1;
     }
 }
@@ -439,13 +476,11 @@ uint32_t run_grammar_room(struct takt_grammar *grammar, uint32_t state)
 static bool make_tables(struct takt_grammar *grammar)
 {
     const uint32_t vocab = grammar->engine->graph.vocab;
-    grammar->work = malloc(THREADS_MAX * sizeof *grammar->work);
-    grammar->seen = malloc(SEEN_SLOTS * sizeof *grammar->seen);
-    grammar->stamps = calloc(SEEN_SLOTS, sizeof *grammar->stamps);
     grammar->is_end = calloc(vocab, sizeof *grammar->is_end);
-    if (!grammar->work || !grammar->seen || !grammar->stamps || !grammar->is_end) {
+    if (!grammar->is_end) {
         return false;
     }
+    grow_work(grammar);
     for (uint32_t i = 0; i < vocab; i++) {
         grammar->is_end[i] = run_is_end(grammar->engine, i);
     }
@@ -470,6 +505,10 @@ static enum takt_status open_parts(struct takt_grammar *grammar,
     if (grammar->graph.rule_least[grammar->graph.root] >= RUN_NEVER) {
         return base_fail(error, TAKT_UNSUPPORTED,
                          "nothing satisfies the schema (or the vocabulary cannot spell it)");
+    }
+    if (run_graph_begins_with_itself(&grammar->graph)) {
+        return base_fail(error, TAKT_UNSUPPORTED,
+                         "a part of the schema leads to itself before anything is written");
     }
     if (run_grammar_start(grammar) == RUN_DEAD) {
         return base_fail(error, TAKT_UNSUPPORTED,

@@ -81,6 +81,8 @@ uint32_t run_graph_split(struct run_graph *graph, uint32_t a, uint32_t b);
 uint32_t run_graph_call(struct run_graph *graph, uint32_t rule, uint32_t next);
 /* Counts bytes to the ends, by the bytes that the vocabulary can spell one by one. */
 bool run_graph_finish(struct run_graph *graph, const bool single[256]);
+/* Does a rule call itself before it has taken a byte? To be asked of a finished graph. */
+bool run_graph_begins_with_itself(const struct run_graph *graph);
 void run_graph_free(struct run_graph *graph);
 
 /* schema.c: fills in the graph. */

@@ -160,6 +160,58 @@ bool run_graph_finish(struct run_graph *graph, const bool single[256])
     return true;
 }
 
+/* ---- what begins with itself ----------------------------------------------------------------- */
+
+/* Nodes that the one may lead to without a byte: at most two, RUN_NO_NODE for none. */
+static void leads_to(const struct run_graph *graph, uint32_t at, uint32_t to[2])
+{
+    const struct run_node *node = &graph->nodes[at];
+    to[0] = to[1] = RUN_NO_NODE;
+    if (node->kind == RUN_NODE_SPLIT) {
+        to[0] = node->next;
+        to[1] = node->other;
+    } else if (node->kind == RUN_NODE_CALL) {
+        to[0] = graph->rules[node->other].start;
+        to[1] = graph->rule_least[node->other] == 0 ? node->next : RUN_NO_NODE;
+    }
+}
+
+/* Depth first, by a stack of its own: a node that is met while it is open closes a circle. */
+bool run_graph_begins_with_itself(const struct run_graph *graph)
+{
+    enum { NEW, OPEN, DONE };
+    unsigned char *colour = calloc((size_t)graph->node_count + 1, 1);
+    uint32_t *stack = malloc(((size_t)graph->node_count + 1) * sizeof *stack);
+    bool found = false;
+    BASE_ASSERT(colour && stack);
+    for (uint32_t i = 0; i < graph->node_count && !found; i++) {
+        uint32_t depth = 0;
+        if (colour[i] == NEW) {
+            colour[i] = OPEN;
+            stack[depth++] = i;
+        }
+        while (depth > 0 && !found) {
+            uint32_t to[2], next = RUN_NO_NODE;
+            leads_to(graph, stack[depth - 1], to);
+            for (size_t j = 0; j < 2; j++) {
+                if (to[j] != RUN_NO_NODE) {
+                    found = found || colour[to[j]] == OPEN;
+                    next = colour[to[j]] == NEW ? to[j] : next;
+                }
+            }
+            if (next == RUN_NO_NODE) {
+                colour[stack[--depth]] = DONE;
+            } else {
+                colour[next] = OPEN;
+                stack[depth++] = next;
+            }
+        }
+    }
+    free(colour);
+    free(stack);
+    return found;
+}
+
 void run_graph_free(struct run_graph *graph)
 {
     free(graph->nodes);

@@ -70,96 +70,118 @@ static const json_t *find_reference(struct schema_compiler *c, const char *refer
     return at;
 }
 
-static uint32_t reference(struct schema_compiler *c, const json_t *schema, uint32_t next)
+const json_t *run_schema_find(struct schema_compiler *c, const json_t *reference)
 {
-    static const char *const keys[] = {"$ref", NULL};
-    const char *name = json_string_value(json_object_get(schema, "$ref"));
-    if (!run_schema_only(c, schema, keys)) {
-        return 0;
+    if (!json_is_string(reference)) {
+        run_schema_refuse(c, TAKT_USAGE, "'$ref' must be a string");
+        return NULL;
     }
-    const json_t *target = name ? find_reference(c, name) : NULL;
-    if (!target) {
-        return c->failed ? 0 : run_schema_refuse(c, TAKT_USAGE, "'$ref' must be a string");
-    }
+    return find_reference(c, json_string_value(reference));
+}
+
+/* A rule for what has been met before under the key, or a new one: then start is to be set. */
+static bool find_rule(struct schema_compiler *c, const void *schema, char *text, uint32_t *rule)
+{
     for (size_t i = 0; i < c->named_count; i++) {
-        if (c->named[i].schema == target) {
-            return schema_call(c, c->named[i].rule, next);
+        const struct schema_named *named = &c->named[i];
+        if (named->schema == schema &&
+            (text ? named->text && strcmp(named->text, text) == 0 : !named->text)) {
+            *rule = named->rule;
+            free(text);
+            return true;
         }
     }
     if (c->named_count == SCHEMA_NAMED_MAX) {
-        return run_schema_refuse(c, TAKT_LIMIT, "more than %u references", SCHEMA_NAMED_MAX);
+        free(text);
+        run_schema_refuse(c, TAKT_LIMIT, "more than %u references", SCHEMA_NAMED_MAX);
+        return true;
     }
-    const uint32_t rule = run_graph_rule(c->graph, false);
-    c->named[c->named_count++] = (struct schema_named){target, rule};
-    const uint32_t start = run_schema_at(c, target, "$ref", run_graph_end(c->graph));
-    c->graph->rules[rule].start = start;
-    return schema_call(c, rule, next);
+    *rule = run_graph_rule(c->graph, false);
+    c->named[c->named_count++] = (struct schema_named){schema, text, *rule};
+    return false;
 }
 
-static uint32_t any_of(struct schema_compiler *c, const json_t *schema, const char *key,
-                       uint32_t next)
+static uint32_t reference(struct schema_compiler *c, const json_t *schema, uint32_t next)
 {
-    const char *const keys[] = {key, NULL};
-    const json_t *list = json_object_get(schema, key);
-    if (!run_schema_only(c, schema, keys)) {
-        return 0;
+    const json_t *target = run_schema_find(c, json_object_get(schema, "$ref"));
+    uint32_t rule = 0;
+    if (target && !find_rule(c, target, NULL, &rule)) {
+        const uint32_t start = run_schema_at(c, target, "$ref", run_graph_end(c->graph));
+        c->graph->rules[rule].start = start;
     }
+    return c->failed ? 0 : schema_call(c, rule, next);
+}
+
+static uint32_t any_of(struct schema_compiler *c, const json_t *schema, uint32_t next)
+{
+    const json_t *list = json_object_get(schema, "anyOf");
     const size_t count = json_array_size(list);
     if (count == 0) {
-        return run_schema_refuse(c, TAKT_USAGE, "'%s' must be an array with something in it", key);
-    }
-    if (count > 1 && strcmp(key, "allOf") == 0) {
-        return run_schema_refuse(c, TAKT_UNSUPPORTED,
-                                 "'allOf' of several schemas is not supported");
+        return run_schema_refuse(c, TAKT_USAGE, "'anyOf' must be an array with something in it");
     }
     uint32_t at = RUN_NO_NODE;
     for (size_t i = 0; i < count && !c->failed; i++) {
         char name[64];
-        snprintf(name, sizeof name, "%s/%zu", key, i);
+        snprintf(name, sizeof name, "anyOf/%zu", i);
         at = schema_either(c, at, run_schema_at(c, json_array_get(list, i), name, next));
     }
     return at;
 }
 
+/* A schema without references and lists of schemas. */
+static uint32_t plain(struct schema_compiler *c, const json_t *schema, uint32_t next)
+{
+    if (json_is_boolean(schema)) {
+        return json_is_true(schema) ? schema_call(c, c->value, next) : schema_bytes(c, "", next);
+    }
+    if (json_object_get(schema, "enum") || json_object_get(schema, "const")) {
+        return run_schema_literals(c, schema, next);
+    }
+    return run_schema_types(c, schema, next);
+}
+
+/* Schemas taken together: a rule of their own, for they may lead to themselves. */
+static uint32_t together(struct schema_compiler *c, const json_t *schema, uint32_t next)
+{
+    char *text = json_dumps(schema, JSON_SORT_KEYS | JSON_COMPACT);
+    uint32_t rule = 0;
+    BASE_ASSERT(text);
+    if (!find_rule(c, c->root, text, &rule)) {
+        const uint32_t end = run_graph_end(c->graph);
+        json_t *flat = run_schema_flat(c, schema);
+        c->together++;
+        const json_t *branches = json_object_get(flat, "anyOf");
+        uint32_t at = branches ? RUN_NO_NODE : flat ? plain(c, flat, end) : 0;
+        for (size_t i = 0; i < json_array_size(branches) && !c->failed; i++) {
+            at = schema_either(c, at, plain(c, json_array_get(branches, i), end));
+        }
+        c->together--;
+        c->graph->rules[rule].start = at;
+        json_decref(flat);
+    }
+    return c->failed ? 0 : schema_call(c, rule, next);
+}
+
 uint32_t run_schema_any(struct schema_compiler *c, const json_t *schema, uint32_t next)
 {
-    static const char *const enum_keys[] = {"enum", "type", NULL};
-    static const char *const const_keys[] = {"const", "type", NULL};
+    static const char *const reference_keys[] = {"$ref", NULL}, *const any_keys[] = {"anyOf", NULL};
     if (c->failed || c->graph->full) {
         return 0;
     }
-    if (json_is_true(schema)) {
-        return schema_call(c, c->value, next);
+    if (!json_is_object(schema) && !json_is_boolean(schema)) {
+        return run_schema_refuse(c, TAKT_USAGE, "a schema must be an object or a boolean");
     }
-    if (!json_is_object(schema)) {
-        return run_schema_refuse(c, TAKT_USAGE, "a schema must be an object");
-    }
-    if (json_object_get(schema, "$ref")) {
+    if (run_schema_has_only(schema, reference_keys)) {
         return reference(c, schema, next);
     }
-    if (json_object_get(schema, "anyOf")) {
-        return any_of(c, schema, "anyOf", next);
+    if (run_schema_has_only(schema, any_keys)) {
+        return any_of(c, schema, next);
     }
-    if (json_object_get(schema, "allOf")) {
-        return any_of(c, schema, "allOf", next);
+    if (json_object_get(schema, "$ref") || json_object_get(schema, "allOf") ||
+        json_object_get(schema, "anyOf") || json_object_get(schema, "oneOf")) {
+        return together(c, schema, next);
     }
-    if (json_object_get(schema, "enum")) {
-        return run_schema_only(c, schema, enum_keys)
-                   ? run_schema_literals(c, json_object_get(schema, "enum"),
-                                         json_object_get(schema, "type"), next)
-                   : 0;
-    }
-    if (json_object_get(schema, "const")) {
-        json_t *list = json_array();
-        json_array_append(list, json_object_get(schema, "const"));
-        const uint32_t at =
-            run_schema_only(c, schema, const_keys)
-                ? run_schema_literals(c, list, json_object_get(schema, "type"), next)
-                : 0;
-        json_decref(list);
-        return at;
-    }
-    return run_schema_types(c, schema, next);
+    return plain(c, schema, next);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -203,6 +225,9 @@ enum takt_status run_schema_compile(struct run_graph *graph,
     }
     const enum takt_status status = c->failed ? c->error->status : TAKT_OK;
     run_schema_forget_characters(c);
+    for (size_t i = 0; i < c->named_count; i++) {
+        free(c->named[i].text);
+    }
     free(c);
     json_decref(json);
     return status;

@@ -12,13 +12,23 @@
 #include <string.h>
 
 #define SCHEMA_UNROLLED_MAX 4096 /* minLength, maxLength, minItems, maxItems */
-#define SCHEMA_NAMED_MAX 1024u
+#define SCHEMA_NAMED_MAX 2048u
 
-/* A $ref that was met, and its rule. */
+/* What a $ref points at, or the root and the text of schemas taken together; and its rule. */
 struct schema_named {
     const json_t *schema;
+    char *text;
     uint32_t rule;
 };
+
+/* Keywords of schemas taken together: lists of what 'pattern' and 'format' say. No document has
+ * them, for they are not UTF-8. */
+#define SCHEMA_PATTERNS "\xFFpatterns"
+#define SCHEMA_FORMATS                                                                             \
+    "\xFF"                                                                                         \
+    "formats"
+
+enum schema_truth { SCHEMA_NO, SCHEMA_YES, SCHEMA_UNKNOWN };
 
 #define SCHEMA_CHARACTERS_SLOTS 512u
 
@@ -37,6 +47,9 @@ struct schema_compiler {
     uint32_t character, string, number, integer, value, array, object; /* rules */
     struct schema_characters *characters[SCHEMA_CHARACTERS_SLOTS];     /* a hash table */
     uint64_t work_left;                                                /* for languages */
+    unsigned together;                 /* such schemas around the one at work */
+    unsigned flat_depth, flat_count;   /* schema_merge.c */
+    unsigned holds_depth, holds_count; /* schema_holds.c */
     struct takt_error *error;
     char place[512]; /* a JSON pointer */
     unsigned depth;
@@ -68,8 +81,16 @@ static inline uint32_t schema_call(struct schema_compiler *c, uint32_t rule, uin
 /* Sets the error, with the place, unless there is one. Returns 0. */
 uint32_t run_schema_refuse(struct schema_compiler *c, enum takt_status status, const char *format,
                            ...) __attribute__((format(printf, 3, 4)));
-/* Refuses what is in the schema beyond what needs no keeping and the list (NULL-terminated). */
+/* Of what no value can be: refused where the schema itself asks for it; where schemas are taken
+ * together, a branch that nothing comes of. */
+uint32_t run_schema_nothing(struct schema_compiler *c, uint32_t next, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Refuses what is in the schema beyond what needs no keeping and the list (NULL-terminated; NULL:
+ * every keyword that is known). */
 bool run_schema_only(struct schema_compiler *c, const json_t *schema, const char *const *list);
+/* Is the first of the list there, and nothing that neither needs no keeping nor is in the list? */
+bool run_schema_has_only(const json_t *schema, const char *const *list);
+bool run_schema_is_note(const char *key); /* it needs no keeping */
 /* A count among the keywords; `absent` when it is not there. */
 long run_schema_count(struct schema_compiler *c, const json_t *schema, const char *key,
                       long absent);
@@ -82,11 +103,8 @@ void run_schema_make_rules(struct schema_compiler *c);
 uint32_t run_schema_loop(struct schema_compiler *c, uint32_t next);
 /* A space that may be there. */
 uint32_t run_schema_space(struct schema_compiler *c, uint32_t next);
-/* An object of any keys, each with a value by the rule. */
-uint32_t run_schema_map(struct schema_compiler *c, uint32_t value, uint32_t next);
 
-/* ---- schema_character.c, schema_string.c, schema_format.c
- * ------------------------------------------------------
+/* ---- strings: schema_character.c, schema_string.c, schema_format.c ----------------------------
  */
 
 /* The rule of one character of the ranges (in order, apart), however JSON spells it. */
@@ -97,6 +115,9 @@ void run_schema_forget_characters(struct schema_compiler *c);
 uint32_t run_schema_language(struct schema_compiler *c, const struct run_language *language,
                              uint32_t next);
 
+/* The strings that the keywords admit; false when refused. */
+bool run_schema_string_language(struct schema_compiler *c, const json_t *schema,
+                                struct run_language *language);
 /* The patterns (two, or one and NULL) of a string of the format; NULL: there is no such format. */
 const char *const *run_schema_format(const char *name);
 
@@ -110,17 +131,71 @@ uint32_t run_schema_at(struct schema_compiler *c, const json_t *schema, const ch
 uint32_t run_schema_rule(struct schema_compiler *c, const json_t *schema, const char *name,
                          bool container);
 
+/* What a '$ref' points at; NULL when refused. */
+const json_t *run_schema_find(struct schema_compiler *c, const json_t *reference);
+
+/* ---- schema_merge.c, schema_apart.c, schema_holds.c, schema_literal.c -------------------------
+ */
+
+/* New references; NULL when refused. */
+json_t *run_schema_flat(struct schema_compiler *c, const json_t *schema);
+/* The same one level deeper, with the place named; index: SIZE_MAX for none. */
+json_t *run_schema_flat_at(struct schema_compiler *c, const json_t *schema, const char *key,
+                           size_t index);
+json_t *run_schema_join(const json_t *a, const json_t *b);
+/* Two flat ones, whose references it takes over. */
+json_t *run_schema_merge(struct schema_compiler *c, json_t *a, json_t *b);
+/* Is nothing that is written for one of the list, with the rest (flat), what another admits? */
+bool run_schema_check_apart(struct schema_compiler *c, const json_t *list, const json_t *rest);
+bool run_schema_admits(const json_t *schema, const char *type);
+enum schema_truth run_schema_holds(struct schema_compiler *c, const json_t *schema,
+                                   const json_t *value);
+bool run_schema_equal(const json_t *a, const json_t *b);
+bool run_schema_is_type(const json_t *value, const char *type);
+/* The values of 'enum' or 'const' that the other keywords admit; a new reference. */
+json_t *run_schema_values(struct schema_compiler *c, const json_t *schema);
+/* A value as text, in the fewest digits; malloc'ed. */
+char *run_schema_write(const json_t *value);
+
+/* ---- schema_ordered.c -------------------------------------------------------------------------
+ */
+
+struct schema_part {
+    char *text;    /* as it is written */
+    uint32_t rule; /* of the value behind it and ':'; RUN_NO_NODE: none */
+    bool required;
+};
+
+struct schema_parts {
+    struct schema_part *list;
+    uint32_t count;
+    long least, most; /* written; most < 0: any number */
+    uint32_t extra;   /* rule of what may follow them, any number; RUN_NO_NODE: nothing */
+};
+/* Parts in their order, with commas, then close. */
+uint32_t run_schema_ordered(struct schema_compiler *c, const struct schema_parts *parts,
+                            uint32_t close);
+
 /* ---- the types ------------------------------------------------------------------------------- */
 
-/* One of the values, of those that the type beside them admits. */
-uint32_t run_schema_literals(struct schema_compiler *c, const json_t *list, const json_t *type,
-                             uint32_t next);
+/* The type a keyword speaks of ("number" for both kinds); NULL for others. */
+const char *run_schema_owner(const char *key);
+/* The types of what is written for a schema: an array, empty for any. A new reference. */
+json_t *run_schema_written_types(const json_t *schema);
+/* One of the values of 'enum' or 'const'. */
+uint32_t run_schema_literals(struct schema_compiler *c, const json_t *schema, uint32_t next);
 uint32_t run_schema_types(struct schema_compiler *c, const json_t *schema, uint32_t next);
 uint32_t run_schema_string(struct schema_compiler *c, const json_t *schema, uint32_t next);
 uint32_t run_schema_integer(struct schema_compiler *c, const json_t *schema, uint32_t next);
 uint32_t run_schema_number(struct schema_compiler *c, const json_t *schema, uint32_t next);
 uint32_t run_schema_array(struct schema_compiler *c, const json_t *schema, uint32_t next);
 uint32_t run_schema_object(struct schema_compiler *c, const json_t *schema, uint32_t next);
+/* May the property be in what is written for the schema? */
+bool run_schema_may_write(const json_t *schema, const char *name);
+/* What a schema says of a property; a new reference, NULL when refused. to_write: false when it is
+ * not certain that the name is admitted; else only when it is certain that it is not. */
+json_t *run_schema_property(struct schema_compiler *c, const json_t *schema, const char *name,
+                            bool to_write);
 /* Text in which "<tool_call>" begins a call. */
 uint32_t run_schema_tools(struct schema_compiler *c, const json_t *tools,
                           const struct takt_grammar_options *options);

@@ -67,7 +67,7 @@ static uint32_t list_of(struct schema_compiler *c, uint32_t item, uint32_t next)
 }
 
 /* An object of any keys, each with a value by the rule. */
-uint32_t run_schema_map(struct schema_compiler *c, uint32_t value, uint32_t next)
+static uint32_t map(struct schema_compiler *c, uint32_t value, uint32_t next)
 {
     const uint32_t member = run_graph_rule(c->graph, false);
     c->graph->rules[member].start = schema_call(
@@ -93,7 +93,7 @@ static void make_values(struct schema_compiler *c)
     const uint32_t close = schema_text(c, "]", run_graph_end(c->graph));
     c->graph->rules[c->array].start =
         schema_text(c, "[", schema_either(c, close, list_of(c, c->value, close)));
-    c->graph->rules[c->object].start = run_schema_map(c, c->value, run_graph_end(c->graph));
+    c->graph->rules[c->object].start = map(c, c->value, run_graph_end(c->graph));
 }
 
 void run_schema_make_rules(struct schema_compiler *c)

@@ -38,51 +38,69 @@ static uint32_t alternatives(struct schema_compiler *c, char **texts, size_t cou
     return tree(c, texts, count, 0, next);
 }
 
-static bool is_of_type(const json_t *value, const char *type)
+char *run_schema_write(const json_t *value)
 {
-    switch (json_typeof(value)) {
-    case JSON_OBJECT: return strcmp(type, "object") == 0;
-    case JSON_ARRAY: return strcmp(type, "array") == 0;
-    case JSON_STRING: return strcmp(type, "string") == 0;
-    case JSON_INTEGER: return strcmp(type, "integer") == 0 || strcmp(type, "number") == 0;
-    case JSON_REAL: return strcmp(type, "number") == 0;
-    case JSON_NULL: return strcmp(type, "null") == 0;
-    default: return strcmp(type, "boolean") == 0;
-    }
-}
-
-/* type: a name, an array of names, or NULL for any. */
-static bool type_admits(const json_t *type, const json_t *value)
-{
-    bool admits = !type || (json_is_string(type) && is_of_type(value, json_string_value(type)));
-    for (size_t i = 0; !admits && i < json_array_size(type); i++) {
-        const char *name = json_string_value(json_array_get(type, i));
-        admits = name && is_of_type(value, name);
-    }
-    return admits;
-}
-
-/* One of the values, of those that the type beside them admits. */
-uint32_t run_schema_literals(struct schema_compiler *c, const json_t *list, const json_t *type,
-                             uint32_t next)
-{
-    char **texts = calloc(json_array_size(list) + 1, sizeof(char *));
-    size_t count = 0;
-    BASE_ASSERT(texts);
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *value = json_array_get(list, i);
-        if (type_admits(type, value)) {
-            texts[count] = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-            count += texts[count] != NULL;
+    char *text = NULL;
+    for (unsigned precision = 15; precision <= 17; precision++) {
+        free(text);
+        text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(precision));
+        BASE_ASSERT(text);
+        json_t *read = json_loads(text, JSON_DECODE_ANY, NULL);
+        const bool same = read && json_equal(read, value);
+        json_decref(read);
+        if (same) {
+            break;
         }
     }
-    const uint32_t at =
-        count > 0 ? alternatives(c, texts, count, next)
-                  : run_schema_refuse(c, TAKT_USAGE,
-                                      "'enum' must be an array with a value of the type in it");
+    return text;
+}
+
+/* The values of 'enum' and 'const' that all of the schema admits. */
+json_t *run_schema_values(struct schema_compiler *c, const json_t *schema)
+{
+    const json_t *fixed = json_object_get(schema, "const"), *list = json_object_get(schema, "enum");
+    json_t *values = json_array(), *rest = json_copy((json_t *)(uintptr_t)schema);
+    json_object_del(rest, fixed ? "const" : "enum");
+    if (fixed && run_schema_holds(c, rest, fixed) == SCHEMA_YES) {
+        json_array_append(values, (json_t *)(uintptr_t)fixed);
+    }
+    for (size_t i = 0; !fixed && i < json_array_size(list); i++) {
+        json_t *value = json_array_get(list, i);
+        if (json_object_size(rest) == 0 || run_schema_holds(c, rest, value) == SCHEMA_YES) {
+            json_array_append(values, value);
+        }
+    }
+    json_decref(rest);
+    return values;
+}
+
+uint32_t run_schema_literals(struct schema_compiler *c, const json_t *schema, uint32_t next)
+{
+    const json_t *list = json_object_get(schema, "enum");
+    if (!run_schema_only(c, schema, NULL)) {
+        return 0;
+    }
+    if (list && (!json_is_array(list) || json_array_size(list) == 0)) {
+        return run_schema_refuse(c, TAKT_USAGE, "'enum' must be an array with a value in it");
+    }
+    json_t *values = run_schema_values(c, schema);
+    const size_t count = json_array_size(values);
+    char **texts = calloc(count + 1, sizeof(char *));
+    BASE_ASSERT(texts);
+    for (size_t i = 0; i < count; i++) {
+        texts[i] = run_schema_write(json_array_get(values, i));
+    }
+    uint32_t at = 0;
+    if (!c->failed) {
+        at = count > 0 ? alternatives(c, texts, count, next)
+                       : run_schema_nothing(c, next,
+                                            "no value of 'enum' or 'const' is what the "
+                                            "other keywords ask for");
+    }
     for (size_t i = 0; i < count; i++) {
         free(texts[i]);
     }
     free(texts);
+    json_decref(values);
     return at;
 }

@@ -373,24 +373,28 @@ static bool is_bounded(const json_t *schema)
 /* ---- the types ------------------------------------------------------------------------------- */
 
 static const char *const keywords[] = {
-    "type",       "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
-    "multipleOf", "format",  NULL};
+    "type",   "minimum",      "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+    "format", SCHEMA_FORMATS, NULL};
 
 /* OpenAPI's formats of numbers: those of 32 bits ask for what ours might not be. */
 static bool check_format(struct schema_compiler *c, const json_t *schema, struct bounds *bounds)
 {
+    const json_t *list = json_object_get(schema, SCHEMA_FORMATS);
     const json_t *format = json_object_get(schema, "format");
-    const char *name = json_string_value(format);
-    if (!format || (name && (strcmp(name, "int64") == 0 || strcmp(name, "double") == 0))) {
-        return true;
+    for (size_t i = 0; i < json_array_size(list) + (format != NULL); i++) {
+        const json_t *one = i < json_array_size(list) ? json_array_get(list, i) : format;
+        const char *name = json_string_value(one);
+        if (name && (strcmp(name, "int64") == 0 || strcmp(name, "double") == 0)) {
+            continue;
+        }
+        if (!name || (strcmp(name, "int32") != 0 && strcmp(name, "float") != 0)) {
+            run_schema_refuse(c, TAKT_UNSUPPORTED, "the format '%.60s' is not supported here",
+                              name ? name : "");
+            return false;
+        }
+        bounds->low[2] = (struct written){true, true, UINT64_C(2147483648), 0};
+        bounds->high[2] = (struct written){true, false, UINT64_C(2147483647), 0};
     }
-    if (!name || (strcmp(name, "int32") != 0 && strcmp(name, "float") != 0)) {
-        run_schema_refuse(c, TAKT_UNSUPPORTED, "the format '%.60s' is not supported here",
-                          name ? name : "");
-        return false;
-    }
-    bounds->low[2] = (struct written){true, true, UINT64_C(2147483648), 0};
-    bounds->high[2] = (struct written){true, false, UINT64_C(2147483647), 0};
     return true;
 }
 

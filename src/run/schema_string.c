@@ -107,65 +107,83 @@ static void narrow(struct schema_compiler *c, struct run_language *language, con
     }
 }
 
-/* A string keyword; NULL and refused when it is something else. */
-static const char *text_of(struct schema_compiler *c, const char *key, const json_t *value)
+static void narrow_to_format(struct schema_compiler *c, struct run_language *language,
+                             const json_t *value)
 {
-    if (!json_is_string(value)) {
-        run_schema_refuse(c, TAKT_USAGE, "'%s' must be a string", key);
+    const char *name = json_string_value(value);
+    const char *const *patterns = name ? run_schema_format(name) : NULL;
+    if (!name) {
+        run_schema_refuse(c, TAKT_USAGE, "'format' must be a string");
+    } else if (!patterns) {
+        run_schema_refuse(c, TAKT_UNSUPPORTED, "the format '%.60s' is not supported", name);
     }
-    return json_string_value(value);
+    for (size_t i = 0; i < 2 && patterns && patterns[i] && !c->failed; i++) {
+        narrow(c, language, "format", patterns[i]);
+    }
 }
 
-/* The strings that the schema's keywords admit; nothing when refused. */
-static void language_of(struct schema_compiler *c, const json_t *schema, long least, long most,
-                        struct run_language *language)
+static void narrow_to_pattern(struct schema_compiler *c, struct run_language *language,
+                              const json_t *value)
 {
-    const json_t *pattern = json_object_get(schema, "pattern");
-    const json_t *format = json_object_get(schema, "format");
+    if (!json_is_string(value)) {
+        run_schema_refuse(c, TAKT_USAGE, "'pattern' must be a string");
+    } else {
+        narrow(c, language, "pattern", json_string_value(value));
+    }
+}
+
+/* A keyword's value, and those of the list that schemas taken together have. */
+static void each(struct schema_compiler *c, const json_t *schema, const char *key, const char *list,
+                 struct run_language *language,
+                 void (*use)(struct schema_compiler *, struct run_language *, const json_t *))
+{
+    const json_t *one = json_object_get(schema, key), *all = json_object_get(schema, list);
+    if (one && !c->failed) {
+        use(c, language, one);
+    }
+    for (size_t i = 0; i < json_array_size(all) && !c->failed; i++) {
+        use(c, language, json_array_get(all, i));
+    }
+}
+
+bool run_schema_string_language(struct schema_compiler *c, const json_t *schema,
+                                struct run_language *language)
+{
+    const long least = run_schema_count(c, schema, "minLength", 0);
+    const long most = run_schema_count(c, schema, "maxLength", -1);
+    if (most >= 0 && least > most) {
+        return !c->failed && run_language_words(language, NULL, 0);
+    }
     if (!run_language_lengths(language, least, most)) {
         run_schema_refuse(c, TAKT_LIMIT, "the lengths are too large");
-        return;
     }
-    if (format) {
-        const char *name = text_of(c, "format", format);
-        const char *const *patterns = name ? run_schema_format(name) : NULL;
-        if (!patterns) {
-            run_schema_refuse(c, TAKT_UNSUPPORTED, "the format '%.60s' is not supported",
-                              name ? name : "");
-            return;
-        }
-        for (size_t i = 0; i < 2 && patterns[i] && !c->failed; i++) {
-            narrow(c, language, "format", patterns[i]);
-        }
-    }
-    if (pattern && !c->failed && text_of(c, "pattern", pattern)) {
-        narrow(c, language, "pattern", json_string_value(pattern));
-    }
+    each(c, schema, "format", SCHEMA_FORMATS, language, narrow_to_format);
+    each(c, schema, "pattern", SCHEMA_PATTERNS, language, narrow_to_pattern);
+    return !c->failed;
 }
 
 uint32_t run_schema_string(struct schema_compiler *c, const json_t *schema, uint32_t next)
 {
-    static const char *const keys[] = {"type", "minLength", "maxLength", "pattern", "format", NULL};
+    static const char *const keys[] = {"type",   "minLength",     "maxLength",    "pattern",
+                                       "format", SCHEMA_PATTERNS, SCHEMA_FORMATS, NULL};
+    bool plain = true;
+    for (size_t i = 3; keys[i]; i++) {
+        plain = plain && !json_object_get(schema, keys[i]);
+    }
     if (!run_schema_only(c, schema, keys)) {
         return 0;
     }
-    const long least = run_schema_count(c, schema, "minLength", 0);
-    const long most = run_schema_count(c, schema, "maxLength", -1);
-    if (most >= 0 && least > most) {
-        return run_schema_refuse(c, TAKT_UNSUPPORTED,
-                                 "nothing is at least %ld and at most %ld long", least, most);
-    }
-    if (!json_object_get(schema, "pattern") && !json_object_get(schema, "format")) {
-        return plain_string(c, least, most, next);
-    }
     struct run_language language = {0};
     uint32_t at = 0;
-    language_of(c, schema, least, most, &language);
-    if (!c->failed) {
-        at = run_language_is_empty(&language)
-                 ? run_schema_refuse(c, TAKT_UNSUPPORTED, "no string is what it asks for")
-                 : schema_text(c, "\"",
-                               run_schema_language(c, &language, schema_text(c, "\"", next)));
+    if (!run_schema_string_language(c, schema, &language)) {
+        at = 0;
+    } else if (run_language_is_empty(&language)) {
+        at = run_schema_nothing(c, next, "no string is what it asks for");
+    } else if (plain) {
+        at = plain_string(c, run_schema_count(c, schema, "minLength", 0),
+                          run_schema_count(c, schema, "maxLength", -1), next);
+    } else {
+        at = schema_text(c, "\"", run_schema_language(c, &language, schema_text(c, "\"", next)));
     }
     run_language_free(&language);
     return at;

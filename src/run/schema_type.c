@@ -7,25 +7,32 @@
 static const struct {
     const char *key, *type;
 } owners[] = {
-    {"pattern", "string"},
-    {"format", "string"},
-    {"minLength", "string"},
-    {"maxLength", "string"},
-    {"minimum", "number"},
-    {"maximum", "number"},
-    {"exclusiveMinimum", "number"},
-    {"exclusiveMaximum", "number"},
-    {"multipleOf", "number"},
-    {"items", "array"},
-    {"minItems", "array"},
-    {"maxItems", "array"},
-    {"properties", "object"},
-    {"required", "object"},
-    {"additionalProperties", "object"},
+    {"pattern", "string"},           {"format", "string"},
+    {SCHEMA_PATTERNS, "string"},     {SCHEMA_FORMATS, "string"},
+    {"minLength", "string"},         {"maxLength", "string"},
+    {"minimum", "number"},           {"maximum", "number"},
+    {"exclusiveMinimum", "number"},  {"exclusiveMaximum", "number"},
+    {"multipleOf", "number"},        {"items", "array"},
+    {"prefixItems", "array"},        {"additionalItems", "array"},
+    {"minItems", "array"},           {"maxItems", "array"},
+    {"uniqueItems", "array"},        {"properties", "object"},
+    {"required", "object"},          {"additionalProperties", "object"},
+    {"patternProperties", "object"}, {"propertyNames", "object"},
+    {"minProperties", "object"},     {"maxProperties", "object"},
 };
 
 static const char *const names[] = {"string", "integer", "number", "array",
                                     "object", "null",    "boolean"};
+
+const char *run_schema_owner(const char *key)
+{
+    for (size_t i = 0; i < BASE_COUNT(owners); i++) {
+        if (strcmp(owners[i].key, key) == 0) {
+            return owners[i].type;
+        }
+    }
+    return NULL;
+}
 
 static bool owns(const char *owner, const char *type)
 {
@@ -75,7 +82,8 @@ static uint32_t one_type(struct schema_compiler *c, const json_t *schema, const 
     BASE_ASSERT(copy);
     for (size_t i = 0; i < BASE_COUNT(owners); i++) {
         /* 'format' speaks of numbers too. */
-        const bool format = strcmp(owners[i].key, "format") == 0 && owns("number", type);
+        const bool format = owns("number", type) && (strcmp(owners[i].key, "format") == 0 ||
+                                                     strcmp(owners[i].key, SCHEMA_FORMATS) == 0);
         if (!owns(owners[i].type, type) && !format) {
             json_object_del(copy, owners[i].key);
         }
@@ -115,6 +123,14 @@ static json_t *infer_types(const json_t *schema)
         }
     }
     return types;
+}
+
+json_t *run_schema_written_types(const json_t *schema)
+{
+    const json_t *type = json_object_get(schema, "type");
+    return json_is_string(type)  ? json_pack("[O]", type)
+           : json_is_array(type) ? json_incref((json_t *)(uintptr_t)type)
+                                 : infer_types(schema);
 }
 
 uint32_t run_schema_types(struct schema_compiler *c, const json_t *schema, uint32_t next)

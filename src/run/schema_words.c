@@ -21,38 +21,68 @@ uint32_t run_schema_refuse(struct schema_compiler *c, enum takt_status status, c
     return 0;
 }
 
-/* What a schema may say without being asked to keep it. */
-static const char *const notes[] = {"title",       "description", "default",  "examples",
-                                    "$schema",     "$id",         "$comment", "$defs",
-                                    "definitions", "deprecated",  "readOnly", "writeOnly"};
-
-static bool is_one_of(const char *word, const char *const *list, size_t count)
+uint32_t run_schema_nothing(struct schema_compiler *c, uint32_t next, const char *format, ...)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(word, list[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
+    char what[300];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(what, sizeof what, format, list);
+    va_end(list);
+    return c->together > 0 ? schema_bytes(c, "", next)
+                           : run_schema_refuse(c, TAKT_UNSUPPORTED, "%s", what);
 }
 
-/* Refuses what is in the schema beyond the notes and the list (NULL-terminated). */
+/* What a schema may say without being asked to keep it. */
+static const char *const notes[] = {
+    "title", "description", "default",    "examples", "$schema",   "$id",           "$comment",
+    "$defs", "definitions", "deprecated", "readOnly", "writeOnly", "discriminator", NULL};
+
+/* Keywords that speak of values of every type. */
+static const char *const general[] = {"type",  "enum",  "const", "$ref",
+                                      "allOf", "anyOf", "oneOf", NULL};
+
+static bool is_one_of(const char *word, const char *const *list)
+{
+    while (*list && strcmp(*list, word) != 0) {
+        list++;
+    }
+    return *list != NULL;
+}
+
+bool run_schema_is_note(const char *key)
+{
+    return is_one_of(key, notes);
+}
+
+/* list: NULL for every keyword that is known at all. */
 bool run_schema_only(struct schema_compiler *c, const json_t *schema, const char *const *list)
 {
-    size_t count = 0;
-    while (list[count]) {
-        count++;
-    }
-    void *at = json_object_iter((json_t *)(uintptr_t)schema);
-    for (; at; at = json_object_iter_next((json_t *)(uintptr_t)schema, at)) {
-        const char *key = json_object_iter_key(at);
-        if (!is_one_of(key, notes, BASE_COUNT(notes)) && !is_one_of(key, list, count)) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)schema, key, value)
+    {
+        const bool known =
+            list ? is_one_of(key, list) : is_one_of(key, general) || run_schema_owner(key);
+        if (!known && !is_one_of(key, notes)) {
             run_schema_refuse(c, TAKT_UNSUPPORTED, "the keyword '%.60s' is not supported here",
                               key);
             return false;
         }
     }
     return true;
+}
+
+/* Is the first of the list there, and nothing that is neither a note nor in the list? */
+bool run_schema_has_only(const json_t *schema, const char *const *list)
+{
+    bool only = json_object_get(schema, list[0]) != NULL;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)schema, key, value)
+    {
+        only = only && (is_one_of(key, notes) || is_one_of(key, list));
+    }
+    return only;
 }
 
 /* A count among the keywords; `absent` when it is not there. */
