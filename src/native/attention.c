@@ -384,9 +384,10 @@ void native_attention(struct native *native, const struct native_stage *stage, u
         prepare(native, stage, index);
         native_pool_barrier(native->pool);
     }
-    const uint32_t end = native->unit_first[index + 1];
-    for (uint32_t i = native->unit_first[index]; i < end; i++) {
-        if (i + 1 < end && native->units[i + 1].alone)
+    uint32_t i, first, end;
+    native_share_of(native, stage, index, &first, &end);
+    while (native_take(native, stage, index, &i)) {
+        if (i >= first && i + 1 < end && native->units[i + 1].alone)
             expect_unit(native, stage, &native->units[i + 1]);
         run_unit(native, stage, &native->units[i], worker);
     }

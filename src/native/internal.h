@@ -8,6 +8,8 @@
 #ifndef NATIVE_INTERNAL_H
 #define NATIVE_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "native/kernels.h"
 #include "native/native.h"
 #include "native/packed.h"
@@ -55,6 +57,9 @@ struct native_stage {
     float cap;                                /* above 0: outputs are capped */
     bool logits;                              /* outputs go to the callers */
     const struct native_stage *product_after; /* after the last one the first */
+    /* PRODUCT, ATTENTION: what is divided among the threads, panels or units */
+    uint32_t turn;                            /* which of the shares is this stage's */
+    const struct native_stage *divided_after; /* the next such stage, or NULL */
     /* ATTENTION */
     bool rope_q, rope_k; /* inputs are before rotary embedding, by these tables */
     uint32_t table_q, table_k;
@@ -77,6 +82,15 @@ struct native_cache {
 struct native_unit {
     uint32_t item, row, rows, kv_head;
     bool alone; /* the item's only row, prepared by whoever has the unit */
+};
+
+/* What is left of a thread's share of a stage: items from the low half of the word up to the high
+ * half. Its owner takes from the front, so that it always reads the same weights; who has nothing
+ * left takes from the back of the others' shares, so that nobody waits long for a thread that the
+ * system has stopped or whose memory is slower. Two of them take turns, for a share must be there
+ * before its thread is. */
+struct native_left {
+    _Alignas(64) _Atomic uint64_t items[2];
 };
 
 /* Memory of one thread. */
@@ -126,7 +140,9 @@ struct native {
     float *kept_logits;    /* [batch][vocab], with keep_tensors */
     struct native_unit *units;
     uint32_t unit_count;
-    uint32_t *unit_first; /* [threads + 1] */
+    uint32_t *unit_first;     /* [threads + 1] */
+    struct native_left *left; /* [threads] */
+    const struct native_stage *first_divided;
     bool prepare;         /* some unit is not alone */
     float *queries;       /* [batch][heads * head_dim] after rotary embedding */
     uint8_t *activations; /* tiles of all rows */
@@ -157,6 +173,14 @@ void native_expect_attention(const struct native *native, const struct native_st
                              uint32_t index);
 /* product.c */
 void native_product(struct native *native, const struct native_stage *stage, uint32_t index);
+/* divide.c: the thread's share of a stage; and the share made ready, before the barrier that the
+ * stage follows. */
+void native_share_of(const struct native *native, const struct native_stage *stage, uint32_t index,
+                     uint32_t *first, uint32_t *end);
+void native_divide(struct native *native, const struct native_stage *stage, uint32_t index);
+/* An item that nobody has taken: the thread's next, or the last of another's; false: none. */
+bool native_take(struct native *native, const struct native_stage *stage, uint32_t index,
+                 uint32_t *item);
 
 static inline float *native_row(const struct native *native, uint32_t tensor, uint32_t row)
 {

@@ -180,6 +180,7 @@ static void lay_work(struct native *native, struct layout *layout)
     native->wanted_logits = TAKE(layout, float *, batch);
     native->units = TAKE(layout, struct native_unit, (size_t)batch * graph->kv_heads);
     native->unit_first = TAKE(layout, uint32_t, threads + 1);
+    native->left = TAKE(layout, struct native_left, threads);
     native->activations =
         TAKE(layout, uint8_t, (size_t)batch * widest_quads(native) * NATIVE_TOKEN_QUAD_BYTES);
     native->factors = TAKE(layout, float, batch);

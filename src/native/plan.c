@@ -203,6 +203,22 @@ static void link_products(struct native *native)
     }
 }
 
+static void link_divided(struct native *native)
+{
+    struct native_stage *before = NULL;
+    for (uint32_t i = 0; i < native->stage_count; i++) {
+        struct native_stage *stage = &native->stages[i];
+        if (stage->kind != NATIVE_PRODUCT && stage->kind != NATIVE_ATTENTION)
+            continue;
+        if (before != NULL)
+            before->divided_after = stage;
+        else
+            native->first_divided = stage;
+        stage->turn = before != NULL ? 1 - before->turn : 0;
+        before = stage;
+    }
+}
+
 enum takt_status native_plan(struct native *native, struct base_arena *arena,
                              struct takt_error *error)
 {
@@ -235,5 +251,6 @@ enum takt_status native_plan(struct native *native, struct base_arena *arena,
     }
     find_narrow(&p);
     link_products(native);
+    link_divided(native);
     return TAKT_OK;
 }

@@ -174,16 +174,6 @@ static void gated_panel(const struct native *native, const struct native_stage *
     }
 }
 
-static uint32_t panel_total(const struct native_stage *stage)
-{
-    if (stage->gate != NATIVE_INPUT)
-        return stage->matrices[0]->panels;
-    uint32_t panels = 0;
-    for (uint32_t i = 0; i < stage->matrix_count; i++)
-        panels += stage->matrices[i]->panels;
-    return panels;
-}
-
 /* Item i of a stage is panel *panel of matrix *output (with a gate: of both). */
 static void locate(const struct native_stage *stage, uint32_t i, uint32_t *output, uint32_t *panel)
 {
@@ -193,17 +183,20 @@ static void locate(const struct native_stage *stage, uint32_t i, uint32_t *outpu
         *panel -= stage->matrices[(*output)++]->panels;
 }
 
-/* What the thread multiplies with after item i: the next item, or where it begins in the product
- * that follows. */
+/* What the thread multiplies with after item i: the next of its share, or where it begins in the
+ * product that follows. */
 static void look_ahead(const struct native *native, const struct native_stage *stage, uint32_t i,
-                       uint32_t end, uint32_t index, struct ahead next[2])
+                       uint32_t index, struct ahead next[2])
 {
-    uint32_t output, panel, item = i + 1;
+    uint32_t output, panel, item = i + 1, first, end;
     next[0] = next[1] = (struct ahead){NULL, 0};
+    native_share_of(native, stage, index, &first, &end);
+    if (item <= first || item > end)
+        return; /* another's */
     if (item == end) {
         stage = stage->product_after;
-        item = native_share(panel_total(stage), index, native->options.threads);
-        if (item == panel_total(stage))
+        native_share_of(native, stage, index, &item, &end);
+        if (item == end)
             return;
     }
     locate(stage, item, &output, &panel);
@@ -215,14 +208,13 @@ static void look_ahead(const struct native *native, const struct native_stage *s
 static void run_panels(struct native *native, const struct native_stage *stage, uint32_t index,
                        const struct inputs *inputs)
 {
-    const uint32_t total = panel_total(stage), threads = native->options.threads;
     float *acc = native->workers[index].acc;
-    const uint32_t end = native_share(total, index + 1, threads);
-    for (uint32_t i = native_share(total, index, threads); i < end; i++) {
+    uint32_t item;
+    while (native_take(native, stage, index, &item)) {
         struct ahead next[2];
         uint32_t output, panel;
-        look_ahead(native, stage, i, end, index, next);
-        locate(stage, i, &output, &panel);
+        look_ahead(native, stage, item, index, next);
+        locate(stage, item, &output, &panel);
         if (stage->gate != NATIVE_INPUT)
             gated_panel(native, stage, panel, inputs, next, acc);
         else

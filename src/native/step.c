@@ -106,6 +106,8 @@ static void run_stage(struct native *native, const struct native_stage *stage, u
     }
     if (stage + 1 < native->stages + native->stage_count && stage[1].kind == NATIVE_ATTENTION)
         native_expect_attention(native, stage + 1, index);
+    if (stage->divided_after != NULL)
+        native_divide(native, stage->divided_after, index);
     native_pool_barrier(native->pool);
 }
 
@@ -196,6 +198,8 @@ void native_step(struct native *native, const struct native_item *items, uint32_
     if (native->rows == 0)
         return;
     native_units(native);
+    for (uint32_t i = 0; i < native->options.threads; i++)
+        native_divide(native, native->first_divided, i);
     native_pool_run(native->pool, run_pass, native);
     for (uint32_t i = 0; native->options.keep_tensors && i < native->wanted; i++)
         memcpy(native->wanted_logits[i],
