@@ -376,19 +376,24 @@ static void run_unit(struct native *native, const struct native_stage *stage,
         weigh(&a, first, BASE_MIN(a.queries - first, NATIVE_TILE));
 }
 
+void native_attend(struct native *native, const struct native_stage *stage, uint32_t index,
+                   const struct native_run *run)
+{
+    for (uint32_t i = run->first; i < run->end; i++) {
+        if (i + 1 < native->unit_first[index + 1] && native->units[i + 1].alone)
+            expect_unit(native, stage, &native->units[i + 1]);
+        run_unit(native, stage, &native->units[i], &native->workers[index]);
+    }
+}
+
 void native_attention(struct native *native, const struct native_stage *stage, uint32_t index)
 {
-    struct native_worker *worker = &native->workers[index];
-    worker->alone_row = NATIVE_NONE;
+    struct native_run run;
+    native->workers[index].alone_row = NATIVE_NONE;
     if (native->prepare) {
         prepare(native, stage, index);
         native_pool_barrier(native->pool);
     }
-    uint32_t i, first, end;
-    native_share_of(native, stage, index, &first, &end);
-    while (native_take(native, stage, index, &i)) {
-        if (i >= first && i + 1 < end && native->units[i + 1].alone)
-            expect_unit(native, stage, &native->units[i + 1]);
-        run_unit(native, stage, &native->units[i], worker);
-    }
+    while (native_take(native, stage, index, &run))
+        native_attend(native, stage, index, &run);
 }

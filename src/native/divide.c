@@ -34,29 +34,55 @@ void native_divide(struct native *native, const struct native_stage *stage, uint
                           memory_order_relaxed);
 }
 
-/* Nothing is read through an item but what the barrier before the stage has made known. */
-static bool take(_Atomic uint64_t *items, bool front, uint32_t *item)
+/* Bytes of weights that a thread takes at once: some microseconds, for a locked instruction waits
+ * until everything written before it has arrived. */
+#define RUN_BYTES (128u << 10)
+#define RUN_UNITS 2u
+
+/* Items taken at once from `left` of them: half, so that the others can help with the rest. */
+static uint32_t run_of(const struct native_stage *stage, uint32_t left)
+{
+    uint32_t most = RUN_UNITS;
+    if (stage->kind == NATIVE_PRODUCT) {
+        const uint32_t panel = stage->matrices[0]->quads * NATIVE_PANEL_QUAD_BYTES;
+        most = RUN_BYTES / (stage->gate != NATIVE_INPUT ? 2 * panel : panel);
+    }
+    return BASE_MAX(BASE_MIN((left + 1) / 2, most), 1);
+}
+
+/* From the front of the thread's own share, from the back of another's. Nothing is read through an
+ * item but what the barrier before the stage has made known. */
+static bool take(_Atomic uint64_t *items, const struct native_stage *stage, bool own,
+                 struct native_run *run)
 {
     uint64_t seen = atomic_load_explicit(items, memory_order_relaxed);
     for (;;) {
         const uint32_t first = (uint32_t)seen, end = (uint32_t)(seen >> 32);
         if (first >= end)
             return false;
-        const uint64_t left = front ? seen + 1 : seen - (UINT64_C(1) << 32);
+        const uint32_t count = own ? run_of(stage, end - first) : 1;
+        const uint64_t left = own ? seen + count : seen - ((uint64_t)count << 32);
         if (atomic_compare_exchange_weak_explicit(items, &seen, left, memory_order_relaxed,
                                                   memory_order_relaxed)) {
-            *item = front ? first : end - 1;
+            *run = own ? (struct native_run){first, first + count}
+                       : (struct native_run){end - count, end};
             return true;
         }
     }
 }
 
 bool native_take(struct native *native, const struct native_stage *stage, uint32_t index,
-                 uint32_t *item)
+                 struct native_run *run)
+{
+    return take(&native->left[index].items[stage->turn], stage, true, run);
+}
+
+bool native_help(struct native *native, const struct native_stage *stage, uint32_t index,
+                 struct native_run *run)
 {
     const uint32_t threads = native->options.threads;
-    for (uint32_t i = 0; i < threads; i++)
-        if (take(&native->left[(index + i) % threads].items[stage->turn], i == 0, item))
+    for (uint32_t i = 1; i < threads; i++)
+        if (take(&native->left[(index + i) % threads].items[stage->turn], stage, false, run))
             return true;
     return false;
 }

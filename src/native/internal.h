@@ -93,6 +93,11 @@ struct native_left {
     _Alignas(64) _Atomic uint64_t items[2];
 };
 
+/* Items of a stage that follow each other. */
+struct native_run {
+    uint32_t first, end;
+};
+
 /* Memory of one thread. */
 struct native_worker {
     uint8_t *tile;      /* activations of NATIVE_ALONE_ROWS rows, widest product */
@@ -168,19 +173,25 @@ enum takt_status native_packed_check(struct native *native, struct takt_error *e
 /* attention.c: one stage of a pass, on each thread. */
 void native_units(struct native *native); /* once a pass: what each thread attends to */
 void native_attention(struct native *native, const struct native_stage *stage, uint32_t index);
+void native_attend(struct native *native, const struct native_stage *stage, uint32_t index,
+                   const struct native_run *run);
 /* Before the stage: has the thread's first part of it fetched from memory. */
 void native_expect_attention(const struct native *native, const struct native_stage *stage,
                              uint32_t index);
 /* product.c */
 void native_product(struct native *native, const struct native_stage *stage, uint32_t index);
+void native_multiply(struct native *native, const struct native_stage *stage, uint32_t index,
+                     const struct native_run *run);
 /* divide.c: the thread's share of a stage; and the share made ready, before the barrier that the
  * stage follows. */
 void native_share_of(const struct native *native, const struct native_stage *stage, uint32_t index,
                      uint32_t *first, uint32_t *end);
 void native_divide(struct native *native, const struct native_stage *stage, uint32_t index);
-/* An item that nobody has taken: the thread's next, or the last of another's; false: none. */
+/* Items that nobody has taken: of the thread's own share, or of another's; false: none. */
 bool native_take(struct native *native, const struct native_stage *stage, uint32_t index,
-                 uint32_t *item);
+                 struct native_run *run);
+bool native_help(struct native *native, const struct native_stage *stage, uint32_t index,
+                 struct native_run *run);
 
 static inline float *native_row(const struct native *native, uint32_t tensor, uint32_t row)
 {

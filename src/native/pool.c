@@ -8,6 +8,8 @@
 
 /* Some tens of microseconds: longer than the stages of a step differ, shorter than a time slice. */
 #define SPINS 3000u
+/* Some microseconds: who is behind by less is not helped. */
+#define LINGER 100u
 
 struct worker {
     struct native_pool *pool;
@@ -16,10 +18,11 @@ struct worker {
     bool started;
 };
 
+/* `meeting`: the threads that have come to the barrier in the low half, the barriers that are
+ * behind in the high one. */
 struct native_pool {
-    _Alignas(64) atomic_uint arrived;
-    _Alignas(64) atomic_uint generation;
-    atomic_uint sleepers;
+    _Alignas(64) _Atomic uint64_t meeting;
+    _Alignas(64) atomic_uint sleepers;
     _Alignas(64) atomic_uint threads;
     void (*function)(void *user, uint32_t index);
     void *user;
@@ -38,39 +41,70 @@ static inline void relax(void)
 #endif
 }
 
-static void sleep_until(struct native_pool *pool, unsigned generation)
+static uint32_t barriers_behind(const struct native_pool *pool)
+{
+    return (uint32_t)(atomic_load_explicit(&pool->meeting, memory_order_acquire) >> 32);
+}
+
+/* Comes to the barrier, which has this number; true: as the last. It looks for sleepers after
+ * opening it, and a sleeper looks at the barrier after counting itself, so none is left behind. */
+static bool come(struct native_pool *pool, uint32_t *number)
+{
+    const uint64_t before = atomic_fetch_add(&pool->meeting, 1);
+    *number = (uint32_t)(before >> 32);
+    if ((uint32_t)before + 1 < pool->threads)
+        return false;
+    atomic_store(&pool->meeting, (uint64_t)(*number + 1) << 32);
+    if (atomic_load(&pool->sleepers) > 0) {
+        pthread_mutex_lock(&pool->mutex);
+        pthread_cond_broadcast(&pool->awake);
+        pthread_mutex_unlock(&pool->mutex);
+    }
+    return true;
+}
+
+/* Waits for so many turns; true: the barrier is behind. */
+static bool spin(const struct native_pool *pool, uint32_t number, uint32_t turns)
+{
+    for (uint32_t i = 0; i < turns; i++) {
+        if (barriers_behind(pool) != number)
+            return true;
+        relax();
+    }
+    return false;
+}
+
+static void sleep_until(struct native_pool *pool, uint32_t number)
 {
     pthread_mutex_lock(&pool->mutex);
     atomic_fetch_add(&pool->sleepers, 1);
-    while (atomic_load(&pool->generation) == generation)
+    while (barriers_behind(pool) == number)
         pthread_cond_wait(&pool->awake, &pool->mutex);
     atomic_fetch_sub(&pool->sleepers, 1);
     pthread_mutex_unlock(&pool->mutex);
 }
 
-/* The last to arrive opens the next generation. It looks for sleepers after that, and a sleeper
- * looks at the generation after counting itself, so none is left behind. */
 void native_pool_barrier(struct native_pool *pool)
 {
-    if (pool->threads == 1)
-        return;
-    const unsigned generation = atomic_load_explicit(&pool->generation, memory_order_acquire);
-    if (atomic_fetch_add(&pool->arrived, 1) == pool->threads - 1) {
-        atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
-        atomic_fetch_add(&pool->generation, 1); /* also a fence before sleepers are looked for */
-        if (atomic_load(&pool->sleepers) > 0) {
-            pthread_mutex_lock(&pool->mutex);
-            pthread_cond_broadcast(&pool->awake);
-            pthread_mutex_unlock(&pool->mutex);
-        }
-        return;
+    uint32_t number;
+    if (pool->threads > 1 && !come(pool, &number) && !spin(pool, number, SPINS))
+        sleep_until(pool, number);
+}
+
+bool native_pool_meet(struct native_pool *pool)
+{
+    uint32_t number;
+    if (pool->threads == 1 || come(pool, &number) || spin(pool, number, LINGER))
+        return true;
+    /* Goes away again, unless all have come meanwhile. */
+    uint64_t seen = atomic_load(&pool->meeting);
+    while ((uint32_t)(seen >> 32) == number) {
+        if ((uint32_t)seen == pool->threads)
+            seen = atomic_load(&pool->meeting); /* the last is about to open it */
+        else if (atomic_compare_exchange_weak(&pool->meeting, &seen, seen - 1))
+            return false;
     }
-    for (uint32_t i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&pool->generation, memory_order_acquire) != generation)
-            return;
-        relax();
-    }
-    sleep_until(pool, generation);
+    return true;
 }
 
 static void *work(void *argument)

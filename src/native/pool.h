@@ -19,5 +19,8 @@ void native_pool_run(struct native_pool *pool, void (*function)(void *user, uint
                      void *user);
 /* Within that function: waits for all. What one thread wrote before, all may read after. */
 void native_pool_barrier(struct native_pool *pool);
+/* The same, but false where others are behind by more than some microseconds: the thread can help
+ * them, and must come to the barrier again. */
+bool native_pool_meet(struct native_pool *pool);
 
 #endif

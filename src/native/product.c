@@ -205,20 +205,29 @@ static void look_ahead(const struct native *native, const struct native_stage *s
         next[1] = ahead_of(stage->matrices[1], panel);
 }
 
-static void run_panels(struct native *native, const struct native_stage *stage, uint32_t index,
-                       const struct inputs *inputs)
+/* Few rows: quantising them twice is cheaper than a barrier. */
+static bool each_alone(const struct native *native)
 {
-    float *acc = native->workers[index].acc;
-    uint32_t item;
-    while (native_take(native, stage, index, &item)) {
+    return native_rows(native) <= NATIVE_ALONE_ROWS && !native->options.keep_tensors;
+}
+
+void native_multiply(struct native *native, const struct native_stage *stage, uint32_t index,
+                     const struct native_run *run)
+{
+    struct native_worker *worker = &native->workers[index];
+    const bool alone = each_alone(native);
+    const struct inputs inputs = {.tiles = alone ? worker->tile : native->activations,
+                                  .factors = alone ? worker->factors : native->factors,
+                                  .rows = native_rows(native)};
+    for (uint32_t item = run->first; item < run->end; item++) {
         struct ahead next[2];
         uint32_t output, panel;
         look_ahead(native, stage, item, index, next);
         locate(stage, item, &output, &panel);
         if (stage->gate != NATIVE_INPUT)
-            gated_panel(native, stage, panel, inputs, next, acc);
+            gated_panel(native, stage, panel, &inputs, next, worker->acc);
         else
-            plain_panel(native, stage, output, panel, inputs, next[0], acc);
+            plain_panel(native, stage, output, panel, &inputs, next[0], worker->acc);
     }
 }
 
@@ -226,15 +235,15 @@ void native_product(struct native *native, const struct native_stage *stage, uin
 {
     struct native_worker *worker = &native->workers[index];
     const uint32_t rows = native_rows(native), threads = native->options.threads;
-    /* Few rows: quantising them twice is cheaper than a barrier. */
-    if (rows <= NATIVE_ALONE_ROWS && !native->options.keep_tensors) {
+    struct native_run run;
+    if (each_alone(native)) {
         quantise_rows(native, stage, 0, rows, worker->tile, worker->factors, worker->exponents);
-        run_panels(native, stage, index, &(struct inputs){worker->tile, worker->factors, rows});
-        return;
+    } else {
+        quantise_rows(native, stage, native_share(rows, index, threads),
+                      native_share(rows, index + 1, threads), native->activations, native->factors,
+                      native->exponents);
+        native_pool_barrier(native->pool);
     }
-    quantise_rows(native, stage, native_share(rows, index, threads),
-                  native_share(rows, index + 1, threads), native->activations, native->factors,
-                  native->exponents);
-    native_pool_barrier(native->pool);
-    run_panels(native, stage, index, &(struct inputs){native->activations, native->factors, rows});
+    while (native_take(native, stage, index, &run))
+        native_multiply(native, stage, index, &run);
 }

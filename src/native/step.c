@@ -93,6 +93,20 @@ static void carry_rows(const struct native *native)
     }
 }
 
+/* At the end of a stage: waits for the others, or helps them when they are far behind. */
+static void meet(struct native *native, const struct native_stage *stage, uint32_t index)
+{
+    struct native_run run;
+    if (native_pool_meet(native->pool))
+        return;
+    while (native_help(native, stage, index, &run))
+        if (stage->kind == NATIVE_PRODUCT)
+            native_multiply(native, stage, index, &run);
+        else
+            native_attend(native, stage, index, &run);
+    native_pool_barrier(native->pool);
+}
+
 static void run_stage(struct native *native, const struct native_stage *stage, uint32_t index)
 {
     const uint32_t rows = native_rows(native), threads = native->options.threads;
@@ -108,7 +122,10 @@ static void run_stage(struct native *native, const struct native_stage *stage, u
         native_expect_attention(native, stage + 1, index);
     if (stage->divided_after != NULL)
         native_divide(native, stage->divided_after, index);
-    native_pool_barrier(native->pool);
+    if (stage->kind == NATIVE_PRODUCT || stage->kind == NATIVE_ATTENTION)
+        meet(native, stage, index);
+    else
+        native_pool_barrier(native->pool);
 }
 
 static void run_pass(void *user, uint32_t index)
