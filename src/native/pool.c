@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Some tens of microseconds: longer than the stages of a step differ, shorter than a time slice. */
-#define SPINS 3000u
+/* Some hundreds of microseconds: longer than it takes to wake a thread, on virtual processors too,
+ * or else one that slept once would find the others asleep at every barrier that follows. */
+#define SPINS 20000u
 /* Some microseconds: who is behind by less is not helped. */
 #define LINGER 100u
 

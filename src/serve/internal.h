@@ -169,7 +169,8 @@ struct serve_task {
     const struct serve_request *request;
     struct serve_answer answer;
     struct takt_job *job; /* the worker's */
-    struct base_text out; /* a stream's bytes of this step */
+    struct base_text out; /* a stream's bytes that did not go out yet */
+    double given;         /* when such bytes went out last */
     double deadline;      /* seconds of base_seconds; 0 = none */
     atomic_bool cancelled;
     bool finished;

@@ -129,6 +129,19 @@ static void give_output(struct serve_task *task)
     }
 }
 
+/* A stream's text goes out at once unless some just did: then it waits for the end of the first
+ * step after so many seconds. Whoever sends it is woken, and takes a processor from the model for
+ * some tens of microseconds, however much it sends. */
+#define BETWEEN_OUTPUTS 0.005
+
+static void give_when_due(struct serve_task *task, double now)
+{
+    if (task->out.length > 0 && now - task->given >= BETWEEN_OUTPUTS) {
+        task->given = now;
+        give_output(task);
+    }
+}
+
 static void on_event(void *user, const struct takt_event *event)
 {
     struct serve_task *task = user;
@@ -141,8 +154,12 @@ static void on_event(void *user, const struct takt_event *event)
         task->job = NULL;
         return;
     }
-    /* At once, while the others' tokens are drawn: what sends it has a processor to itself then. */
-    give_output(task);
+    if (event->kind == TAKT_EVENT_TOKEN) {
+        /* While the others' tokens are drawn: what sends it has a processor to itself then. */
+        give_when_due(task, base_seconds());
+    } else {
+        give_output(task);
+    }
 }
 
 static void submit(struct serve_model *model, struct serve_task *task)
@@ -200,8 +217,9 @@ static void deliver(struct serve_model *model)
             takt_scheduler_cancel(model->scheduler, task->job);
             task->job = NULL;
         }
-        give_output(task);
+        give_when_due(task, now);
         if (task->finished || cancelled) {
+            give_output(task);
             *link = task->next;
             no_longer_waiting(task);
             task->on_done(task); /* the task may be gone now */
