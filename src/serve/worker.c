@@ -132,7 +132,7 @@ static void give_output(struct serve_task *task)
 /* A stream's text goes out at once unless some just did: then it waits for the end of the first
  * step after so many seconds. Whoever sends it is woken, and takes a processor from the model for
  * some tens of microseconds, however much it sends. */
-#define BETWEEN_OUTPUTS 0.005
+#define BETWEEN_OUTPUTS 0.016
 
 static void give_when_due(struct serve_task *task, double now)
 {
