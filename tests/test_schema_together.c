@@ -223,6 +223,19 @@ static void refusals(void **state)
         {"{\"oneOf\":[{\"type\":\"string\",\"format\":\"date\"},{\"type\":\"string\",\"format\":"
          "\"uuid\"}]}",
          "'oneOf'", TAKT_UNSUPPORTED},
+        {"{\"oneOf\":[" OBJECT(
+             "\"properties\":{\"a\":{},\"b\":{}},\"required\":[\"a\"]") "," OBJECT("\"properties\":"
+                                                                                   "{\"a\":{},"
+                                                                                   "\"b\":{}},"
+                                                                                   "\"required\":["
+                                                                                   "\"b\"]") "]}",
+         "branch 0 might satisfy branch 1", TAKT_UNSUPPORTED},
+        {"{\"oneOf\":[{\"type\":\"integer\",\"maximum\":3},{\"type\":\"integer\",\"minimum\":3}]}",
+         "'oneOf'", TAKT_UNSUPPORTED},
+        /* A second that is a leap: of the format, though never written. */
+        {"{\"oneOf\":[{\"enum\":[\"1990-12-31T23:59:60Z\"]},{\"type\":\"string\",\"format\":\"date-"
+         "time\"}]}",
+         "'oneOf'", TAKT_UNSUPPORTED},
         {"{\"allOf\":[{\"type\":\"string\"},{\"type\":\"null\"}]}", "nothing satisfies",
          TAKT_UNSUPPORTED},
         {"{\"allOf\":[{\"$ref\":\"#\"}]}", "that lead to themselves", TAKT_LIMIT},

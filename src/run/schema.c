@@ -79,8 +79,7 @@ const json_t *run_schema_find(struct schema_compiler *c, const json_t *reference
     return find_reference(c, json_string_value(reference));
 }
 
-/* A rule for what has been met before under the key, or a new one: then start is to be set. */
-static bool find_rule(struct schema_compiler *c, const void *schema, char *text, uint32_t *rule)
+bool run_schema_find_rule(struct schema_compiler *c, const void *schema, char *text, uint32_t *rule)
 {
     for (size_t i = 0; i < c->named_count; i++) {
         const struct schema_named *named = &c->named[i];
@@ -105,7 +104,7 @@ static uint32_t reference(struct schema_compiler *c, const json_t *schema, uint3
 {
     const json_t *target = run_schema_find(c, json_object_get(schema, "$ref"));
     uint32_t rule = 0;
-    if (target && !find_rule(c, target, NULL, &rule)) {
+    if (target && !run_schema_find_rule(c, target, NULL, &rule)) {
         const uint32_t start = run_schema_at(c, target, "$ref", run_graph_end(c->graph));
         c->graph->rules[rule].start = start;
     }
@@ -146,7 +145,7 @@ static uint32_t together(struct schema_compiler *c, const json_t *schema, uint32
     char *text = json_dumps(schema, JSON_SORT_KEYS | JSON_COMPACT);
     uint32_t rule = 0;
     BASE_ASSERT(text);
-    if (!find_rule(c, c->root, text, &rule)) {
+    if (!run_schema_find_rule(c, c->root, text, &rule)) {
         const uint32_t end = run_graph_end(c->graph);
         json_t *flat = run_schema_flat(c, schema);
         c->together++;

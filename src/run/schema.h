@@ -12,11 +12,12 @@
 #include <string.h>
 
 #define SCHEMA_UNROLLED_MAX 4096 /* minLength, maxLength, minItems, maxItems */
-#define SCHEMA_NAMED_MAX 2048u
+#define SCHEMA_NAMED_MAX 4096u
 
-/* What a $ref points at, or the root and the text of schemas taken together; and its rule. */
+/* What a $ref points at, or the root and the text of schemas taken together, or a type's text; and
+ * its rule. */
 struct schema_named {
-    const json_t *schema;
+    const void *schema;
     char *text;
     uint32_t rule;
 };
@@ -131,6 +132,10 @@ uint32_t run_schema_at(struct schema_compiler *c, const json_t *schema, const ch
 uint32_t run_schema_rule(struct schema_compiler *c, const json_t *schema, const char *name,
                          bool container);
 
+/* A rule for what has been met before under schema and text (malloc'ed, or NULL; taken over), or a
+ * new one: then false, and its start is to be set. */
+bool run_schema_find_rule(struct schema_compiler *c, const void *schema, char *text,
+                          uint32_t *rule);
 /* What a '$ref' points at; NULL when refused. */
 const json_t *run_schema_find(struct schema_compiler *c, const json_t *reference);
 

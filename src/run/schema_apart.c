@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define DEPTH_MAX 12u
+#define BRANCHES_MAX 256u /* each is compared with each */
 
 static bool excludes(struct schema_compiler *c, const json_t *a, const json_t *b, unsigned depth);
 
@@ -192,6 +193,9 @@ bool run_schema_check_apart(struct schema_compiler *c, const json_t *list, const
 {
     const size_t count = json_array_size(list);
     json_t *branches = json_array();
+    if (count > BRANCHES_MAX) {
+        run_schema_refuse(c, TAKT_LIMIT, "'oneOf' of more than %u schemas", BRANCHES_MAX);
+    }
     for (size_t i = 0; i < count && !c->failed; i++) {
         json_t *one = run_schema_flat_at(c, json_array_get(list, i), "oneOf", i);
         json_array_append_new(branches,

@@ -9,8 +9,9 @@
 #include <string.h>
 
 #define FLAT_DEPTH_MAX 64u
-#define FLAT_MAX 50000u /* schemas made flat, in all */
+#define FLAT_MAX 200000u /* schemas made flat, in all */
 #define BRANCHES_MAX 256u
+#define PAIRS_MAX 4096u
 
 static json_t *shared(const json_t *json)
 {
@@ -272,6 +273,10 @@ json_t *run_schema_merge(struct schema_compiler *c, json_t *a, json_t *b)
         json_t *list = json_array();
         const size_t count = branches ? json_array_size(branches) : 1;
         const size_t other_count = others ? json_array_size(others) : 1;
+        if (count * other_count > PAIRS_MAX) {
+            run_schema_refuse(c, TAKT_LIMIT, "alternatives of alternatives: more than %u pairs",
+                              PAIRS_MAX);
+        }
         for (size_t i = 0; i < count * other_count && !c->failed; i++) {
             json_t *one = merge_plain(c, branches ? json_array_get(branches, i / other_count) : a,
                                       others ? json_array_get(others, i % other_count) : b);

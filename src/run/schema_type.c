@@ -67,6 +67,36 @@ static uint32_t of_type(struct schema_compiler *c, const json_t *schema, const c
     }
 }
 
+/* Strings and numbers with keywords are a rule, one for all places that say the same. */
+static uint32_t of_type_once(struct schema_compiler *c, json_t *schema, const char *type,
+                             uint32_t next)
+{
+    const bool scalar = type[0] == 's' || owns("number", type);
+    const char *key;
+    json_t *value;
+    void *after;
+    json_object_foreach_safe(schema, after, key, value)
+    {
+        if (run_schema_is_note(key)) {
+            json_object_del(schema, key);
+        }
+    }
+    json_object_set_new(schema, "type", json_string(type));
+    /* Half of the rules are left to references; lists of schemas taken together have no text. */
+    char *text = scalar && json_object_size(schema) > 1 && c->named_count < SCHEMA_NAMED_MAX / 2
+                     ? json_dumps(schema, JSON_SORT_KEYS | JSON_COMPACT)
+                     : NULL;
+    if (!text) {
+        return of_type(c, schema, type, next);
+    }
+    uint32_t rule;
+    if (!run_schema_find_rule(c, c->graph, text, &rule)) {
+        const uint32_t start = of_type(c, schema, type, run_graph_end(c->graph));
+        c->graph->rules[rule].start = start;
+    }
+    return c->failed ? 0 : schema_call(c, rule, next);
+}
+
 /* The type with the keywords that speak of it; those of other types say nothing about it. */
 static uint32_t one_type(struct schema_compiler *c, const json_t *schema, const char *type,
                          uint32_t next)
@@ -88,7 +118,7 @@ static uint32_t one_type(struct schema_compiler *c, const json_t *schema, const 
             json_object_del(copy, owners[i].key);
         }
     }
-    const uint32_t at = of_type(c, copy, type, next);
+    const uint32_t at = of_type_once(c, copy, type, next);
     json_decref(copy);
     return at;
 }
