@@ -319,6 +319,17 @@ bool jinja_is_function(const struct jinja_string *name);
 /* "%s: %d" % values */
 struct jinja_value jinja_format(struct jinja_context *context, const struct jinja_string *format,
                                 const struct jinja_value *values, size_t count);
+/* "{} {0} {name} {:>8} {:.2f}".format(...) */
+struct jinja_value jinja_format_braces(struct jinja_context *context,
+                                       const struct jinja_string *format,
+                                       const struct jinja_arguments *arguments);
+bool jinja_is_letter(uint32_t code);
+/* Where `what` first stands at or after `from`; SIZE_MAX when nowhere. */
+size_t jinja_find_text(const struct jinja_string *string, const struct jinja_string *what,
+                       size_t from);
+/* Where it last stands and ends at or before `end`. */
+size_t jinja_find_last_text(const struct jinja_string *string, const struct jinja_string *what,
+                            size_t end);
 enum jinja_cased { JINJA_LOWER, JINJA_UPPER, JINJA_CAPITALIZE, JINJA_TITLE, JINJA_TITLE_FILTER };
 struct jinja_value jinja_cased(struct jinja_context *context, const struct jinja_string *string,
                                enum jinja_cased how);
