@@ -300,6 +300,40 @@ static void many_branches(void **state)
     base_text_free(&schema);
 }
 
+/* Long values that differ at their end only, and a set of very many. */
+static void large_values(void **state)
+{
+    (void)state;
+    enum { LENGTH = 100000, COUNT = 4000 };
+    char *same = malloc(LENGTH + 1);
+    memset(same, 'a', LENGTH);
+    same[LENGTH] = '\0';
+    struct base_text schema = {0}, text = {0};
+    base_text_format(&schema, "{\"enum\":[\"%sx\",\"%sy\",\"%s\"]}", same, same, same);
+    base_text_format(&text, "\"%sy\"", same);
+    struct takt_grammar *grammar = grammar_of_text(schema.data);
+    assert_true(grammar_takes(grammar, text.data));
+    text.data[text.length - 2] = 'z';
+    assert_false(grammar_takes(grammar, text.data));
+    takt_grammar_close(grammar);
+    base_text_free(&schema);
+    base_text_free(&text);
+    free(same);
+
+    base_text_format(
+        &schema, "{\"type\":\"array\",\"maxItems\":5,\"uniqueItems\":true,\"items\":{\"enum\":[0");
+    for (int i = 1; i < COUNT; i++) {
+        base_text_format(&schema, ",%d", i);
+    }
+    base_text_format(&schema, "]}}");
+    grammar = grammar_of_text(schema.data);
+    assert_true(grammar_takes(grammar, "[0,1,17,3998,3999]"));
+    assert_false(grammar_takes(grammar, "[1,0]"));
+    assert_false(grammar_takes(grammar, "[1,2,3,4,5,6]"));
+    takt_grammar_close(grammar);
+    base_text_free(&schema);
+}
+
 /* Random schemas: what is not refused is kept to. */
 static void random_together(void **state)
 {
@@ -339,4 +373,4 @@ static void random_together(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, grammar_setup, grammar_teardown)
 
 TEST_GROUP(schema_together, TEST(together), TEST(one_of), TEST(members), TEST(items),
-           TEST(refusals), TEST(many_branches), TEST(random_together));
+           TEST(refusals), TEST(many_branches), TEST(large_values), TEST(random_together));

@@ -271,6 +271,45 @@ static void forms(void **state)
     json_decref(answer);
 }
 
+/* Patterns, formats, bounds and branches reach the answer through the server, at every temperature.
+ */
+static void strict_forms(void **state)
+{
+    (void)state;
+    static const char *const temperatures[] = {"0", "0.7", "2"};
+    for (size_t i = 0; i < BASE_COUNT(temperatures); i++) {
+        char body[1500];
+        snprintf(body, sizeof body,
+                 "{" HELLO
+                 ",\"max_tokens\":160,\"temperature\":%s,\"seed\":3,\"response_format\":{\"type\":"
+                 "\"json_schema\",\"json_schema\":{\"name\":\"x\",\"strict\":true,\"schema\":{"
+                 "\"type\":\"object\","
+                 "\"properties\":{\"id\":{\"type\":\"string\",\"pattern\":\"^[A-Z]{2}-[0-9]{3}$\"},"
+                 "\"day\":{\"type\":\"string\",\"format\":\"date\"},"
+                 "\"share\":{\"type\":\"number\",\"minimum\":0.25,\"exclusiveMaximum\":0.5},"
+                 "\"what\":{\"oneOf\":[{\"type\":\"integer\",\"multipleOf\":5,\"minimum\":10,"
+                 "\"maximum\":95},"
+                 "{\"type\":\"null\"}]}},\"required\":[\"id\",\"day\",\"share\",\"what\"],"
+                 "\"additionalProperties\":false}}}}",
+                 temperatures[i]);
+        json_t *answer = client_json(client_post(CHAT, body));
+        json_t *value = json_loads(content_of(answer), 0, NULL);
+        const json_t *what = json_object_get(value, "what");
+        const char *id = json_string_value(json_object_get(value, "id"));
+        const char *day = json_string_value(json_object_get(value, "day"));
+        const double share = json_number_value(json_object_get(value, "share"));
+        const json_int_t number = json_integer_value(what);
+        assert_true(id && strlen(id) == 6 && id[0] >= 'A' && id[1] <= 'Z' && id[2] == '-' &&
+                    strspn(id + 3, "0123456789") == 3);
+        assert_true(day && strlen(day) == 10 && day[4] == '-' && atoi(day + 5) >= 1 &&
+                    atoi(day + 5) <= 12);
+        assert_true(share >= 0.25 && share < 0.5);
+        assert_true(json_is_null(what) || (number % 5 == 0 && number >= 10 && number <= 95));
+        json_decref(value);
+        json_decref(answer);
+    }
+}
+
 /* ---- verified ----- */
 
 static void verifies(void **state)
@@ -316,4 +355,5 @@ static void verifies(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, client_setup, client_teardown)
 
 TEST_GROUP(serve_answers, TEST(same_answer), TEST(many_at_once), TEST(shared_beginning),
-           TEST(stops), TEST(logprobs), TEST(forms), cmocka_unit_test(verifies));
+           TEST(stops), TEST(logprobs), TEST(forms), TEST(strict_forms),
+           cmocka_unit_test(verifies));

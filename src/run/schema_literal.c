@@ -9,22 +9,33 @@ static int compare_texts(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* How far sorted texts go on alike behind their first `depth` bytes: as far as the outer two. */
+static size_t common(char *const *texts, size_t count, size_t depth)
+{
+    const char *first = texts[0] + depth, *last = texts[count - 1] + depth;
+    size_t length = 0;
+    while (first[length] != '\0' && first[length] == last[length]) {
+        length++;
+    }
+    return length;
+}
+
 /* Sorted texts that share their first `depth` bytes, as a tree of their bytes. */
 static uint32_t tree(struct schema_compiler *c, char **texts, size_t count, size_t depth,
                      uint32_t next)
 {
     uint32_t at = RUN_NO_NODE;
-    for (size_t i = 0; i < count;) {
+    for (size_t i = 0; i < count && !c->graph->full;) {
         size_t same = i + 1;
         while (same < count && texts[same][depth] == texts[i][depth]) {
             same++;
         }
+        const size_t length = common(texts + i, same - i, depth);
         uint32_t branch = next;
-        if (same - i == 1) {
-            branch = schema_text(c, texts[i] + depth, next); /* alone from here */
-        } else if (texts[i][depth] != '\0') {
-            const uint32_t rest = tree(c, texts + i, same - i, depth + 1, next);
-            branch = run_graph_literal(c->graph, texts[i] + depth, 1, rest);
+        if (length > 0) { /* else it ends here, once or several times */
+            const bool alone = texts[i][depth + length] == '\0' && same - i == 1;
+            branch = alone ? next : tree(c, texts + i, same - i, depth + length, next);
+            branch = run_graph_literal(c->graph, texts[i] + depth, length, branch);
         }
         at = schema_either(c, at, branch);
         i = same;

@@ -74,7 +74,8 @@ uint32_t run_schema_ordered(struct schema_compiler *c, const struct schema_parts
             const uint32_t more = parts->most < 0 ? BASE_MIN(n + 1, levels) : n + 1;
             const bool may = (more <= levels) && row[more] != RUN_NO_NODE;
             const uint32_t written = may ? part_node(c, part, n > 0, row[more]) : RUN_NO_NODE;
-            row[n] = schema_either(c, written, part->required ? RUN_NO_NODE : row[n]);
+            /* The way past it first: the automaton follows a chain of those without a stack. */
+            row[n] = schema_either(c, part->required ? RUN_NO_NODE : row[n], written);
         }
     }
     const uint32_t at = row[0];
