@@ -268,6 +268,12 @@ static void refusals(void **state)
                 "x\"}},\"required\":[\"a\"],\"$defs\":{\"x\":"
                 "{\"anyOf\":[{\"$ref\":\"#/$defs/x\"},{\"type\":\"null\"}]}}"),
          "leads to itself", TAKT_UNSUPPORTED},
+        {"{\"enum\":[{}],\"required\":{}}", "'required' must be an array of strings", TAKT_USAGE},
+        {"{\"allOf\":[{\"type\":\"integer\"},{\"enum\":[1],\"minimum\":{}}]}",
+         "#/allOf/1: 'minimum' must be a number", TAKT_USAGE},
+        {"{\"propertyNames\":7}", "'propertyNames' must be a schema", TAKT_USAGE},
+        {"{\"items\":[{}],\"prefixItems\":[{}]}", "'items' beside 'prefixItems'", TAKT_USAGE},
+        {ARRAY("\"uniqueItems\":1"), "'uniqueItems' must be a boolean", TAKT_USAGE},
         {ARRAY("\"prefixItems\":{}"), "'prefixItems' must be", TAKT_USAGE},
         {ARRAY("\"items\":false,\"minItems\":1"), "nothing has at least 1", TAKT_UNSUPPORTED},
         {"{\"enum\":[1,2],\"minimum\":3}", "no value of 'enum'", TAKT_UNSUPPORTED},
@@ -298,6 +304,25 @@ static void many_branches(void **state)
     free(text);
     takt_grammar_close(grammar);
     base_text_free(&schema);
+}
+
+/* Nodes and rules move while a schema is compiled: wherever they do, loops are closed. */
+static void many_sizes(void **state)
+{
+    (void)state;
+    for (unsigned size = 1; size < 1200; size += 1 + size / 400) {
+        char schema[256];
+        snprintf(
+            schema, sizeof schema,
+            OBJECT("\"properties\":{\"a\":{\"pattern\":\"^x{%u}$\"},\"b\":" ARRAY(
+                "\"items\":{\"type\":\"null\"}") "},\"additionalProperties\":{\"type\":\"null\"}"),
+            size);
+        struct takt_grammar *grammar = grammar_of_text(schema);
+        assert_true(
+            grammar_takes(grammar, "{\"b\":[null,null,null],\"c\":null,\"d\":null,\"e\":null}"));
+        assert_true(grammar_takes(grammar, "{\"cc\":null,\"dd\":null,\"e\":null}"));
+        takt_grammar_close(grammar);
+    }
 }
 
 /* Long values that differ at their end only, and a set of very many. */
@@ -373,4 +398,5 @@ static void random_together(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, grammar_setup, grammar_teardown)
 
 TEST_GROUP(schema_together, TEST(together), TEST(one_of), TEST(members), TEST(items),
-           TEST(refusals), TEST(many_branches), TEST(large_values), TEST(random_together));
+           TEST(refusals), TEST(many_branches), TEST(many_sizes), TEST(large_values),
+           TEST(random_together));

@@ -35,7 +35,7 @@ uint32_t run_schema_rule(struct schema_compiler *c, const json_t *schema, const 
 {
     const uint32_t rule = run_graph_rule(c->graph, container);
     const uint32_t start = run_schema_at(c, schema, name, run_graph_end(c->graph));
-    c->graph->rules[rule].start = start;
+    schema_start(c, rule, start);
     return rule;
 }
 
@@ -72,10 +72,6 @@ static const json_t *find_reference(struct schema_compiler *c, const char *refer
 
 const json_t *run_schema_find(struct schema_compiler *c, const json_t *reference)
 {
-    if (!json_is_string(reference)) {
-        run_schema_refuse(c, TAKT_USAGE, "'$ref' must be a string");
-        return NULL;
-    }
     return find_reference(c, json_string_value(reference));
 }
 
@@ -106,7 +102,7 @@ static uint32_t reference(struct schema_compiler *c, const json_t *schema, uint3
     uint32_t rule = 0;
     if (target && !run_schema_find_rule(c, target, NULL, &rule)) {
         const uint32_t start = run_schema_at(c, target, "$ref", run_graph_end(c->graph));
-        c->graph->rules[rule].start = start;
+        schema_start(c, rule, start);
     }
     return c->failed ? 0 : schema_call(c, rule, next);
 }
@@ -114,12 +110,8 @@ static uint32_t reference(struct schema_compiler *c, const json_t *schema, uint3
 static uint32_t any_of(struct schema_compiler *c, const json_t *schema, uint32_t next)
 {
     const json_t *list = json_object_get(schema, "anyOf");
-    const size_t count = json_array_size(list);
-    if (count == 0) {
-        return run_schema_refuse(c, TAKT_USAGE, "'anyOf' must be an array with something in it");
-    }
     uint32_t at = RUN_NO_NODE;
-    for (size_t i = 0; i < count && !c->failed; i++) {
+    for (size_t i = 0; i < json_array_size(list) && !c->failed; i++) {
         char name[64];
         snprintf(name, sizeof name, "anyOf/%zu", i);
         at = schema_either(c, at, run_schema_at(c, json_array_get(list, i), name, next));
@@ -155,7 +147,7 @@ static uint32_t together(struct schema_compiler *c, const json_t *schema, uint32
             at = schema_either(c, at, plain(c, json_array_get(branches, i), end));
         }
         c->together--;
-        c->graph->rules[rule].start = at;
+        schema_start(c, rule, at);
         json_decref(flat);
     }
     return c->failed ? 0 : schema_call(c, rule, next);
@@ -167,8 +159,8 @@ uint32_t run_schema_any(struct schema_compiler *c, const json_t *schema, uint32_
     if (c->failed || c->graph->full) {
         return 0;
     }
-    if (!json_is_object(schema) && !json_is_boolean(schema)) {
-        return run_schema_refuse(c, TAKT_USAGE, "a schema must be an object or a boolean");
+    if (!run_schema_check(c, schema)) {
+        return 0;
     }
     if (run_schema_has_only(schema, reference_keys)) {
         return reference(c, schema, next);

@@ -77,6 +77,17 @@ static inline uint32_t schema_call(struct schema_compiler *c, uint32_t rule, uin
     return run_graph_call(c->graph, rule, next);
 }
 
+/* These two set what was left open, by a node that is made before: making one may move them all. */
+static inline void schema_repeat(struct schema_compiler *c, uint32_t loop, uint32_t body)
+{
+    c->graph->nodes[loop].other = body;
+}
+
+static inline void schema_start(struct schema_compiler *c, uint32_t rule, uint32_t node)
+{
+    c->graph->rules[rule].start = node;
+}
+
 /* ---- schema_words.c -------------------------------------------------------------------------- */
 
 /* Sets the error, with the place, unless there is one. Returns 0. */
@@ -91,6 +102,8 @@ uint32_t run_schema_nothing(struct schema_compiler *c, uint32_t next, const char
 bool run_schema_only(struct schema_compiler *c, const json_t *schema, const char *const *list);
 /* Is the first of the list there, and nothing that neither needs no keeping nor is in the list? */
 bool run_schema_has_only(const json_t *schema, const char *const *list);
+/* Refuses a schema that is none, or a keyword that is not what it must be. */
+bool run_schema_check(struct schema_compiler *c, const json_t *schema);
 bool run_schema_is_note(const char *key); /* it needs no keeping */
 /* A count among the keywords; `absent` when it is not there. */
 long run_schema_count(struct schema_compiler *c, const json_t *schema, const char *key,
@@ -185,6 +198,10 @@ uint32_t run_schema_ordered(struct schema_compiler *c, const struct schema_parts
 
 /* The type a keyword speaks of ("number" for both kinds); NULL for others. */
 const char *run_schema_owner(const char *key);
+/* Is it a keyword that may be kept to? */
+bool run_schema_is_known(const char *key);
+/* A keyword of the schema that is not what it must be, and what that is; NULL: there is none. */
+const char *run_schema_misshapen(const json_t *schema, const char **wanted);
 /* The types of what is written for a schema: an array, empty for any. A new reference. */
 json_t *run_schema_written_types(const json_t *schema);
 /* One of the values of 'enum' or 'const'. */

@@ -21,8 +21,8 @@ static bool read_array(struct schema_compiler *c, const json_t *schema, struct a
         array->first = items;
         array->items = json_object_get(schema, "additionalItems");
     }
-    if (array->first && !json_is_array(array->first)) {
-        run_schema_refuse(c, TAKT_USAGE, "'prefixItems' must be an array of schemas");
+    if (json_is_array(items) && json_object_get(schema, "prefixItems")) {
+        run_schema_refuse(c, TAKT_USAGE, "'items' beside 'prefixItems' must be a schema");
         return false;
     }
     array->first_count = json_array_size(array->first);
@@ -107,8 +107,7 @@ static uint32_t list_of(struct schema_compiler *c, const struct array *array, ui
     uint32_t at = close;
     if (open) {
         at = run_schema_loop(c, close);
-        c->graph->nodes[at].other =
-            schema_text(c, ",", run_schema_space(c, schema_call(c, others, at)));
+        schema_repeat(c, at, schema_text(c, ",", run_schema_space(c, schema_call(c, others, at))));
     }
     for (size_t i = count; i > 1 && !c->failed && !c->graph->full; i--) {
         const uint32_t item = schema_call(c, item_rule(c, array, i - 1, others), at);

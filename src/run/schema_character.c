@@ -198,7 +198,7 @@ static uint32_t make(struct schema_compiler *c, const struct run_range *ranges, 
     if (escape != RUN_NO_NODE) {
         at = schema_either(c, at, schema_text(c, "\\", escape));
     }
-    c->graph->rules[rule].start = at != RUN_NO_NODE ? at : schema_bytes(c, "", end);
+    schema_start(c, rule, at != RUN_NO_NODE ? at : schema_bytes(c, "", end));
     return rule;
 }
 

@@ -269,7 +269,9 @@ enum schema_truth run_schema_holds(struct schema_compiler *c, const json_t *sche
     if (json_is_boolean(schema)) {
         return truth(json_is_true(schema));
     }
-    if (!json_is_object(schema) || c->holds_depth == 64 || c->holds_count == 200000) {
+    const char *wanted;
+    if (!json_is_object(schema) || run_schema_misshapen(schema, &wanted) || c->holds_depth == 64 ||
+        c->holds_count == 200000) {
         return SCHEMA_UNKNOWN;
     }
     c->holds_depth++;

@@ -14,8 +14,8 @@ static void make_string(struct schema_compiler *c)
     c->string = run_graph_rule(c->graph, false);
     const uint32_t close = schema_text(c, "\"", run_graph_end(c->graph));
     const uint32_t loop = run_schema_loop(c, close);
-    c->graph->nodes[loop].other = schema_call(c, c->character, loop);
-    c->graph->rules[c->string].start = schema_text(c, "\"", loop);
+    schema_repeat(c, loop, schema_call(c, c->character, loop));
+    schema_start(c, c->string, schema_text(c, "\"", loop));
 }
 
 /* Up to `most` more digits. */
@@ -39,7 +39,7 @@ static void make_numbers(struct schema_compiler *c)
 {
     const uint32_t end = run_graph_end(c->graph);
     c->integer = run_graph_rule(c->graph, false);
-    c->graph->rules[c->integer].start = whole_number(c, end);
+    schema_start(c, c->integer, whole_number(c, end));
     c->number = run_graph_rule(c->graph, false);
     const uint32_t exponent =
         schema_bytes(c, "09", schema_either(c, end, schema_bytes(c, "09", end)));
@@ -48,7 +48,7 @@ static void make_numbers(struct schema_compiler *c)
         schema_bytes(c, "eeEE", schema_either(c, exponent, schema_bytes(c, "++--", exponent))));
     const uint32_t fraction =
         schema_either(c, power, schema_text(c, ".", schema_bytes(c, "09", digits(c, 14, power))));
-    c->graph->rules[c->number].start = whole_number(c, fraction);
+    schema_start(c, c->number, whole_number(c, fraction));
 }
 
 /* A space that may be there. */
@@ -61,8 +61,7 @@ uint32_t run_schema_space(struct schema_compiler *c, uint32_t next)
 static uint32_t list_of(struct schema_compiler *c, uint32_t item, uint32_t next)
 {
     const uint32_t loop = run_schema_loop(c, next);
-    c->graph->nodes[loop].other =
-        schema_text(c, ",", run_schema_space(c, schema_call(c, item, loop)));
+    schema_repeat(c, loop, schema_text(c, ",", run_schema_space(c, schema_call(c, item, loop))));
     return schema_call(c, item, loop);
 }
 
@@ -70,9 +69,11 @@ static uint32_t list_of(struct schema_compiler *c, uint32_t item, uint32_t next)
 static uint32_t map(struct schema_compiler *c, uint32_t value, uint32_t next)
 {
     const uint32_t member = run_graph_rule(c->graph, false);
-    c->graph->rules[member].start = schema_call(
-        c, c->string,
-        schema_text(c, ":", run_schema_space(c, schema_call(c, value, run_graph_end(c->graph)))));
+    schema_start(c, member,
+                 schema_call(c, c->string,
+                             schema_text(c, ":",
+                                         run_schema_space(
+                                             c, schema_call(c, value, run_graph_end(c->graph))))));
     const uint32_t close = schema_text(c, "}", next);
     return schema_text(c, "{", schema_either(c, close, list_of(c, member, close)));
 }
@@ -89,11 +90,11 @@ static void make_values(struct schema_compiler *c)
     at = schema_either(c, at, schema_text(c, "null", end));
     at = schema_either(
         c, at, schema_either(c, schema_call(c, c->array, end), schema_call(c, c->object, end)));
-    c->graph->rules[c->value].start = at;
+    schema_start(c, c->value, at);
     const uint32_t close = schema_text(c, "]", run_graph_end(c->graph));
-    c->graph->rules[c->array].start =
-        schema_text(c, "[", schema_either(c, close, list_of(c, c->value, close)));
-    c->graph->rules[c->object].start = map(c, c->value, run_graph_end(c->graph));
+    schema_start(c, c->array,
+                 schema_text(c, "[", schema_either(c, close, list_of(c, c->value, close))));
+    schema_start(c, c->object, map(c, c->value, run_graph_end(c->graph)));
 }
 
 void run_schema_make_rules(struct schema_compiler *c)

@@ -87,12 +87,8 @@ json_t *run_schema_values(struct schema_compiler *c, const json_t *schema)
 
 uint32_t run_schema_literals(struct schema_compiler *c, const json_t *schema, uint32_t next)
 {
-    const json_t *list = json_object_get(schema, "enum");
     if (!run_schema_only(c, schema, NULL)) {
         return 0;
-    }
-    if (list && (!json_is_array(list) || json_array_size(list) == 0)) {
-        return run_schema_refuse(c, TAKT_USAGE, "'enum' must be an array with a value in it");
     }
     json_t *values = run_schema_values(c, schema);
     const size_t count = json_array_size(values);

@@ -352,15 +352,6 @@ static json_t *flat_branches(struct schema_compiler *c, const char *key, const j
     return flat;
 }
 
-static const json_t *list_of(struct schema_compiler *c, const json_t *schema, const char *key)
-{
-    const json_t *list = json_object_get(schema, key);
-    if (list && json_array_size(list) == 0) {
-        run_schema_refuse(c, TAKT_USAGE, "'%s' must be an array with something in it", key);
-    }
-    return c->failed ? NULL : list;
-}
-
 static json_t *flat_object(struct schema_compiler *c, const json_t *schema)
 {
     json_t *flat = own_keywords(schema);
@@ -370,15 +361,15 @@ static json_t *flat_object(struct schema_compiler *c, const json_t *schema)
         flat = run_schema_merge(c, flat,
                                 target ? run_schema_flat_at(c, target, "$ref", SIZE_MAX) : NULL);
     }
-    const json_t *all = list_of(c, schema, "allOf");
+    const json_t *all = json_object_get(schema, "allOf");
     for (size_t i = 0; i < json_array_size(all) && !c->failed; i++) {
         flat = run_schema_merge(c, flat, run_schema_flat_at(c, json_array_get(all, i), "allOf", i));
     }
-    const json_t *any = list_of(c, schema, "anyOf");
+    const json_t *any = json_object_get(schema, "anyOf");
     if (any && !c->failed) {
         flat = run_schema_merge(c, flat, flat_branches(c, "anyOf", any));
     }
-    const json_t *one = list_of(c, schema, "oneOf");
+    const json_t *one = json_object_get(schema, "oneOf");
     if (one && !c->failed && run_schema_check_apart(c, one, flat)) {
         flat = run_schema_merge(c, flat, flat_branches(c, "oneOf", one));
     }
@@ -390,16 +381,12 @@ json_t *run_schema_flat(struct schema_compiler *c, const json_t *schema)
     if (json_is_boolean(schema)) {
         return shared(schema);
     }
-    if (!json_is_object(schema)) {
-        run_schema_refuse(c, TAKT_USAGE, "a schema must be an object");
-        return NULL;
-    }
     if (c->flat_depth == FLAT_DEPTH_MAX || c->flat_count == FLAT_MAX) {
         run_schema_refuse(c, TAKT_LIMIT,
                           "schemas taken together that lead to themselves, or too many");
         return NULL;
     }
-    if (!run_schema_only(c, schema, NULL)) {
+    if (!run_schema_check(c, schema) || !run_schema_only(c, schema, NULL)) {
         return NULL;
     }
     c->flat_depth++;

@@ -234,10 +234,6 @@ static struct written read_number(struct schema_compiler *c, const json_t *schem
     if (!value) {
         return written;
     }
-    if (!json_is_number(value)) {
-        run_schema_refuse(c, TAKT_USAGE, "'%s' must be a number", key);
-        return written;
-    }
     const double real = json_number_value(value);
     snprintf(text, sizeof text, "%.14e", real); /* -d.dddddddddddddde-xx */
     if (json_is_integer(value)) {

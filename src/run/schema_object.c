@@ -268,8 +268,8 @@ static uint32_t other_members(struct schema_compiler *c, const json_t *schema)
     for (uint32_t i = 0; i < choice.count; i++) {
         run_language_free(&choice.patterns[i].language);
     }
-    c->graph->rules[rule].start =
-        choice.start != RUN_NO_NODE ? choice.start : schema_bytes(c, "", choice.end);
+    schema_start(c, rule,
+                 choice.start != RUN_NO_NODE ? choice.start : schema_bytes(c, "", choice.end));
     return choice.start == RUN_NO_NODE ? RUN_NO_NODE : rule;
 }
 
@@ -308,35 +308,15 @@ static void list_parts(struct schema_compiler *c, const json_t *schema, struct s
     c->place[length] = '\0';
     for (size_t i = 0; i < json_array_size(required) && !c->failed; i++) {
         name = json_string_value(json_array_get(required, i));
-        bool known = json_object_get(properties, name ? name : "") != NULL;
-        for (size_t j = 0; j < i && name; j++) {
+        bool known = json_object_get(properties, name) != NULL;
+        for (size_t j = 0; j < i; j++) {
             const char *other = json_string_value(json_array_get(required, j));
             known = known || (other && strcmp(other, name) == 0);
         }
-        if (!name) {
-            run_schema_refuse(c, TAKT_USAGE, "'required' must be an array of strings");
-        } else if (!known) {
+        if (!known) {
             add_part(c, parts, schema, name);
         }
     }
-}
-
-static bool check_shapes(struct schema_compiler *c, const json_t *schema)
-{
-    const json_t *properties = json_object_get(schema, "properties");
-    const json_t *patterns = json_object_get(schema, "patternProperties");
-    const json_t *required = json_object_get(schema, "required");
-    const json_t *more = json_object_get(schema, "additionalProperties");
-    if ((properties && !json_is_object(properties)) || (required && !json_is_array(required))) {
-        run_schema_refuse(c, TAKT_USAGE, "'properties' must be an object, 'required' an array");
-    } else if (patterns && !json_is_object(patterns)) {
-        run_schema_refuse(c, TAKT_USAGE, "'patternProperties' must be an object");
-    } else if (more && !json_is_boolean(more) && !json_is_object(more)) {
-        run_schema_refuse(c, TAKT_USAGE, "'additionalProperties' must be a boolean or a schema");
-    } else if (json_object_size(properties) + json_array_size(required) > PROPERTIES_MAX) {
-        run_schema_refuse(c, TAKT_LIMIT, "more than %u properties", PROPERTIES_MAX);
-    }
-    return !c->failed;
 }
 
 static uint32_t members(struct schema_compiler *c, const json_t *schema, struct schema_parts *parts,
@@ -373,8 +353,13 @@ uint32_t run_schema_object(struct schema_compiler *c, const json_t *schema, uint
     static const char *const keys[] = {"type",          "properties",        "required",
                                        "minProperties", "maxProperties",     "additionalProperties",
                                        "propertyNames", "patternProperties", NULL};
-    if (!run_schema_only(c, schema, keys) || !check_shapes(c, schema)) {
+    if (!run_schema_only(c, schema, keys)) {
         return 0;
+    }
+    if (json_object_size(json_object_get(schema, "properties")) +
+            json_array_size(json_object_get(schema, "required")) >
+        PROPERTIES_MAX) {
+        return run_schema_refuse(c, TAKT_LIMIT, "more than %u properties", PROPERTIES_MAX);
     }
     struct schema_parts parts = {.least = run_schema_count(c, schema, "minProperties", 0),
                                  .most = run_schema_count(c, schema, "maxProperties", -1)};

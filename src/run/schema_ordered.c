@@ -31,7 +31,7 @@ static void end_row(struct schema_compiler *c, const struct schema_parts *parts,
     uint32_t after = close; /* with as many extras as may be, or in a loop of them */
     if (parts->most < 0 && rule != RUN_NO_NODE) {
         after = run_schema_loop(c, close);
-        c->graph->nodes[after].other = comma(c, true, schema_call(c, rule, after));
+        schema_repeat(c, after, comma(c, true, schema_call(c, rule, after)));
     }
     for (uint32_t n = levels + 1; n > 0; n--) {
         const uint32_t written = n - 1;

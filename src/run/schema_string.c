@@ -73,7 +73,7 @@ static uint32_t plain_string(struct schema_compiler *c, long least, long most, u
     uint32_t at = close;
     if (most < 0) {
         at = run_schema_loop(c, close);
-        c->graph->nodes[at].other = schema_call(c, c->character, at);
+        schema_repeat(c, at, schema_call(c, c->character, at));
     }
     for (long i = least; i < most; i++) {
         at = schema_either(c, close, schema_call(c, c->character, at));
@@ -111,10 +111,8 @@ static void narrow_to_format(struct schema_compiler *c, struct run_language *lan
                              const json_t *value)
 {
     const char *name = json_string_value(value);
-    const char *const *patterns = name ? run_schema_format(name) : NULL;
-    if (!name) {
-        run_schema_refuse(c, TAKT_USAGE, "'format' must be a string");
-    } else if (!patterns) {
+    const char *const *patterns = run_schema_format(name);
+    if (!patterns) {
         run_schema_refuse(c, TAKT_UNSUPPORTED, "the format '%.60s' is not supported", name);
     }
     for (size_t i = 0; i < 2 && patterns && patterns[i] && !c->failed; i++) {
@@ -125,11 +123,7 @@ static void narrow_to_format(struct schema_compiler *c, struct run_language *lan
 static void narrow_to_pattern(struct schema_compiler *c, struct run_language *language,
                               const json_t *value)
 {
-    if (!json_is_string(value)) {
-        run_schema_refuse(c, TAKT_USAGE, "'pattern' must be a string");
-    } else {
-        narrow(c, language, "pattern", json_string_value(value));
-    }
+    narrow(c, language, "pattern", json_string_value(value));
 }
 
 /* A keyword's value, and those of the list that schemas taken together have. */

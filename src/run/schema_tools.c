@@ -24,7 +24,7 @@ static uint32_t tool_call(struct schema_compiler *c, const json_t *tools, uint32
         const uint32_t end = run_graph_end(c->graph);
         const uint32_t start =
             parameters ? run_schema_any(c, parameters, end) : schema_text(c, "{}", end);
-        c->graph->rules[arguments].start = start;
+        schema_start(c, arguments, start);
         names = schema_either(
             c, names,
             schema_text(c, name,
@@ -43,7 +43,7 @@ uint32_t run_schema_tools(struct schema_compiler *c, const json_t *tools,
     const uint32_t after = run_schema_loop(c, end); /* of a call */
     const uint32_t rest = tool_call(c, tools, after);
     if (options->parallel && !c->failed) {
-        c->graph->nodes[after].other = schema_text(c, "\n<", rest);
+        schema_repeat(c, after, schema_text(c, "\n<", rest));
     }
     if (options->must_call || c->failed) {
         return schema_text(c, "<", rest);
@@ -53,22 +53,22 @@ uint32_t run_schema_tools(struct schema_compiler *c, const json_t *tools,
         states[i] = run_schema_loop(c, end);
     }
     const uint32_t again = schema_text(c, "<", states[1]); /* '<' begins the word anew */
-    c->graph->nodes[states[0]].other =
-        schema_either(c, again, run_graph_except(c->graph, "<<", states[0]));
+    schema_repeat(c, states[0],
+                  schema_either(c, again, run_graph_except(c->graph, "<<", states[0])));
     for (uint32_t i = 1; i < LENGTH; i++) {
         const char ranges[5] = {'<', '<', word[i], word[i], '\0'};
         const uint32_t other = run_graph_except(c->graph, ranges, states[0]);
         /* The last byte leads into the call, whose rest begins behind the whole word. */
         const uint32_t onward =
             i + 1 < LENGTH ? run_graph_literal(c->graph, word + i, 1, states[i + 1]) : RUN_NO_NODE;
-        c->graph->nodes[states[i]].other = schema_either(c, schema_either(c, other, again), onward);
+        schema_repeat(c, states[i], schema_either(c, schema_either(c, other, again), onward));
     }
     /* From the last state: ">" and on. `rest` begins with "tool_call>": go to its last byte. */
     uint32_t tail = rest;
     for (uint32_t i = 1; i + 1 < LENGTH; i++) {
         tail = c->graph->nodes[tail].next;
     }
-    c->graph->nodes[states[LENGTH - 1]].other =
-        schema_either(c, c->graph->nodes[states[LENGTH - 1]].other, tail);
+    schema_repeat(c, states[LENGTH - 1],
+                  schema_either(c, c->graph->nodes[states[LENGTH - 1]].other, tail));
     return states[0];
 }

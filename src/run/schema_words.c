@@ -37,10 +37,6 @@ static const char *const notes[] = {
     "title", "description", "default",    "examples", "$schema",   "$id",           "$comment",
     "$defs", "definitions", "deprecated", "readOnly", "writeOnly", "discriminator", NULL};
 
-/* Keywords that speak of values of every type. */
-static const char *const general[] = {"type",  "enum",  "const", "$ref",
-                                      "allOf", "anyOf", "oneOf", NULL};
-
 static bool is_one_of(const char *word, const char *const *list)
 {
     while (*list && strcmp(*list, word) != 0) {
@@ -61,8 +57,7 @@ bool run_schema_only(struct schema_compiler *c, const json_t *schema, const char
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)schema, key, value)
     {
-        const bool known =
-            list ? is_one_of(key, list) : is_one_of(key, general) || run_schema_owner(key);
+        const bool known = list ? is_one_of(key, list) : run_schema_is_known(key);
         if (!known && !is_one_of(key, notes)) {
             run_schema_refuse(c, TAKT_UNSUPPORTED, "the keyword '%.60s' is not supported here",
                               key);
@@ -70,6 +65,17 @@ bool run_schema_only(struct schema_compiler *c, const json_t *schema, const char
         }
     }
     return true;
+}
+
+bool run_schema_check(struct schema_compiler *c, const json_t *schema)
+{
+    const char *wanted, *key = run_schema_misshapen(schema, &wanted);
+    if (!json_is_object(schema) && !json_is_boolean(schema)) {
+        run_schema_refuse(c, TAKT_USAGE, "a schema must be an object or a boolean");
+    } else if (key) {
+        run_schema_refuse(c, TAKT_USAGE, "'%s' must be %s", key, wanted);
+    }
+    return !c->failed;
 }
 
 /* Is the first of the list there, and nothing that is neither a note nor in the list? */
