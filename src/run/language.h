@@ -102,6 +102,30 @@ struct run_steps {
     uint32_t range_count, range_capacity;
 };
 
+/* A regular expression's tree, as language_pattern.c reads it and language_steps.c writes it out.
+ * Lists of nodes hang on `child`, each with its next; 0 ends a list and is no node. */
+enum run_pattern_kind {
+    RUN_PATTERN_SET,
+    RUN_PATTERN_BEGIN,
+    RUN_PATTERN_END,
+    RUN_PATTERN_SEQUENCE,
+    RUN_PATTERN_ALTERNATIVES,
+    RUN_PATTERN_REPEAT,
+};
+
+#define RUN_EVER UINT32_MAX
+
+struct run_pattern_node {
+    enum run_pattern_kind kind;
+    uint32_t child, next;
+    uint32_t set;         /* SET */
+    uint32_t least, most; /* REPEAT; most: RUN_EVER */
+};
+
+/* The graph of the tree, from its end; any: the set of all characters. False: too large. */
+bool run_steps_build(struct run_steps *steps, const struct run_pattern_node *nodes, uint32_t tree,
+                     uint32_t any);
+
 enum takt_status run_steps_parse(struct run_steps *steps, const char *pattern,
                                  struct takt_error *error);
 void run_steps_free(struct run_steps *steps);

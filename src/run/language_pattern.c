@@ -1,5 +1,5 @@
 /*
- * Regular expressions of ECMA-262 (without flags) to a tree, and the tree to a graph of steps.
+ * Regular expressions of ECMA-262 (without flags) to a tree.
  * Refused by name and offset: what no finite automaton can do (back-references), and what this one
  * does not (look-around, word boundaries, Unicode properties).
  */
@@ -10,23 +10,10 @@
 
 #define NESTING_MAX 64u
 #define REPEAT_MAX 4096u
-#define NODES_MAX 8192u  /* of the tree */
-#define STEPS_MAX 16384u /* of the graph, in which repetitions are written out */
+#define NODES_MAX 8192u /* of the tree */
 #define SETS_MAX 1024u
 #define RANGES_MAX 8192u
 #define CLASS_MAX 512u /* ranges of one class, as written */
-#define EVER UINT32_MAX
-
-enum node_kind { NODE_SET, NODE_BEGIN, NODE_END, NODE_SEQUENCE, NODE_ALTERNATIVES, NODE_REPEAT };
-
-/* Lists of nodes hang on `child`, each with its next; 0 ends a list and is no node. */
-struct node {
-    enum node_kind kind;
-    uint32_t child, next;
-    uint32_t set;         /* SET */
-    uint32_t least, most; /* REPEAT; most: EVER */
-};
-
 struct class
 {
     struct run_range ranges[CLASS_MAX];
@@ -36,7 +23,7 @@ struct class
 struct parser {
     struct run_steps *steps;
     const char *pattern, *at;
-    struct node *nodes;
+    struct run_pattern_node *nodes;
     uint32_t node_count, depth;
     struct class class;
     struct takt_error *error;
@@ -167,7 +154,7 @@ static uint32_t intern_class(struct parser *parser)
 
 /* ---- the tree -------------------------------------------------------------------------------- */
 
-static uint32_t add_node(struct parser *parser, struct node node)
+static uint32_t add_node(struct parser *parser, struct run_pattern_node node)
 {
     if (parser->node_count == NODES_MAX) {
         return too_large(parser);
@@ -376,7 +363,8 @@ static uint32_t take_class(struct parser *parser, const char *from)
         parser->class.count = 0;
         add_others(parser, positive.ranges, positive.count);
     }
-    return add_node(parser, (struct node){.kind = NODE_SET, .set = intern_class(parser)});
+    return add_node(
+        parser, (struct run_pattern_node){.kind = RUN_PATTERN_SET, .set = intern_class(parser)});
 }
 
 /* ---- expressions ----------------------------------------------------------------------------- */
@@ -425,7 +413,7 @@ static bool take_quantifier(struct parser *parser, uint32_t *least, uint32_t *mo
 {
     const char *at = parser->at + 1;
     *least = *parser->at == '+';
-    *most = *parser->at == '?' ? 1 : EVER;
+    *most = *parser->at == '?' ? 1 : RUN_EVER;
     if (*parser->at && strchr("*+?", *parser->at)) {
         parser->at = at;
     } else {
@@ -435,12 +423,12 @@ static bool take_quantifier(struct parser *parser, uint32_t *least, uint32_t *mo
         *least = *most = take_number(&at);
         if (*at == ',') {
             at++;
-            *most = is_digit(*at) ? take_number(&at) : EVER;
+            *most = is_digit(*at) ? take_number(&at) : RUN_EVER;
         }
         if (*at != '}') {
             return false;
         }
-        if (*least > REPEAT_MAX || (*most > REPEAT_MAX && *most != EVER)) {
+        if (*least > REPEAT_MAX || (*most > REPEAT_MAX && *most != RUN_EVER)) {
             fail_at(parser, parser->at, TAKT_LIMIT, "a repetition of more than 4096");
         } else if (*least > *most) {
             wrong(parser, parser->at, "a repetition that ends before it begins");
@@ -462,10 +450,10 @@ static uint32_t take_atom(struct parser *parser)
         return take_class(parser, from);
     }
     if (take(parser, "^")) {
-        return add_node(parser, (struct node){.kind = NODE_BEGIN});
+        return add_node(parser, (struct run_pattern_node){.kind = RUN_PATTERN_BEGIN});
     }
     if (take(parser, "$")) {
-        return add_node(parser, (struct node){.kind = NODE_END});
+        return add_node(parser, (struct run_pattern_node){.kind = RUN_PATTERN_END});
     }
     uint32_t least, most;
     if (take_quantifier(parser, &least, &most)) {
@@ -480,24 +468,27 @@ static uint32_t take_atom(struct parser *parser)
         const uint32_t character = take_escaped(parser, from);
         add_range(parser, (struct run_range){character, character});
     }
-    return add_node(parser, (struct node){.kind = NODE_SET, .set = intern_class(parser)});
+    return add_node(
+        parser, (struct run_pattern_node){.kind = RUN_PATTERN_SET, .set = intern_class(parser)});
 }
 
 static uint32_t take_sequence(struct parser *parser)
 {
-    const uint32_t sequence = add_node(parser, (struct node){.kind = NODE_SEQUENCE});
+    const uint32_t sequence =
+        add_node(parser, (struct run_pattern_node){.kind = RUN_PATTERN_SEQUENCE});
     uint32_t *tail = &parser->nodes[sequence].child;
     while (more(parser) && *parser->at != '|' && *parser->at != ')') {
         const char *from = parser->at;
         uint32_t item = take_atom(parser), least, most;
         if (parser->status == TAKT_OK && take_quantifier(parser, &least, &most)) {
-            const enum node_kind kind = parser->nodes[item].kind;
-            if (kind == NODE_BEGIN || kind == NODE_END) {
+            const enum run_pattern_kind kind = parser->nodes[item].kind;
+            if (kind == RUN_PATTERN_BEGIN || kind == RUN_PATTERN_END) {
                 wrong(parser, from, "an anchor cannot be repeated");
             }
-            item = add_node(
-                parser,
-                (struct node){.kind = NODE_REPEAT, .child = item, .least = least, .most = most});
+            item = add_node(parser, (struct run_pattern_node){.kind = RUN_PATTERN_REPEAT,
+                                                              .child = item,
+                                                              .least = least,
+                                                              .most = most});
         }
         *tail = item;
         tail = &parser->nodes[item].next;
@@ -507,7 +498,8 @@ static uint32_t take_sequence(struct parser *parser)
 
 static uint32_t take_alternatives(struct parser *parser)
 {
-    const uint32_t all = add_node(parser, (struct node){.kind = NODE_ALTERNATIVES});
+    const uint32_t all =
+        add_node(parser, (struct run_pattern_node){.kind = RUN_PATTERN_ALTERNATIVES});
     uint32_t *tail = &parser->nodes[all].child;
     do {
         const uint32_t one = take_sequence(parser);
@@ -517,102 +509,7 @@ static uint32_t take_alternatives(struct parser *parser)
     return all;
 }
 
-/* ---- the graph, from its end ----------------------------------------------------------------- */
-
-static uint32_t add_step(struct parser *parser, struct run_step step)
-{
-    struct run_steps *steps = parser->steps;
-    if (steps->count == STEPS_MAX) {
-        return too_large(parser);
-    }
-    if (steps->count == steps->capacity) {
-        steps->capacity = steps->capacity ? steps->capacity * 2 : 256;
-        steps->steps = realloc(steps->steps, steps->capacity * sizeof *steps->steps);
-        BASE_ASSERT(steps->steps);
-    }
-    steps->steps[steps->count] = step;
-    return steps->count++;
-}
-
-static uint32_t build(struct parser *parser, uint32_t item, uint32_t next);
-
-static uint32_t build_repeat(struct parser *parser, const struct node *node, uint32_t next)
-{
-    uint32_t at = next;
-    if (node->most == EVER) {
-        const struct run_step loop = {.kind = RUN_STEP_SPLIT, .next = next, .other = next};
-        at = add_step(parser, loop);
-        const uint32_t body = build(parser, node->child, at);
-        parser->steps->steps[at].other = body;
-    }
-    for (uint32_t i = node->least; node->most != EVER && i < node->most; i++) {
-        if (parser->status != TAKT_OK) {
-            return 0;
-        }
-        const uint32_t body = build(parser, node->child, at);
-        at = add_step(parser,
-                      (struct run_step){.kind = RUN_STEP_SPLIT, .next = next, .other = body});
-    }
-    for (uint32_t i = 0; i < node->least && parser->status == TAKT_OK; i++) {
-        at = build(parser, node->child, at);
-    }
-    return at;
-}
-
-/* A sequence's items, the last one first. */
-static uint32_t build_sequence(struct parser *parser, uint32_t first, uint32_t next)
-{
-    uint32_t count = 0;
-    for (uint32_t i = first; i; i = parser->nodes[i].next) {
-        count++;
-    }
-    uint32_t *items = calloc((size_t)count + 1, sizeof *items);
-    BASE_ASSERT(items);
-    for (uint32_t i = first, j = 0; i; i = parser->nodes[i].next) {
-        items[j++] = i;
-    }
-    while (count > 0 && parser->status == TAKT_OK) {
-        next = build(parser, items[--count], next);
-    }
-    free(items);
-    return next;
-}
-
-static uint32_t build(struct parser *parser, uint32_t item, uint32_t next)
-{
-    const struct node *node = &parser->nodes[item];
-    if (parser->status != TAKT_OK) {
-        return 0;
-    }
-    switch (node->kind) {
-    case NODE_SET: return add_step(parser, (struct run_step){RUN_STEP_SET, next, node->set});
-    case NODE_BEGIN:
-        return add_step(parser, (struct run_step){.kind = RUN_STEP_BEGIN, .next = next});
-    case NODE_END: return add_step(parser, (struct run_step){.kind = RUN_STEP_END, .next = next});
-    case NODE_SEQUENCE: return build_sequence(parser, node->child, next);
-    case NODE_REPEAT: return build_repeat(parser, node, next);
-    case NODE_ALTERNATIVES: break;
-    }
-    uint32_t at = build(parser, node->child, next);
-    for (uint32_t i = parser->nodes[node->child].next; i; i = parser->nodes[i].next) {
-        const uint32_t other = build(parser, i, next);
-        at = add_step(parser, (struct run_step){RUN_STEP_SPLIT, at, other});
-    }
-    return at;
-}
-
-/* Found anywhere: any characters go before. What comes behind is the subset construction's. */
-static void build_all(struct parser *parser, uint32_t tree)
-{
-    const uint32_t any = intern(parser, any_ranges, 1);
-    const uint32_t found = add_step(parser, (struct run_step){.kind = RUN_STEP_FOUND});
-    const uint32_t match = build(parser, tree, found);
-    const uint32_t before =
-        add_step(parser, (struct run_step){.kind = RUN_STEP_SPLIT, .next = match});
-    const uint32_t skip = add_step(parser, (struct run_step){RUN_STEP_SET, before, any});
-    parser->steps->steps[before].other = skip;
-    parser->steps->start = before;
-}
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 enum takt_status run_steps_parse(struct run_steps *steps, const char *pattern,
                                  struct takt_error *error)
@@ -628,19 +525,12 @@ enum takt_status run_steps_parse(struct run_steps *steps, const char *pattern,
     if (more(parser)) {
         wrong(parser, parser->at, "a ')' without its group");
     }
-    if (parser->status == TAKT_OK) {
-        build_all(parser, tree);
+    const uint32_t any = intern(parser, any_ranges, 1);
+    if (parser->status == TAKT_OK && !run_steps_build(steps, parser->nodes, tree, any)) {
+        too_large(parser);
     }
     const enum takt_status status = parser->status;
     free(parser->nodes);
     free(parser);
     return status;
-}
-
-void run_steps_free(struct run_steps *steps)
-{
-    free(steps->steps);
-    free(steps->sets);
-    free(steps->ranges);
-    *steps = (struct run_steps){0};
 }

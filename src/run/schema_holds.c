@@ -147,6 +147,17 @@ static enum schema_truth holds_string(struct schema_compiler *c, const char *key
     return result == SCHEMA_YES ? SCHEMA_YES : SCHEMA_UNKNOWN; /* a part of the format is known */
 }
 
+static bool all_differ(const json_t *list)
+{
+    bool differ = true;
+    for (size_t i = 0; i < json_array_size(list) && differ; i++) {
+        for (size_t j = 0; j < i && differ; j++) {
+            differ = !run_schema_equal(json_array_get(list, i), json_array_get(list, j));
+        }
+    }
+    return differ;
+}
+
 static enum schema_truth holds_array(struct schema_compiler *c, const json_t *schema,
                                      const char *key, const json_t *said, const json_t *value)
 {
@@ -154,6 +165,9 @@ static enum schema_truth holds_array(struct schema_compiler *c, const json_t *sc
     if (strcmp(key, "minItems") == 0 || strcmp(key, "maxItems") == 0) {
         const double bound = json_number_value(said);
         return truth(key[1] == 'i' ? (double)count >= bound : (double)count <= bound);
+    }
+    if (strcmp(key, "uniqueItems") == 0) {
+        return truth(json_is_false(said) || all_differ(value));
     }
     const size_t before = json_array_size(json_object_get(schema, "prefixItems"));
     const bool first = strcmp(key, "prefixItems") == 0;
@@ -172,11 +186,15 @@ static enum schema_truth holds_array(struct schema_compiler *c, const json_t *sc
 static enum schema_truth holds_properties(struct schema_compiler *c, const json_t *schema,
                                           const json_t *value)
 {
+    const json_t *names = json_object_get(schema, "propertyNames");
     enum schema_truth result = SCHEMA_YES;
     const char *name;
     json_t *item;
     json_object_foreach((json_t *)(uintptr_t)value, name, item)
     {
+        json_t *text = json_string(name);
+        result = names ? both(result, run_schema_holds(c, names, text)) : result;
+        json_decref(text);
         json_t *said = run_schema_property(c, schema, name, false);
         result = both(result, said ? run_schema_holds(c, said, item) : SCHEMA_UNKNOWN);
         json_decref(said);
