@@ -247,6 +247,14 @@ static void refusals(void **state)
         {"{\"allOf\":[]}", "'allOf' must be an array", TAKT_USAGE},
         {"{\"allOf\":[{\"properties\":{\"a\":{}}},{\"if\":{}}]}", "#/allOf/1: the keyword 'if'",
          TAKT_UNSUPPORTED},
+        {"{\"allOf\":[{\"properties\":{\"a\":{\"items\":[{},{\"pattern\":\"a(?=b)\"}]}}}]}",
+         "#/allOf/0/properties/a/items/1: 'pattern': at offset 1, look-ahead", TAKT_UNSUPPORTED},
+        {"{\"anyOf\":[{\"$ref\":\"#/$defs/a\"},{}],\"$defs\":{\"a\":{\"$ref\":\"#/$defs/"
+         "b\"},\"b\":{\"additionalProperties\":"
+         "{\"contains\":{}}},\"c\":{\"unused\":1}}}",
+         "#/$defs/b/additionalProperties: the keyword 'contains'", TAKT_UNSUPPORTED},
+        {OBJECT("\"patternProperties\":{\"^a\":{\"maxItems\":\"1\"}}"),
+         "#/patternProperties/^a: 'maxItems' must be a whole", TAKT_USAGE},
         {"{\"not\":{}}", "#: the keyword 'not'", TAKT_UNSUPPORTED},
         {"{\"properties\":{\"a\":{\"oneOf\":[{\"dependentRequired\":{}}]}}}",
          "#/properties/a/oneOf/0: the keyword 'dependentRequired'", TAKT_UNSUPPORTED},

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEPTH_MAX 64u
+#define DEPTH_MAX 128u
 
 /* The same one level deeper, with the place named. */
 uint32_t run_schema_at(struct schema_compiler *c, const json_t *schema, const char *name,
@@ -182,7 +182,8 @@ static uint32_t compile_root(struct schema_compiler *c, const json_t *json,
 {
     switch (options->kind) {
     case TAKT_GRAMMAR_OBJECT: return schema_call(c, c->object, run_graph_end(c->graph));
-    case TAKT_GRAMMAR_SCHEMA: return run_schema_any(c, json, run_graph_end(c->graph));
+    case TAKT_GRAMMAR_SCHEMA:
+        return run_schema_check_all(c, json) ? run_schema_any(c, json, run_graph_end(c->graph)) : 0;
     case TAKT_GRAMMAR_TOOLS: return run_schema_tools(c, json, options);
     }
     return 0;

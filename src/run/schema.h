@@ -102,12 +102,23 @@ uint32_t run_schema_nothing(struct schema_compiler *c, uint32_t next, const char
 bool run_schema_only(struct schema_compiler *c, const json_t *schema, const char *const *list);
 /* Is the first of the list there, and nothing that neither needs no keeping nor is in the list? */
 bool run_schema_has_only(const json_t *schema, const char *const *list);
-/* Refuses a schema that is none, or a keyword that is not what it must be. */
-bool run_schema_check(struct schema_compiler *c, const json_t *schema);
 bool run_schema_is_note(const char *key); /* it needs no keeping */
 /* A count among the keywords; `absent` when it is not there. */
 long run_schema_count(struct schema_compiler *c, const json_t *schema, const char *key,
                       long absent);
+
+/* ---- schema_check.c -------------------------------------------------------------------------- */
+
+/* Refuses what is wrong anywhere in a schema and what it refers to, by its place. */
+bool run_schema_check_all(struct schema_compiler *c, const json_t *schema);
+/* Refuses a schema that is none, or a keyword that is not what it must be. */
+bool run_schema_check(struct schema_compiler *c, const json_t *schema);
+/* A keyword of the schema that is not what it must be, and what that is; NULL: there is none. */
+const char *run_schema_misshapen(const json_t *schema, const char **wanted);
+/* Is it a keyword that may be kept to? */
+bool run_schema_is_known(const char *key);
+/* The type a keyword speaks of ("number" for both kinds); NULL for others. */
+const char *run_schema_owner(const char *key);
 
 /* ---- schema_json.c --------------------------------------------------------------------------- */
 
@@ -196,12 +207,6 @@ uint32_t run_schema_ordered(struct schema_compiler *c, const struct schema_parts
 
 /* ---- the types ------------------------------------------------------------------------------- */
 
-/* The type a keyword speaks of ("number" for both kinds); NULL for others. */
-const char *run_schema_owner(const char *key);
-/* Is it a keyword that may be kept to? */
-bool run_schema_is_known(const char *key);
-/* A keyword of the schema that is not what it must be, and what that is; NULL: there is none. */
-const char *run_schema_misshapen(const json_t *schema, const char **wanted);
 /* The types of what is written for a schema: an array, empty for any. A new reference. */
 json_t *run_schema_written_types(const json_t *schema);
 /* One of the values of 'enum' or 'const'. */

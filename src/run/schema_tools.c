@@ -20,6 +20,9 @@ static uint32_t tool_call(struct schema_compiler *c, const json_t *tools, uint32
             return run_schema_refuse(c, TAKT_USAGE, "a tool has no name");
         }
         c->root = parameters;
+        if (parameters && !run_schema_check_all(c, parameters)) {
+            return 0;
+        }
         const uint32_t arguments = run_graph_rule(c->graph, false);
         const uint32_t end = run_graph_end(c->graph);
         const uint32_t start =

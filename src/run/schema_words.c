@@ -67,17 +67,6 @@ bool run_schema_only(struct schema_compiler *c, const json_t *schema, const char
     return true;
 }
 
-bool run_schema_check(struct schema_compiler *c, const json_t *schema)
-{
-    const char *wanted, *key = run_schema_misshapen(schema, &wanted);
-    if (!json_is_object(schema) && !json_is_boolean(schema)) {
-        run_schema_refuse(c, TAKT_USAGE, "a schema must be an object or a boolean");
-    } else if (key) {
-        run_schema_refuse(c, TAKT_USAGE, "'%s' must be %s", key, wanted);
-    }
-    return !c->failed;
-}
-
 /* Is the first of the list there, and nothing that is neither a note nor in the list? */
 bool run_schema_has_only(const json_t *schema, const char *const *list)
 {
