@@ -25,7 +25,7 @@ struct builder {
     bool *member; /* [kind][set] */
     struct subset *subsets;
     uint32_t subset_count;
-    uint32_t *items, item_count;
+    uint32_t *items, item_count, item_capacity;
     uint32_t *slots;               /* [SLOTS], a hash table: index + 1, or 0 */
     uint32_t *marks, mark, *stack; /* [steps] */
     uint32_t *found, found_count;  /* [steps], the set at work */
@@ -190,9 +190,11 @@ static uint32_t intern(struct builder *builder)
         builder->work > builder->work_max) {
         return RUN_LANGUAGE_STATES_MAX;
     }
-    builder->items = realloc(builder->items, (builder->item_count + builder->found_count + 1) *
-                                                 sizeof *builder->items);
-    BASE_ASSERT(builder->items);
+    if (builder->item_count + builder->found_count > builder->item_capacity) {
+        builder->item_capacity = 2 * (builder->item_count + builder->found_count);
+        builder->items = realloc(builder->items, builder->item_capacity * sizeof *builder->items);
+        BASE_ASSERT(builder->items);
+    }
     memcpy(builder->items + builder->item_count, builder->found, bytes);
     struct subset *made = &builder->subsets[builder->subset_count];
     *made = (struct subset){builder->item_count, builder->found_count, match};
