@@ -376,8 +376,7 @@ json_t *json_schema_random(uint64_t seed)
     return schema;
 }
 
-/* ---- several at once, at random ---------------------------------------------------------------
- */
+/* ---- several at once, at random -------------------------------------------------------------- */
 
 static json_t *make_part(struct maker *maker, unsigned depth);
 

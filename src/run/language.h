@@ -40,8 +40,7 @@ struct run_language {
     uint32_t arc_count, arc_capacity;
 };
 
-/* ---- made (each replaces what was not initialised before; false or a status: too large) -------
- */
+/* ---- made (each replaces what was not initialised before; false or a status: too large) ------ */
 
 #define RUN_LANGUAGE_WORK                                                                          \
     UINT64_C(30000000) /* a fraction of a second, for all patterns of a schema */

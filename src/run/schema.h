@@ -129,8 +129,7 @@ uint32_t run_schema_loop(struct schema_compiler *c, uint32_t next);
 /* A space that may be there. */
 uint32_t run_schema_space(struct schema_compiler *c, uint32_t next);
 
-/* ---- strings: schema_character.c, schema_string.c, schema_format.c ----------------------------
- */
+/* ---- strings: schema_character.c, schema_string.c, schema_format.c --------------------------- */
 
 /* The rule of one character of the ranges (in order, apart), however JSON spells it. */
 uint32_t run_schema_characters(struct schema_compiler *c, const struct run_range *ranges,
@@ -163,8 +162,7 @@ bool run_schema_find_rule(struct schema_compiler *c, const void *schema, char *t
 /* What a '$ref' points at; NULL when refused. */
 const json_t *run_schema_find(struct schema_compiler *c, const json_t *reference);
 
-/* ---- schema_merge.c, schema_apart.c, schema_holds.c, schema_literal.c -------------------------
- */
+/* ---- schema_merge.c, schema_apart.c, schema_holds.c, schema_literal.c ------------------------ */
 
 /* New references; NULL when refused. */
 json_t *run_schema_flat(struct schema_compiler *c, const json_t *schema);
@@ -186,8 +184,7 @@ json_t *run_schema_values(struct schema_compiler *c, const json_t *schema);
 /* A value as text, in the fewest digits; malloc'ed. */
 char *run_schema_write(const json_t *value);
 
-/* ---- schema_ordered.c -------------------------------------------------------------------------
- */
+/* ---- schema_ordered.c ------------------------------------------------------------------------ */
 
 struct schema_part {
     char *text;    /* as it is written */

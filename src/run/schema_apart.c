@@ -25,8 +25,7 @@ static bool raw_excludes(struct schema_compiler *c, const json_t *a, const json_
     return result;
 }
 
-/* ---- types ------------------------------------------------------------------------------------
- */
+/* ---- types ----------------------------------------------------------------------------------- */
 
 /* The strings a schema admits. `more`: rather more than less, for formats are known in part. */
 static bool strings_of(struct schema_compiler *c, const json_t *schema, bool more,
@@ -153,8 +152,7 @@ static bool types_exclude(struct schema_compiler *c, const json_t *a, const json
     return apart && !c->failed;
 }
 
-/* ---- schemas ----------------------------------------------------------------------------------
- */
+/* ---- schemas --------------------------------------------------------------------------------- */
 
 /* None of the values satisfies the schema. */
 static bool none_holds(struct schema_compiler *c, const json_t *values, const json_t *schema)

@@ -39,8 +39,7 @@ static bool read_array(struct schema_compiler *c, const json_t *schema, struct a
     return !c->failed;
 }
 
-/* ---- sets -------------------------------------------------------------------------------------
- */
+/* ---- sets ------------------------------------------------------------------------------------ */
 
 static uint32_t set_of(struct schema_compiler *c, const struct array *array, uint32_t next)
 {
@@ -76,8 +75,7 @@ static uint32_t set_of(struct schema_compiler *c, const struct array *array, uin
     return at;
 }
 
-/* ---- lists ------------------------------------------------------------------------------------
- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 static uint32_t item_rule(struct schema_compiler *c, const struct array *array, size_t index,
                           uint32_t others)

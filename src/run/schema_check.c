@@ -154,8 +154,7 @@ bool run_schema_check(struct schema_compiler *c, const json_t *schema)
     return !c->failed;
 }
 
-/* ---- all of a schema --------------------------------------------------------------------------
- */
+/* ---- all of a schema ------------------------------------------------------------------------- */
 
 struct walk {
     struct schema_compiler *c;

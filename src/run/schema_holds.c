@@ -83,8 +83,7 @@ static bool is_of_types(const json_t *value, const json_t *types)
     return is;
 }
 
-/* ---- each kind of value -----------------------------------------------------------------------
- */
+/* ---- each kind of value ---------------------------------------------------------------------- */
 
 static enum schema_truth holds_number(const char *key, const json_t *said, const json_t *value)
 {
@@ -211,8 +210,7 @@ static enum schema_truth holds_properties(struct schema_compiler *c, const json_
                               (!most || count <= json_number_value(most))));
 }
 
-/* ---- schemas ----------------------------------------------------------------------------------
- */
+/* ---- schemas --------------------------------------------------------------------------------- */
 
 static enum schema_truth holds_list(struct schema_compiler *c, const char *key, const json_t *list,
                                     const json_t *value)

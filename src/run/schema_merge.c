@@ -33,8 +33,7 @@ json_t *run_schema_join(const json_t *a, const json_t *b)
     return json_pack("{s:[O,O]}", "allOf", a, b);
 }
 
-/* ---- keywords that both have ------------------------------------------------------------------
- */
+/* ---- keywords that both have ----------------------------------------------------------------- */
 
 static bool is_among(const char *key, const char *const *list)
 {
@@ -149,8 +148,7 @@ static json_t *merge_keyword(struct schema_compiler *c, const char *key, const j
     return NULL;
 }
 
-/* ---- objects and arrays -----------------------------------------------------------------------
- */
+/* ---- objects and arrays ---------------------------------------------------------------------- */
 
 /* Into `merged`: the properties of `a`, each with what `b` says of it. */
 static void merge_properties(json_t *merged, const json_t *a, const json_t *b)
@@ -217,8 +215,7 @@ static void merge_arrays(json_t *merged, const json_t *a, const json_t *b)
     json_decref(items);
 }
 
-/* ---- two schemas ------------------------------------------------------------------------------
- */
+/* ---- two schemas ----------------------------------------------------------------------------- */
 
 static bool is_never(const json_t *schema)
 {
@@ -296,8 +293,7 @@ json_t *run_schema_merge(struct schema_compiler *c, json_t *a, json_t *b)
     return merged;
 }
 
-/* ---- flat -------------------------------------------------------------------------------------
- */
+/* ---- flat ------------------------------------------------------------------------------------ */
 
 /* The keywords of a schema that are its own; each of pattern and format as a list of one. */
 static json_t *own_keywords(const json_t *schema)
@@ -324,6 +320,13 @@ static json_t *own_keywords(const json_t *schema)
         json_object_set_new(own, "enum", list ? common_values(list, one) : shared(one));
         json_decref(one);
     }
+    const json_t *items = json_object_get(own, "items");
+    if (json_is_array(items) && !json_object_get(own, "prefixItems")) { /* as before 2020 */
+        json_object_set(own, "prefixItems", (json_t *)(uintptr_t)items);
+        json_t *rest = json_object_get(own, "additionalItems");
+        json_object_set_new(own, "items", rest ? shared(rest) : json_true());
+    }
+    json_object_del(own, "additionalItems"); /* beside a schema in 'items' it says nothing */
     if (json_object_size(own) == 0 || is_never(own)) {
         json_t *all = is_never(own) ? json_false() : json_true();
         json_decref(own);

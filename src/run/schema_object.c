@@ -45,8 +45,7 @@ bool run_schema_may_write(const json_t *schema, const char *name)
     return is_required(schema, name) || (property ? !json_is_false(property) : writes_more(schema));
 }
 
-/* ---- what a property must be ------------------------------------------------------------------
- */
+/* ---- what a property must be ----------------------------------------------------------------- */
 
 static bool pattern_language(struct schema_compiler *c, const char *pattern,
                              struct run_language *language)
@@ -100,8 +99,7 @@ json_t *run_schema_property(struct schema_compiler *c, const json_t *schema, con
     return said;
 }
 
-/* ---- other names ------------------------------------------------------------------------------
- */
+/* ---- other names ----------------------------------------------------------------------------- */
 
 /* The names that 'propertyNames' admits; false when refused. */
 static bool admitted_names(struct schema_compiler *c, const json_t *names,
@@ -273,8 +271,7 @@ static uint32_t other_members(struct schema_compiler *c, const json_t *schema)
     return choice.start == RUN_NO_NODE ? RUN_NO_NODE : rule;
 }
 
-/* ---- the named ones ---------------------------------------------------------------------------
- */
+/* ---- the named ones -------------------------------------------------------------------------- */
 
 static void add_part(struct schema_compiler *c, struct schema_parts *parts, const json_t *schema,
                      const char *name)
