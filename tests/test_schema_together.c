@@ -181,45 +181,42 @@ static void members(void **state)
 static void items(void **state)
 {
     (void)state;
-    static const struct grammar_case cases[] =
-        {
-            {ARRAY("\"prefixItems\":[{\"type\":\"integer\"},{\"type\":\"null\"}],\"items\":{"
-                   "\"type\":\"boolean\"}"),
-             {"[]", "[1]", "[1,null]", "[1, null,true,false]"},
-             {"[null]", "[1,1]", "[1,null,1]"}},
-            {ARRAY("\"prefixItems\":[{\"type\":\"integer\"},{\"type\":\"null\"}],\"items\":false,"
-                   "\"minItems\":1"),
-             {"[1]", "[1,null]"},
-             {"[]", "[1,null,1]"}},
-            {ARRAY("\"items\":[{\"type\":\"integer\"}],\"additionalItems\":{\"type\":\"null\"},"
-                   "\"maxItems\":2"),
-             {"[]", "[1]", "[1,null]"},
-             {"[null]", "[1,1]", "[1,null,null]"}},
-            {ARRAY("\"prefixItems\":[{\"type\":\"integer\"},{\"type\":\"null\"}],\"maxItems\":1"),
-             {"[]", "[1]"},
-             {"[1,null]"}},
-            {ARRAY("\"uniqueItems\":true,\"items\":{\"enum\":[\"a\",\"b\",3]},\"minItems\":1,"
-                   "\"maxItems\":2"),
-             {"[\"a\"]", "[\"a\", 3]", "[3]"},
-             {"[]", "[\"a\",\"a\"]", "[3,\"a\"]", "[\"a\",\"b\",3]"}},
-            {ARRAY("\"uniqueItems\":false,\"items\":{\"type\":\"null\"}"),
-             {"[null,null]"},
-             {"[1]"}},
-            {ARRAY("\"uniqueItems\":true,\"items\":{\"type\":\"null\"},\"maxItems\":1"),
-             {"[null]"},
-             {"[null,null]"}},
-            {"{\"allOf\":[" ARRAY(
-                 "\"prefixItems\":[{\"minimum\":3}],\"items\":{\"type\":"
-                 "\"integer\"}") "," ARRAY("\"items\":{\"maximum\":4},\"maxItems\":2") "]}",
-             {"[]", "[3.5]", "[4,-7]"},
-             {"[5]", "[2]", "[3,5]", "[3,3.5]", "[3,3,3]"}},
-            {"{\"allOf\":[" ARRAY("\"items\":[{\"minimum\":3}],\"additionalItems\":{\"type\":"
-                                  "\"null\"}") "," ARRAY(
-                 "\"items\":[{\"type\":\"integer\"},{}],\"additionalItems\":false") "]}",
-             {"[]", "[3]", "[4,null]"},
-             {"[2]", "[3.5]", "[3,3]", "[3,null,null]"}},
-            {"{\"items\":false}", {"[]"}, {"[1]"}},
-        };
+    static const struct grammar_case cases[] = {
+        {ARRAY("\"prefixItems\":[{\"type\":\"integer\"},{\"type\":\"null\"}],\"items\":{"
+               "\"type\":\"boolean\"}"),
+         {"[]", "[1]", "[1,null]", "[1, null,true,false]"},
+         {"[null]", "[1,1]", "[1,null,1]"}},
+        {ARRAY("\"prefixItems\":[{\"type\":\"integer\"},{\"type\":\"null\"}],\"items\":false,"
+               "\"minItems\":1"),
+         {"[1]", "[1,null]"},
+         {"[]", "[1,null,1]"}},
+        {ARRAY("\"items\":[{\"type\":\"integer\"}],\"additionalItems\":{\"type\":\"null\"},"
+               "\"maxItems\":2"),
+         {"[]", "[1]", "[1,null]"},
+         {"[null]", "[1,1]", "[1,null,null]"}},
+        {ARRAY("\"prefixItems\":[{\"type\":\"integer\"},{\"type\":\"null\"}],\"maxItems\":1"),
+         {"[]", "[1]"},
+         {"[1,null]"}},
+        {ARRAY("\"uniqueItems\":true,\"items\":{\"enum\":[\"a\",\"b\",3]},\"minItems\":1,"
+               "\"maxItems\":2"),
+         {"[\"a\"]", "[\"a\", 3]", "[3]"},
+         {"[]", "[\"a\",\"a\"]", "[3,\"a\"]", "[\"a\",\"b\",3]"}},
+        {ARRAY("\"uniqueItems\":false,\"items\":{\"type\":\"null\"}"), {"[null,null]"}, {"[1]"}},
+        {ARRAY("\"uniqueItems\":true,\"items\":{\"type\":\"null\"},\"maxItems\":1"),
+         {"[null]"},
+         {"[null,null]"}},
+        {"{\"allOf\":[" ARRAY(
+             "\"prefixItems\":[{\"minimum\":3}],\"items\":{\"type\":"
+             "\"integer\"}") "," ARRAY("\"items\":{\"maximum\":4},\"maxItems\":2") "]}",
+         {"[]", "[3.5]", "[4,-7]"},
+         {"[5]", "[2]", "[3,5]", "[3,3.5]", "[3,3,3]"}},
+        {"{\"allOf\":[" ARRAY("\"items\":[{\"minimum\":3}],\"additionalItems\":{\"type\":"
+                              "\"null\"}") "," ARRAY("\"items\":[{\"type\":\"integer\"},{}],"
+                                                     "\"additionalItems\":false") "]}",
+         {"[]", "[3]", "[4,null]"},
+         {"[2]", "[3.5]", "[3,3]", "[3,null,null]"}},
+        {"{\"items\":false}", {"[]"}, {"[1]"}},
+    };
     grammar_check_cases(cases, BASE_COUNT(cases));
 }
 
