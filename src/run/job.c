@@ -321,7 +321,6 @@ static void follow(struct takt_job *job, size_t before)
 void run_job_draw(struct takt_job *job, float *logits, uint64_t position)
 {
     const uint32_t vocab = job->engine->graph.vocab;
-    struct takt_token_logprobs logprobs = {{0, 0.0f}, {{0, 0.0f}}, 0};
     float *row = logits;
     const struct run_adjustment adjustment = {&job->sampling, job->biases,     job->bias_count,
                                               job->seen,      job->seen_count, job->drawn_counts};
@@ -333,13 +332,18 @@ void run_job_draw(struct takt_job *job, float *logits, uint64_t position)
         }
     }
     run_adjust(row, &adjustment);
-    const uint32_t token = draw(job, row, position);
+    job->drawn = draw(job, row, position);
     if (job->logprobs) {
-        run_logprobs(raw ? raw : logits, vocab, token, job->top_logprobs, &logprobs);
+        run_logprobs(raw ? raw : logits, vocab, job->drawn, job->top_logprobs,
+                     &job->drawn_logprobs);
     }
     free(raw);
+}
+
+void run_job_take(struct takt_job *job)
+{
+    const uint32_t token = job->drawn;
     job->answer_count++;
-    job->drawn = token;
     if (run_is_end(job->engine, token)) {
         job->finish = "stop";
         show(job, job->text.length); /* what was held back was no stop string */
@@ -353,7 +357,7 @@ void run_job_draw(struct takt_job *job, float *logits, uint64_t position)
     tokenizer_decode(job->engine->model->tokenizer, token, false, false, &job->text);
     follow(job, before);
     if (job->logprobs) {
-        note_logprobs(job, &logprobs);
+        note_logprobs(job, &job->drawn_logprobs);
     }
     after_text(job, job->answer_count == job->max_tokens);
 }

@@ -267,9 +267,10 @@ static void replace_session(struct takt_scheduler *scheduler, struct slot *slot)
     takt_session_open(&slot->session, scheduler->engine, &ignored);
 }
 
-/* Rows of logits go into their jobs' digests: reading them is most of what is done beside the
- * model's own work, so the threads that wrote them share it. */
-static void fold_rows(void *user, uint32_t index)
+/* Rows of logits go into their jobs' digests, and tokens are drawn from them: reading them is most
+ * of what is done beside the model's own work, so the threads that wrote them share it. A grammar
+ * may be several jobs': theirs are drawn later, on one thread. */
+static void read_rows(void *user, uint32_t index)
 {
     const struct takt_scheduler *scheduler = user;
     const struct takt_engine *engine = scheduler->engine;
@@ -279,20 +280,23 @@ static void fold_rows(void *user, uint32_t index)
         const struct slot *slot = scheduler->stepped[i];
         if (item->logits && held(slot) == slot->before + item->count) {
             run_digest_fold(slot->job->digest, item->logits, engine->graph.vocab);
+            if (!slot->job->grammar) {
+                run_job_draw(slot->job, item->logits, held(slot));
+            }
         }
     }
 }
 
-static void fold(struct takt_scheduler *scheduler)
+static void read_logits(struct takt_scheduler *scheduler)
 {
     if (scheduler->engine->native && scheduler->batch > 1) {
-        native_together(scheduler->engine->native, fold_rows, scheduler);
+        native_together(scheduler->engine->native, read_rows, scheduler);
         return;
     }
     const uint32_t threads =
         scheduler->engine->native ? native_threads(scheduler->engine->native) : 1;
     for (uint32_t i = 0; i < threads; i++) {
-        fold_rows(scheduler, i);
+        read_rows(scheduler, i);
     }
 }
 
@@ -308,7 +312,10 @@ static void take_item(struct takt_scheduler *scheduler, const struct takt_batch_
         return;
     }
     if (item->logits) {
-        run_job_draw(job, item->logits, held(slot));
+        if (job->grammar) {
+            run_job_draw(job, item->logits, held(slot));
+        }
+        run_job_take(job);
     }
     if (job->finish) {
         finish_job(scheduler, slot, NULL);
@@ -349,7 +356,7 @@ bool takt_scheduler_step(struct takt_scheduler *scheduler)
     }
     const enum takt_status status =
         takt_extend_batch(scheduler->engine, scheduler->items, scheduler->batch, &error);
-    fold(scheduler);
+    read_logits(scheduler);
     for (uint32_t i = 0; i < scheduler->batch; i++) {
         take_item(scheduler, &scheduler->items[i], scheduler->stepped[i],
                   scheduler->stepped[i]->before, status == TAKT_OK ? NULL : &error);

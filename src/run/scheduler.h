@@ -39,6 +39,7 @@ struct takt_job {
     struct base_text text;
     size_t shown;
     uint32_t drawn; /* the last token drawn, to be run next */
+    struct takt_token_logprobs drawn_logprobs;
     struct base_digest *digest;
     const char *finish; /* NULL while it runs */
     void (*on_event)(void *user, const struct takt_event *event);
@@ -51,9 +52,11 @@ enum takt_status run_job_create(struct takt_job **job, struct takt_engine *engin
                                 const struct takt_job_options *options, struct takt_error *error);
 void run_job_destroy(struct takt_job *job);
 void run_job_started(struct takt_job *job);
-/* Draws a token from logits[vocab] (changed in place; already in the digest) at a position, shows
- * what can be shown. Sets finish when that was the last. */
+/* Draws a token from logits[vocab] (changed in place; already in the digest) at a position. Jobs
+ * without a grammar may do so on any threads, each on one. */
 void run_job_draw(struct takt_job *job, float *logits, uint64_t position);
+/* Adds the token's text, shows what can be shown. Sets finish when that was the last. */
+void run_job_take(struct takt_job *job);
 void run_job_finished(struct takt_job *job, const struct takt_error *error);
 
 #endif
