@@ -148,17 +148,11 @@ static void on_event(void *user, const struct takt_event *event)
     serve_answer_event(&task->answer, event, &task->out);
     if (event->kind == TAKT_EVENT_STARTED) {
         no_longer_waiting(task);
+        give_output(task); /* what tokens give goes out at the end of the step, all at once */
     }
     if (event->kind == TAKT_EVENT_FINISHED) {
         task->finished = true; /* the rest is for deliver */
         task->job = NULL;
-        return;
-    }
-    if (event->kind == TAKT_EVENT_TOKEN) {
-        /* While the others' tokens are drawn: what sends it has a processor to itself then. */
-        give_when_due(task, base_seconds());
-    } else {
-        give_output(task);
     }
 }
 
