@@ -235,10 +235,11 @@ static void squares(const float *x, uint32_t n, uint8_t e, int32_t sums[4])
 
 /* ---- exponentials ---------------------------------------------------------------------------- */
 
-/* Eights of numbers side by side: one alone would wait for each of its own steps. */
-#define EIGHTS 4u
+/* `eights` (4 or 8) of numbers side by side: one alone would wait for each of its own steps, four
+ * still do for half of the time. */
+#define EIGHTS 8u
 
-INLINE void exp8s(const __m256 *narrow, __m256 *out)
+INLINE void exp8s(const __m256 *narrow, const uint32_t eights, __m256 *out)
 {
     static const double factors[] = {1.0 / 479001600.0,
                                      1.0 / 39916800.0,
@@ -255,8 +256,8 @@ INLINE void exp8s(const __m256 *narrow, __m256 *out)
                                      1.0};
     const __m512d magic = _mm512_set1_pd(0x1.8p52);
     __m512d t[EIGHTS], r[EIGHTS], p[EIGHTS];
-#pragma GCC unroll 4
-    for (uint32_t j = 0; j < EIGHTS; j++) {
+#pragma GCC unroll 8
+    for (uint32_t j = 0; j < eights; j++) {
         const __m512d x = _mm512_cvtps_pd(narrow[j]);
         t[j] = _mm512_add_pd(_mm512_mul_pd(x, _mm512_set1_pd(0x1.71547652b82fep+0)), magic);
         const __m512d n = _mm512_sub_pd(t[j], magic);
@@ -266,14 +267,16 @@ INLINE void exp8s(const __m256 *narrow, __m256 *out)
     }
 #pragma GCC unroll 13
     for (uint32_t i = 0; i < 13; i++) {
-#pragma GCC unroll 4
-        for (uint32_t j = 0; j < EIGHTS; j++)
+#pragma GCC unroll 8
+        for (uint32_t j = 0; j < eights; j++)
             p[j] = _mm512_add_pd(_mm512_mul_pd(p[j], r[j]), _mm512_set1_pd(factors[i]));
         /* Keeps the compiler from doing one after another. */
         __asm__("" : "+v"(p[0]), "+v"(p[1]), "+v"(p[2]), "+v"(p[3]));
+        if (eights == 8)
+            __asm__("" : "+v"(p[4]), "+v"(p[5]), "+v"(p[6]), "+v"(p[7]));
     }
-#pragma GCC unroll 4
-    for (uint32_t j = 0; j < EIGHTS; j++) {
+#pragma GCC unroll 8
+    for (uint32_t j = 0; j < eights; j++) {
         /* The low bits of t hold n; the pattern of 2^n. */
         const __m512i power =
             _mm512_slli_epi64(_mm512_add_epi64(_mm512_castpd_si512(t[j]),
@@ -283,18 +286,18 @@ INLINE void exp8s(const __m256 *narrow, __m256 *out)
     }
 }
 
-/* x and the result: 32 numbers. */
-INLINE void exp32(const __m512 x[2], __m512 y[2])
+/* x and the result: `sixteens` (2 or 4) of numbers. */
+INLINE void exp16s(const __m512 *x, const uint32_t sixteens, __m512 *y)
 {
     __m256 in[EIGHTS], out[EIGHTS];
-#pragma GCC unroll 2
-    for (uint32_t i = 0; i < 2; i++) {
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < sixteens; i++) {
         in[2 * i] = _mm512_castps512_ps256(x[i]);
         in[2 * i + 1] = _mm512_extractf32x8_ps(x[i], 1);
     }
-    exp8s(in, out);
-#pragma GCC unroll 2
-    for (uint32_t i = 0; i < 2; i++) {
+    exp8s(in, 2 * sixteens, out);
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < sixteens; i++) {
         const __mmask16 small = _mm512_cmp_ps_mask(x[i], _mm512_set1_ps(-87.33654f), _CMP_LT_OQ);
         const __mmask16 large = _mm512_cmp_ps_mask(x[i], _mm512_set1_ps(88.72283f), _CMP_GT_OQ);
         const __mmask16 nan = _mm512_cmp_ps_mask(x[i], x[i], _CMP_UNORD_Q);
@@ -310,25 +313,32 @@ INLINE __mmask16 mask_at(uint32_t i, uint32_t n)
     return i < n ? mask_of(n - i) : (__mmask16)0;
 }
 
-static void swiglu(const float *gate, const float *up, uint32_t n, float *out)
+INLINE void swiglu_of(const float *gate, const float *up, uint32_t n, const uint32_t sixteens,
+                      float *out)
 {
     const __m512 one = _mm512_set1_ps(1.0f);
-    for (uint32_t i = 0; i < n; i += 32) {
-        const __mmask16 mask[2] = {mask_at(i, n), mask_at(i + 16, n)};
-        __m512 g[2], x[2], t[2];
-#pragma GCC unroll 2
-        for (uint32_t j = 0; j < 2; j++) {
-            g[j] = _mm512_maskz_loadu_ps(mask[j], gate + i + 16 * j);
-            x[j] = _mm512_mul_ps(g[j], _mm512_set1_ps(-1.0f));
-        }
-        exp32(x, t);
-#pragma GCC unroll 2
-        for (uint32_t j = 0; j < 2; j++) {
-            t[j] = _mm512_div_ps(g[j], _mm512_add_ps(t[j], one));
-            t[j] = _mm512_mul_ps(t[j], _mm512_maskz_loadu_ps(mask[j], up + i + 16 * j));
-            _mm512_mask_storeu_ps(out + i + 16 * j, mask[j], t[j]);
-        }
+    __m512 g[4], x[4], t[4];
+#pragma GCC unroll 4
+    for (uint32_t j = 0; j < sixteens; j++) {
+        g[j] = _mm512_maskz_loadu_ps(mask_at(16 * j, n), gate + 16 * j);
+        x[j] = _mm512_mul_ps(g[j], _mm512_set1_ps(-1.0f));
     }
+    exp16s(x, sixteens, t);
+#pragma GCC unroll 4
+    for (uint32_t j = 0; j < sixteens; j++) {
+        t[j] = _mm512_div_ps(g[j], _mm512_add_ps(t[j], one));
+        t[j] = _mm512_mul_ps(t[j], _mm512_maskz_loadu_ps(mask_at(16 * j, n), up + 16 * j));
+        _mm512_mask_storeu_ps(out + 16 * j, mask_at(16 * j, n), t[j]);
+    }
+}
+
+static void swiglu(const float *gate, const float *up, uint32_t n, float *out)
+{
+    uint32_t i = 0;
+    for (; i + 32 < n; i += 64)
+        swiglu_of(gate + i, up + i, n - i, 4, out + i);
+    if (i < n)
+        swiglu_of(gate + i, up + i, n - i, 2, out + i);
 }
 
 /* ---- attention ------------------------------------------------------------------------------- */
@@ -393,35 +403,59 @@ static float largest_of(const float *score, uint32_t first, uint32_t n)
     return _mm512_reduce_max_ps(largest);
 }
 
+struct weighing {
+    __m512 largest, up;
+    const float *v_scales;
+    uint32_t first, n, quads;
+    uint8_t *out;
+    size_t stride;
+};
+
+/* The weights of `sixteens` scores from position i on; s: sums of their bytes. */
+INLINE void weigh(const struct weighing *w, const float *score, uint32_t i, const uint32_t sixteens,
+                  __m512i s[3])
+{
+    __m512 x[4], y[4];
+#pragma GCC unroll 4
+    for (uint32_t j = 0; j < sixteens; j++)
+        x[j] = _mm512_sub_ps(_mm512_load_ps(score + i + 16 * j), w->largest);
+    exp16s(x, sixteens, y);
+#pragma GCC unroll 4
+    for (uint32_t j = 0; j < sixteens; j++) {
+        const uint32_t at = i + 16 * j;
+        const __mmask16 mask = seen(at, w->first, w->n);
+        y[j] = _mm512_maskz_mov_ps(mask, y[j]);
+        const __m512i fixed = _mm512_cvtps_epi32(_mm512_mul_ps(y[j], _mm512_set1_ps(8388608.0f)));
+#pragma GCC unroll 3
+        for (uint32_t b = 0; b < 3; b++)
+            s[b] = _mm512_dpbusd_epi32(s[b], fixed, _mm512_set1_epi32(1 << 8 * b));
+        const __m512 u = _mm512_mul_ps(y[j], _mm512_maskz_loadu_ps(mask, w->v_scales + at));
+        if (at < 4 * w->quads)
+            put16(nearest16(_mm512_mul_ps(u, w->up), -32768.0f, 32767.0f), 4 * w->quads - at,
+                  w->out + at / 4 * w->stride, w->stride);
+    }
+}
+
 static float softmax(float *score, const float *v_scales, uint32_t first, uint32_t n, uint8_t e,
                      uint32_t quads, uint8_t *out, size_t stride)
 {
-    const __m512 up = _mm512_set1_ps(num_scale_up(e));
-    const __m512 largest = _mm512_set1_ps(largest_of(score, first, n));
+    const struct weighing w = {.largest = _mm512_set1_ps(largest_of(score, first, n)),
+                               .up = _mm512_set1_ps(num_scale_up(e)),
+                               .v_scales = v_scales,
+                               .first = first,
+                               .n = n,
+                               .quads = quads,
+                               .out = out,
+                               .stride = stride};
     __m512i s[3];
+#pragma GCC unroll 3
     for (uint32_t b = 0; b < 3; b++)
         s[b] = _mm512_setzero_si512();
-    for (uint32_t i = 0; i < 4 * quads; i += 32) {
-        __m512 x[2], y[2];
-#pragma GCC unroll 2
-        for (uint32_t j = 0; j < 2; j++)
-            x[j] = _mm512_sub_ps(_mm512_load_ps(score + i + 16 * j), largest);
-        exp32(x, y);
-#pragma GCC unroll 2
-        for (uint32_t j = 0; j < 2; j++) {
-            const uint32_t at = i + 16 * j;
-            const __mmask16 mask = seen(at, first, n);
-            y[j] = _mm512_maskz_mov_ps(mask, y[j]);
-            const __m512i fixed =
-                _mm512_cvtps_epi32(_mm512_mul_ps(y[j], _mm512_set1_ps(8388608.0f)));
-            for (uint32_t b = 0; b < 3; b++)
-                s[b] = _mm512_dpbusd_epi32(s[b], fixed, _mm512_set1_epi32(1 << 8 * b));
-            const __m512 u = _mm512_mul_ps(y[j], _mm512_maskz_loadu_ps(mask, v_scales + at));
-            if (at < 4 * quads)
-                put16(nearest16(_mm512_mul_ps(u, up), -32768.0f, 32767.0f), 4 * quads - at,
-                      out + at / 4 * stride, stride);
-        }
-    }
+    uint32_t i = 0;
+    for (; i + 32 < 4 * quads; i += 64)
+        weigh(&w, score, i, 4, s);
+    if (i < 4 * quads)
+        weigh(&w, score, i, 2, s);
     uint32_t sums[3];
     for (uint32_t b = 0; b < 3; b++)
         sums[b] = (uint32_t)_mm512_reduce_add_epi32(s[b]);

@@ -2,7 +2,30 @@
  */
 #include "native/internal.h"
 
-static uint32_t panel_total(const struct native_stage *stage)
+/* From so many rows a thread on the rows are divided, not the outputs: then a thread goes on with
+ * what it made itself, and only attention looks at the others' rows. Every thread reads all weights
+ * for that, but a panel is worked on for so long that the next one comes meanwhile. */
+#define BLOCK_ROWS 64u
+
+static uint32_t rows_of(const struct native *native, const struct native_stage *stage)
+{
+    return stage->after ? native->wanted : native->rows;
+}
+
+uint32_t native_blocks(const struct native *native, const struct native_stage *stage)
+{
+    const uint32_t threads = native->options.threads;
+    return rows_of(native, stage) >= BLOCK_ROWS * threads ? threads : 1;
+}
+
+uint32_t native_block_row(const struct native *native, const struct native_stage *stage,
+                          uint32_t block)
+{
+    const uint32_t rows = rows_of(native, stage), tiles = (rows + NATIVE_TILE - 1) / NATIVE_TILE;
+    return BASE_MIN(native_share(tiles, block, native_blocks(native, stage)) * NATIVE_TILE, rows);
+}
+
+uint32_t native_panels(const struct native_stage *stage)
 {
     if (stage->gate != NATIVE_INPUT)
         return stage->matrices[0]->panels;
@@ -20,7 +43,8 @@ void native_share_of(const struct native *native, const struct native_stage *sta
         *end = native->unit_first[index + 1];
         return;
     }
-    const uint32_t total = panel_total(stage), threads = native->options.threads;
+    const uint32_t threads = native->options.threads;
+    const uint32_t total = native_panels(stage) * native_blocks(native, stage);
     *first = native_share(total, index, threads);
     *end = native_share(total, index + 1, threads);
 }

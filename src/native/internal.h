@@ -64,6 +64,7 @@ struct native_stage {
     bool rope_q, rope_k; /* inputs are before rotary embedding, by these tables */
     uint32_t table_q, table_k;
     bool narrow; /* the last one: its outputs are for the wanted rows alone */
+    bool after;  /* after that one */
 };
 
 /* One KV head of one layer and slot. Positions are outputs of the first product, inputs of the
@@ -101,7 +102,7 @@ struct native_run {
 /* Memory of one thread. */
 struct native_worker {
     uint8_t *tile;      /* activations of NATIVE_ALONE_ROWS rows, widest product */
-    float *acc;         /* [2][NATIVE_TILE][32] */
+    float *acc;         /* [3][NATIVE_TILE][32] */
     float *q, *k;       /* [heads * head_dim], [kv_heads * head_dim] after rotary embedding */
     int8_t *bytes;      /* [head_dim] */
     float *scores;      /* [rows][context] */
@@ -184,6 +185,10 @@ void native_multiply(struct native *native, const struct native_stage *stage, ui
                      const struct native_run *run);
 /* divide.c: the thread's share of a stage; and the share made ready, before the barrier that the
  * stage follows. */
+uint32_t native_blocks(const struct native *native, const struct native_stage *stage);
+uint32_t native_block_row(const struct native *native, const struct native_stage *stage,
+                          uint32_t block);
+uint32_t native_panels(const struct native_stage *stage);
 void native_share_of(const struct native *native, const struct native_stage *stage, uint32_t index,
                      uint32_t *first, uint32_t *end);
 void native_divide(struct native *native, const struct native_stage *stage, uint32_t index);

@@ -150,7 +150,7 @@ static void lay_worker(const struct native *native, struct layout *layout,
     *worker = (struct native_worker){
         .tile = TAKE(layout, uint8_t,
                      (size_t)widest_quads(native) * NATIVE_TOKEN_QUAD_BYTES * NATIVE_ALONE_ROWS),
-        .acc = TAKE(layout, float, 2 * NATIVE_TILE * NATIVE_PANEL),
+        .acc = TAKE(layout, float, 3 * NATIVE_TILE * NATIVE_PANEL),
         .q = TAKE(layout, float, (size_t)graph->heads * graph->head_dim),
         .k = TAKE(layout, float, (size_t)graph->kv_heads * graph->head_dim),
         .bytes = TAKE(layout, int8_t, graph->head_dim),

@@ -173,6 +173,8 @@ static void find_narrow(struct planner *p)
     if (last == NATIVE_NONE || native->options.keep_tensors)
         return;
     native->stages[last].narrow = true;
+    for (uint32_t i = last + 1; i < native->stage_count; i++)
+        native->stages[i].after = true;
     bool *made = BASE_NEW(p->arena, bool, native->graph->tensor_count);
     bool *carried = BASE_NEW(p->arena, bool, native->graph->tensor_count);
     for (uint32_t i = 0; i < native->stage_count; i++) {

@@ -1,6 +1,8 @@
 /* Products: a pass's rows quantised into tiles, then panel by panel, each thread its own panels. */
 #include "native/internal.h"
 
+#include <string.h>
+
 #include "num/num.h"
 
 /* The root mean square of a row, inverted. */
@@ -72,10 +74,11 @@ static void quantise_rows(struct native *native, const struct native_stage *stag
     }
 }
 
+/* Rows first .. end - 1 are multiplied. */
 struct inputs {
     const uint8_t *tiles;
     const float *factors;
-    uint32_t rows;
+    uint32_t first, end;
 };
 
 static float *output_row(const struct native *native, const struct native_stage *stage,
@@ -108,13 +111,14 @@ static void multiply(const struct native *native, const struct native_matrix *ma
                      struct ahead next, float *acc)
 {
     const size_t panel_bytes = (size_t)matrix->quads * NATIVE_PANEL_QUAD_BYTES;
-    const size_t from = next.bytes * row / inputs->rows;
-    const size_t bytes = next.bytes * (row + tokens) / inputs->rows - from;
+    const uint32_t rows = inputs->end - inputs->first, done = row - inputs->first;
+    const size_t from = next.bytes * done / rows;
+    const size_t bytes = next.bytes * (done + tokens) / rows - from;
     const uint32_t ahead = (uint32_t)((bytes + matrix->quads - 1) / matrix->quads);
     native->kernels->product(matrix->weights + panel * panel_bytes,
                              matrix->starts + panel * NATIVE_PANEL, matrix->quads,
                              inputs->tiles + (size_t)row * matrix->quads * NATIVE_TOKEN_QUAD_BYTES,
-                             tokens, inputs->rows > 1 && next.bytes > 0 ? next.data + from : NULL,
+                             tokens, rows > 1 && next.bytes > 0 ? next.data + from : NULL,
                              BASE_MIN(ahead, NATIVE_PANEL_QUAD_BYTES), acc);
 }
 
@@ -130,8 +134,8 @@ static void plain_panel(const struct native *native, const struct native_stage *
     const struct native_matrix *matrix = stage->matrices[output];
     const uint32_t first = panel * NATIVE_PANEL;
     const uint32_t n = BASE_MIN(matrix->outputs - first, NATIVE_PANEL);
-    for (uint32_t row = 0; row < inputs->rows; row += NATIVE_TILE) {
-        const uint32_t tokens = BASE_MIN(inputs->rows - row, NATIVE_TILE);
+    for (uint32_t row = inputs->first; row < inputs->end; row += NATIVE_TILE) {
+        const uint32_t tokens = BASE_MIN(inputs->end - row, NATIVE_TILE);
         multiply(native, matrix, panel, inputs, row, tokens, next, acc);
         for (uint32_t m = 0; m < tokens; m++) {
             const float *addend = stage->addend == NATIVE_NONE
@@ -155,11 +159,11 @@ static void gated_panel(const struct native *native, const struct native_stage *
     const struct native_matrix *gate = stage->matrices[0], *up = stage->matrices[1];
     void (*join)(const float *, const float *, uint32_t, float *) =
         stage->gate == NATIVE_SWIGLU ? kernels->swiglu : kernels->geglu;
-    float *acc_up = acc + NATIVE_TILE * NATIVE_PANEL;
+    float *acc_up = acc + NATIVE_TILE * NATIVE_PANEL, *joined = acc_up + NATIVE_TILE * NATIVE_PANEL;
     const uint32_t first = panel * NATIVE_PANEL;
     const uint32_t n = BASE_MIN(gate->outputs - first, NATIVE_PANEL);
-    for (uint32_t row = 0; row < inputs->rows; row += NATIVE_TILE) {
-        const uint32_t tokens = BASE_MIN(inputs->rows - row, NATIVE_TILE);
+    for (uint32_t row = inputs->first; row < inputs->end; row += NATIVE_TILE) {
+        const uint32_t tokens = BASE_MIN(inputs->end - row, NATIVE_TILE);
         multiply(native, gate, panel, inputs, row, tokens, next[0], acc);
         multiply(native, up, panel, inputs, row, tokens, next[1], acc_up);
         for (uint32_t m = 0; m < tokens; m++) {
@@ -169,16 +173,20 @@ static void gated_panel(const struct native *native, const struct native_stage *
                            NATIVE_PANEL, g);
             kernels->scale(u, up->scales + first, factor, bias_of(up, first), NULL, NATIVE_PANEL,
                            u);
-            join(g, u, n, native_row(native, stage->outputs[0], row + m) + first);
         }
+        join(acc, acc_up, tokens * NATIVE_PANEL, joined); /* of many at a time */
+        for (uint32_t m = 0; m < tokens; m++)
+            memcpy(native_row(native, stage->outputs[0], row + m) + first,
+                   joined + (size_t)m * NATIVE_PANEL, n * sizeof *joined);
     }
 }
 
-/* Item i of a stage is panel *panel of matrix *output (with a gate: of both). */
+/* Item i of a stage is, in its block of rows, panel *panel of matrix *output (with a gate: of
+ * both). */
 static void locate(const struct native_stage *stage, uint32_t i, uint32_t *output, uint32_t *panel)
 {
     *output = 0;
-    *panel = i;
+    *panel = i % native_panels(stage);
     while (*panel >= stage->matrices[*output]->panels)
         *panel -= stage->matrices[(*output)++]->panels;
 }
@@ -216,14 +224,15 @@ void native_multiply(struct native *native, const struct native_stage *stage, ui
 {
     struct native_worker *worker = &native->workers[index];
     const bool alone = each_alone(native);
-    const struct inputs inputs = {.tiles = alone ? worker->tile : native->activations,
-                                  .factors = alone ? worker->factors : native->factors,
-                                  .rows = native_rows(native)};
+    struct inputs inputs = {.tiles = alone ? worker->tile : native->activations,
+                            .factors = alone ? worker->factors : native->factors};
     for (uint32_t item = run->first; item < run->end; item++) {
         struct ahead next[2];
         uint32_t output, panel;
         look_ahead(native, stage, item, index, next);
         locate(stage, item, &output, &panel);
+        inputs.first = native_block_row(native, stage, item / native_panels(stage));
+        inputs.end = native_block_row(native, stage, item / native_panels(stage) + 1);
         if (stage->gate != NATIVE_INPUT)
             gated_panel(native, stage, panel, &inputs, next, worker->acc);
         else
@@ -239,9 +248,13 @@ void native_product(struct native *native, const struct native_stage *stage, uin
     if (each_alone(native)) {
         quantise_rows(native, stage, 0, rows, worker->tile, worker->factors, worker->exponents);
     } else {
-        quantise_rows(native, stage, native_share(rows, index, threads),
-                      native_share(rows, index + 1, threads), native->activations, native->factors,
-                      native->exponents);
+        const bool blocks = native_blocks(native, stage) > 1; /* each its own */
+        quantise_rows(native, stage,
+                      blocks ? native_block_row(native, stage, index)
+                             : native_share(rows, index, threads),
+                      blocks ? native_block_row(native, stage, index + 1)
+                             : native_share(rows, index + 1, threads),
+                      native->activations, native->factors, native->exponents);
         native_pool_barrier(native->pool);
     }
     while (native_take(native, stage, index, &run))
