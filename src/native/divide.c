@@ -58,33 +58,30 @@ void native_divide(struct native *native, const struct native_stage *stage, uint
                           memory_order_relaxed);
 }
 
-/* Bytes of weights that a thread takes at once: some microseconds, for a locked instruction waits
- * until everything written before it has arrived. */
-#define RUN_BYTES (128u << 10)
-#define RUN_UNITS 2u
-
-/* Items taken at once from `left` of them: half, so that the others can help with the rest. */
-static uint32_t run_of(const struct native_stage *stage, uint32_t left)
+/* Items that a thread takes at once of those `left` of its share: half, so that the others could
+ * help with the rest, but an eighth of the share at least. A locked instruction waits until all
+ * that was written before it has arrived, so there must be few of them. */
+static uint32_t run_of(const struct native *native, const struct native_stage *stage, uint32_t left)
 {
-    uint32_t most = RUN_UNITS;
-    if (stage->kind == NATIVE_PRODUCT) {
-        const uint32_t panel = stage->matrices[0]->quads * NATIVE_PANEL_QUAD_BYTES;
-        most = RUN_BYTES / (stage->gate != NATIVE_INPUT ? 2 * panel : panel);
-    }
-    return BASE_MAX(BASE_MIN((left + 1) / 2, most), 1);
+    const uint32_t total = stage->kind == NATIVE_ATTENTION
+                               ? native->unit_count
+                               : native_panels(stage) * native_blocks(native, stage);
+    const uint32_t least = total / native->options.threads / 8;
+    return BASE_MIN(BASE_MAX((left + 1) / 2, BASE_MAX(least, 1)), left);
 }
 
 /* From the front of the thread's own share, from the back of another's. Nothing is read through an
  * item but what the barrier before the stage has made known. */
-static bool take(_Atomic uint64_t *items, const struct native_stage *stage, bool own,
-                 struct native_run *run)
+static bool take(const struct native *native, const struct native_stage *stage, uint32_t index,
+                 bool own, struct native_run *run)
 {
+    _Atomic uint64_t *items = &native->left[index].items[stage->turn];
     uint64_t seen = atomic_load_explicit(items, memory_order_relaxed);
     for (;;) {
         const uint32_t first = (uint32_t)seen, end = (uint32_t)(seen >> 32);
         if (first >= end)
             return false;
-        const uint32_t count = own ? run_of(stage, end - first) : 1;
+        const uint32_t count = own ? run_of(native, stage, end - first) : 1;
         const uint64_t left = own ? seen + count : seen - ((uint64_t)count << 32);
         if (atomic_compare_exchange_weak_explicit(items, &seen, left, memory_order_relaxed,
                                                   memory_order_relaxed)) {
@@ -98,7 +95,7 @@ static bool take(_Atomic uint64_t *items, const struct native_stage *stage, bool
 bool native_take(struct native *native, const struct native_stage *stage, uint32_t index,
                  struct native_run *run)
 {
-    return take(&native->left[index].items[stage->turn], stage, true, run);
+    return take(native, stage, index, true, run);
 }
 
 bool native_help(struct native *native, const struct native_stage *stage, uint32_t index,
@@ -106,7 +103,7 @@ bool native_help(struct native *native, const struct native_stage *stage, uint32
 {
     const uint32_t threads = native->options.threads;
     for (uint32_t i = 1; i < threads; i++)
-        if (take(&native->left[(index + i) % threads].items[stage->turn], stage, false, run))
+        if (take(native, stage, (index + i) % threads, false, run))
             return true;
     return false;
 }

@@ -104,8 +104,7 @@ static struct ahead ahead_of(const struct native_matrix *matrix, uint32_t panel)
 }
 
 /* acc of `tokens` rows with one panel. Each call fetches as much of what comes next as its part in
- * the rows is, so that memory is asked evenly; a single row is done so soon that the processor's
- * own prefetching is ahead already. */
+ * the rows is, so that memory is asked evenly. */
 static void multiply(const struct native *native, const struct native_matrix *matrix,
                      uint32_t panel, const struct inputs *inputs, uint32_t row, uint32_t tokens,
                      struct ahead next, float *acc)
@@ -115,11 +114,10 @@ static void multiply(const struct native *native, const struct native_matrix *ma
     const size_t from = next.bytes * done / rows;
     const size_t bytes = next.bytes * (done + tokens) / rows - from;
     const uint32_t ahead = (uint32_t)((bytes + matrix->quads - 1) / matrix->quads);
-    native->kernels->product(matrix->weights + panel * panel_bytes,
-                             matrix->starts + panel * NATIVE_PANEL, matrix->quads,
-                             inputs->tiles + (size_t)row * matrix->quads * NATIVE_TOKEN_QUAD_BYTES,
-                             tokens, rows > 1 && next.bytes > 0 ? next.data + from : NULL,
-                             BASE_MIN(ahead, NATIVE_PANEL_QUAD_BYTES), acc);
+    native->kernels->product(
+        matrix->weights + panel * panel_bytes, matrix->starts + panel * NATIVE_PANEL, matrix->quads,
+        inputs->tiles + (size_t)row * matrix->quads * NATIVE_TOKEN_QUAD_BYTES, tokens,
+        next.bytes > 0 ? next.data + from : NULL, BASE_MIN(ahead, NATIVE_PANEL_QUAD_BYTES), acc);
 }
 
 static const float *bias_of(const struct native_matrix *matrix, uint32_t first)
@@ -181,12 +179,11 @@ static void gated_panel(const struct native *native, const struct native_stage *
     }
 }
 
-/* Item i of a stage is, in its block of rows, panel *panel of matrix *output (with a gate: of
- * both). */
+/* Panel i of a stage is panel *panel of matrix *output (with a gate: of both). */
 static void locate(const struct native_stage *stage, uint32_t i, uint32_t *output, uint32_t *panel)
 {
     *output = 0;
-    *panel = i % native_panels(stage);
+    *panel = i;
     while (*panel >= stage->matrices[*output]->panels)
         *panel -= stage->matrices[(*output)++]->panels;
 }
@@ -207,7 +204,7 @@ static void look_ahead(const struct native *native, const struct native_stage *s
         if (item == end)
             return;
     }
-    locate(stage, item, &output, &panel);
+    locate(stage, item % native_panels(stage), &output, &panel);
     next[0] = ahead_of(stage->matrices[output], panel);
     if (stage->gate != NATIVE_INPUT)
         next[1] = ahead_of(stage->matrices[1], panel);
@@ -224,15 +221,19 @@ void native_multiply(struct native *native, const struct native_stage *stage, ui
 {
     struct native_worker *worker = &native->workers[index];
     const bool alone = each_alone(native);
-    struct inputs inputs = {.tiles = alone ? worker->tile : native->activations,
-                            .factors = alone ? worker->factors : native->factors};
+    const uint32_t panels = native_panels(stage), block = run->first / panels;
+    const struct inputs inputs = {.tiles = alone ? worker->tile : native->activations,
+                                  .factors = alone ? worker->factors : native->factors,
+                                  .first = native_block_row(native, stage, block),
+                                  .end = native_block_row(native, stage, block + 1)};
+    BASE_ASSERT(run->end <= (block + 1) * panels);
     for (uint32_t item = run->first; item < run->end; item++) {
-        struct ahead next[2];
+        struct ahead next[2] = {{NULL, 0}, {NULL, 0}};
         uint32_t output, panel;
-        look_ahead(native, stage, item, index, next);
-        locate(stage, item, &output, &panel);
-        inputs.first = native_block_row(native, stage, item / native_panels(stage));
-        inputs.end = native_block_row(native, stage, item / native_panels(stage) + 1);
+        /* A single row is done so soon that the processor's own prefetching is ahead already. */
+        if (inputs.end - inputs.first > 1)
+            look_ahead(native, stage, item, index, next);
+        locate(stage, item - block * panels, &output, &panel);
         if (stage->gate != NATIVE_INPUT)
             gated_panel(native, stage, panel, &inputs, next, worker->acc);
         else
