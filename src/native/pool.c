@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A hundred microseconds and more: longer than it takes to wake a thread, on virtual processors too,
- * or else one that slept once would find the others asleep at every barrier that follows. */
+/* A hundred microseconds and more: longer than it takes to wake a thread, on virtual processors
+ * too, or else one that slept once would find the others asleep at every barrier that follows. */
 #define SPINS 6000u
 /* Some microseconds: who is behind by less is not helped. */
 #define LINGER 100u
