@@ -63,6 +63,12 @@ static void test_arena(void **state)
     /* To the last byte. */
     assert_non_null(base_arena_alloc(&arena, arena.capacity_bytes - arena.used_bytes, 1));
     assert_int_equal(arena.used_bytes, arena.capacity_bytes);
+    memset(arena.base + 64, 0xA5, arena.capacity_bytes - 64);
+    base_arena_rewind(&arena, 64); /* within a page, and whole pages after it */
+    assert_int_equal(arena.used_bytes, 64);
+    const unsigned char *again = base_arena_alloc(&arena, arena.capacity_bytes - 64, 1);
+    for (size_t i = 0; i < arena.capacity_bytes - 64; i++)
+        assert_int_equal(again[i], 0);
     base_arena_destroy(&arena);
     base_arena_destroy(&arena);
     assert_null(arena.base);

@@ -157,6 +157,12 @@ static void units_add_up(void **state)
     }
 }
 
+/* What units do: a ReadWrite is one instruction, and a Read and a Write. */
+static json_int_t operations(const json_t *report)
+{
+    return number(report, "instructions") + number(report, "read_writes");
+}
+
 static void layers_add_up(void **state)
 {
     struct scene *scene = *state;
@@ -189,7 +195,7 @@ static void layers_add_up(void **state)
             }
         }
         assert_int_equal(sum, number(root, "cycles"));
-        assert_int_equal(issues + number(root, "text_reads"), number(root, "instructions"));
+        assert_int_equal(issues + number(root, "text_reads"), operations(root));
         json_decref(root);
     }
 }
@@ -274,7 +280,7 @@ static void trace_is_whole(void **state)
             issues += number(args, "issues");
         }
     }
-    assert_int_equal(issues, number(report, "instructions"));
+    assert_int_equal(issues, operations(report));
     assert_int_equal(path + number(report, "start_cycles") + number(report, "end_cycles"),
                      figures.cycles);
     json_decref(root);
@@ -290,17 +296,18 @@ static json_int_t schedule_issues(const struct takt_inspection *inspection, uint
     const json_t *queue, *item;
     json_array_foreach(json_object_get(root, "queues"), i, queue)
     {
-        json_int_t next = 0;
+        json_int_t next = 0, last = -1;
         json_array_foreach(json_object_get(queue, "items"), k, item)
         {
             const json_int_t cycle = json_integer_value(json_array_get(item, 0));
             const json_int_t count = json_integer_value(json_array_get(item, 1));
             const json_int_t delay = json_integer_value(json_array_get(item, 2));
             const json_int_t name = json_integer_value(json_array_get(item, 3));
-            assert_true(cycle >= next && count > 0 && delay > 0);
+            assert_true((cycle >= next || cycle == last) && count > 0 && delay > 0);
             assert_true(name >= -1 && name < names); /* -1: a read of text */
             assert_true(json_is_string(json_array_get(item, 4)));
             next = cycle + (count - 1) * delay + 1;
+            last = cycle; /* a ReadWrite is a Read and a Write of the same cycles */
             issues += count;
         }
     }
@@ -316,8 +323,8 @@ static void schedule_is_whole(void **state)
     for (uint32_t l = 0; l <= shape.layers; l++) {
         layers += schedule_issues(scene->steps[0], l);
     }
-    assert_int_equal(layers + number(report, "text_reads"), number(report, "instructions"));
-    assert_int_equal(schedule_issues(scene->steps[0], UINT32_MAX), number(report, "instructions"));
+    assert_int_equal(layers + number(report, "text_reads"), operations(report));
+    assert_int_equal(schedule_issues(scene->steps[0], UINT32_MAX), operations(report));
     json_decref(report);
 }
 

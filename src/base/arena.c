@@ -81,6 +81,19 @@ size_t base_arena_resident_bytes(const struct base_arena *arena)
     return resident;
 }
 
+void base_arena_rewind(struct base_arena *arena, size_t used_bytes)
+{
+    BASE_ASSERT(used_bytes <= arena->used_bytes);
+    const size_t page = (used_bytes + ARENA_PAGE_BYTES - 1) / ARENA_PAGE_BYTES * ARENA_PAGE_BYTES;
+    const size_t end = BASE_MIN(page, arena->used_bytes);
+    memset(arena->base + used_bytes, 0, end - used_bytes);
+    if (arena->used_bytes > page &&
+        madvise(arena->base + page, arena->used_bytes - page, MADV_DONTNEED) != 0) {
+        memset(arena->base + page, 0, arena->used_bytes - page);
+    }
+    arena->used_bytes = used_bytes;
+}
+
 void base_arena_destroy(struct base_arena *arena)
 {
     if (arena->base != NULL)

@@ -51,6 +51,8 @@ char *base_arena_text(struct base_arena *arena, const char *text, size_t length)
 /* Memory that will be gone through far and wide: the system may back it with large pages. */
 void base_memory_is_large(void *memory, size_t bytes);
 size_t base_arena_resident_bytes(const struct base_arena *arena); /* of pages taken so far */
+/* Forgets all that was allocated since used_bytes had this value; its memory is zero again. */
+void base_arena_rewind(struct base_arena *arena, size_t used_bytes);
 void base_arena_destroy(struct base_arena *arena); /* safe on a zeroed struct and twice */
 
 /* ---- files ----------------------------------------------------------------------------------- */

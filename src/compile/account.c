@@ -263,12 +263,15 @@ void account_close(struct compiler *c)
     account->queue_count = machine_queue_count(c->machine);
     account->issues = BASE_NEW(&account->arena, uint32_t, account->queue_count);
     account->origins = BASE_NEW(&account->arena, uint32_t *, account->queue_count);
+    account->write_origins = BASE_NEW(&account->arena, uint32_t *, account->queue_count);
     for (uint32_t q = 0; q < account->queue_count; q++) {
         const struct queue_issues *queue = &c->queues[q];
         account->origins[q] = BASE_NEW(&account->arena, uint32_t, queue->count);
+        account->write_origins[q] = BASE_NEW(&account->arena, uint32_t, queue->count);
         for (uint32_t i = 0; i < queue->count; i++) {
             const struct issue *issue = &queue->items[i];
             if (isa_op_info((enum isa_op)issue->instruction.op)->unit != ISA_UNIT_ICU) {
+                account->write_origins[q][account->issues[q]] = issue->write_placement;
                 account->origins[q][account->issues[q]++] = issue->placement;
             }
         }

@@ -12,6 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a slice does in all of the step, bank by bank. */
+struct load {
+    uint64_t reads[2], writes[2];
+};
+
 struct allocation {
     struct compiler *c;
     uint32_t first;      /* the first temporary */
@@ -19,30 +24,33 @@ struct allocation {
     uint8_t *neighbours; /* [temporaries][buffers] how much it costs if they share a slice */
     bool *linked;        /* [temporaries][buffers] one comes from the other through a switch unit */
     bool (*wanted)[2];   /* [temporaries] a matrix unit of this hemisphere writes it */
-    uint64_t *traffic;   /* [buffers] vectors that are read and written */
-    uint64_t *load;      /* [slices] instructions, of what has its place */
-    uint64_t *fixed_load; /* [slices] of that, the weights' and the plan's */
-    uint64_t mean;        /* of a slice, when all have theirs */
-    bool met;             /* of two that can never share a slice, two do */
+    uint8_t *crossing;   /* the same, of the same bank: one is read as the other is written */
+    uint64_t *reads, *writes; /* [buffers] vectors */
+    struct load *load;        /* [slices] of what has its place */
+    struct load *fixed_load;  /* [slices] of that, the weights' and the plan's */
+    uint64_t mean;            /* of a slice, when all have theirs */
+    bool met;                 /* of two that can never share a slice, two do */
 };
 
 /*
  * What it costs when two buffers of a task share a slice. Two that a unit reads, or that one result
  * is stored to, in the same cycle can never share one; the others of a kernel can unless its burst
- * is long; the rest only wait. ALIGNED, for a scatter and the sixteen slices it stores to: they
- * meet slice by slice, so only the same first slice is bad.
+ * is long; the rest only wait. CROSS: one is read while the other is written, which a slice does at
+ * once where they lie in different banks. ALIGNED, for a scatter and the sixteen slices it stores
+ * to: they meet slice by slice, so only the same first slice is bad.
  */
-enum { SAME_TASK = 1, SAME_KERNEL = 4, SAME_BURST = 16, SAME_CYCLE = 120, ALIGNED = 240 };
+enum { SAME_TASK = 1, SAME_BURST = 16, SAME_CYCLE = 120, ALIGNED = 240 };
+enum { CROSS_TASK = 3, CROSS_KERNEL = 12 };
 /* What it costs when a buffer is not where its maker is. */
 enum { OTHER_HEMISPHERE = 6 };
 /* Of several waves, for which room and slices are scarce: words in slices with weights that cost as
  * much as a clash of 1; what a slice as busy as the mean of all costs; two that never can. */
 enum { WORDS_A_CLASH = 4, MEAN_LOAD = 16, NEVER = 10000 };
 
-static void meet_one(struct allocation *a, uint32_t x, uint32_t y, uint8_t cost)
+static void meet_one(struct allocation *a, uint8_t *costs, uint32_t x, uint32_t y, uint8_t cost)
 {
     if (x >= a->first) {
-        uint8_t *entry = &a->neighbours[(size_t)(x - a->first) * a->c->buffer_count + y];
+        uint8_t *entry = &costs[(size_t)(x - a->first) * a->c->buffer_count + y];
         *entry = BASE_MAX(*entry, cost);
     }
 }
@@ -50,8 +58,21 @@ static void meet_one(struct allocation *a, uint32_t x, uint32_t y, uint8_t cost)
 static void meet(struct allocation *a, uint32_t x, uint32_t y, uint8_t cost)
 {
     if (x != NONE && y != NONE && x != y) {
-        meet_one(a, x, y, cost);
-        meet_one(a, y, x, cost);
+        meet_one(a, a->neighbours, x, y, cost);
+        meet_one(a, a->neighbours, y, x, cost);
+    }
+}
+
+/* One of each list: read, and written. */
+static void cross(struct allocation *a, const uint32_t *read, uint32_t reads,
+                  const uint32_t *written, uint32_t writes, uint8_t cost)
+{
+    for (uint32_t i = 0; i < reads * writes; i++) {
+        const uint32_t x = read[i % reads], y = written[i / reads];
+        if (x != NONE && y != NONE && x != y) {
+            meet_one(a, a->crossing, x, y, cost);
+            meet_one(a, a->crossing, y, x, cost);
+        }
     }
 }
 
@@ -87,6 +108,19 @@ static void meet_operands(struct allocation *a, const struct kernel *kernel)
     }
 }
 
+static void find_pass_neighbours(struct allocation *a, const struct pass *pass)
+{
+    uint32_t in[PASS_SEGMENTS_MAX], out[PASS_SEGMENTS_MAX];
+    const uint32_t n = pass->segment_count;
+    for (uint32_t i = 0; i < n; i++) {
+        in[i] = pass->segments[i].input.buffer;
+        out[i] = pass->segments[i].output.buffer;
+    }
+    meet_all(a, in, n, SAME_TASK);
+    meet_all(a, out, n, SAME_TASK);
+    cross(a, in, n, out, n, CROSS_TASK);
+}
+
 /* What the task reads on its way into one unit, then what it stores. */
 static void find_neighbours(struct allocation *a, const struct task *task)
 {
@@ -105,13 +139,11 @@ static void find_neighbours(struct allocation *a, const struct task *task)
         list[n++] = task->kernel->outputs[i].access.buffer;
     }
     meet_all(a, list + inputs, n - inputs, SAME_CYCLE); /* results of one level pass together */
-    meet_all(a, list, n, task->kernel != NULL ? SAME_KERNEL : SAME_TASK);
-    for (uint32_t i = 0; task->pass != NULL && i < task->pass->segment_count; i++) {
-        list[n++] = task->pass->segments[i].input.buffer;
-        list[n++] = task->pass->segments[i].output.buffer;
+    cross(a, list, inputs, list + inputs, n - inputs, CROSS_KERNEL);
+    if (task->pass != NULL) {
+        find_pass_neighbours(a, task->pass);
     }
-    list[n++] = task->out.buffer;
-    meet_all(a, list, n, SAME_TASK);
+    cross(a, list, inputs, &task->out.buffer, 1, CROSS_TASK);
     if (task->kind == TASK_SCATTER) {
         meet(a, task->in.buffer, task->target_buffer, ALIGNED);
         meet(a, task->map.buffer, task->target_buffer, ALIGNED);
@@ -125,20 +157,45 @@ static void link_one(struct allocation *a, uint32_t x, uint32_t y)
     }
 }
 
+/* ---- how busy slices are --------------------------------------------------------------------- */
+
+static uint32_t bank_of(const struct allocation *a, uint32_t address)
+{
+    return address >= a->c->machine->mem_words / 2;
+}
+
+/* Cycles that a slice takes at least: a read of a bank and a write of the other share one. */
+static uint64_t busy_cycles(const struct load *load)
+{
+    const uint64_t *r = load->reads, *w = load->writes;
+    return BASE_MAX(BASE_MAX(r[0] + r[1], w[0] + w[1]), BASE_MAX(r[0] + w[0], r[1] + w[1]));
+}
+
+/* With the buffer in one of its slices. */
+static struct load load_with(const struct allocation *a, uint32_t index, uint32_t slice,
+                             uint32_t address)
+{
+    const struct buffer *b = &a->c->buffers[index];
+    const uint32_t n = buffer_slices(b), bank = bank_of(a, address);
+    struct load load = a->load[slice];
+    load.reads[bank] += a->reads[index] * b->planes / n;
+    load.writes[bank] += a->writes[index] * b->planes / n;
+    return load;
+}
+
 /* The buffer has its place: its slices are as much busier. */
 static void add_load(struct allocation *a, uint32_t index)
 {
     const struct buffer *b = &a->c->buffers[index];
-    const uint32_t n = buffer_slices(b);
-    for (uint32_t s = b->slice; s < b->slice + n; s++) {
-        a->load[s] += a->traffic[index] * b->planes / n;
+    for (uint32_t s = b->slice; s < b->slice + buffer_slices(b); s++) {
+        a->load[s] = load_with(a, index, s, b->address);
     }
 }
 
-static void add_traffic(struct allocation *a, uint32_t buffer, uint32_t vectors)
+static void add_traffic(uint64_t *traffic, uint32_t buffer, uint32_t vectors)
 {
     if (buffer != NONE) {
-        a->traffic[buffer] += vectors;
+        traffic[buffer] += vectors;
     }
 }
 
@@ -147,20 +204,20 @@ static void find_traffic(struct allocation *a, const struct task *task)
     const struct kernel *k = task->kernel;
     const struct pass *pass = task->pass;
     for (uint32_t i = 0; k != NULL && i < k->input_count; i++) {
-        add_traffic(a, k->inputs[i].access.buffer, task->n);
+        add_traffic(a->reads, k->inputs[i].access.buffer, task->n);
     }
     for (uint32_t i = 0; k != NULL && i < k->output_count; i++) {
-        add_traffic(a, k->outputs[i].access.buffer, task->n);
+        add_traffic(a->writes, k->outputs[i].access.buffer, task->n);
     }
     for (uint32_t i = 0; pass != NULL && i < pass->segment_count; i++) {
-        add_traffic(a, pass->segments[i].input.buffer, pass->vectors);
-        add_traffic(a, pass->segments[i].output.buffer, pass->vectors);
+        add_traffic(a->reads, pass->segments[i].input.buffer, pass->vectors);
+        add_traffic(a->writes, pass->segments[i].output.buffer, pass->vectors);
     }
-    add_traffic(a, task->in.buffer, task->n);
-    add_traffic(a, task->map.buffer, task->n);
-    add_traffic(a, task->out.buffer, task->n);
+    add_traffic(a->reads, task->in.buffer, task->n);
+    add_traffic(a->reads, task->map.buffer, task->n);
+    add_traffic(a->writes, task->out.buffer, task->n);
     for (uint32_t i = 0; task->kind == TASK_LOAD && i < STRIPES; i++) {
-        a->load[task->tile.slice + i] += task->tile.count;
+        a->load[task->tile.slice + i].reads[bank_of(a, task->tile.address)] += task->tile.count;
     }
 }
 
@@ -169,7 +226,7 @@ static void find_load(struct allocation *a)
 {
     const struct compiler *c = a->c;
     for (uint32_t i = 0; i < c->buffer_count; i++) {
-        a->mean += a->traffic[i] * c->buffers[i].planes;
+        a->mean += (a->reads[i] + a->writes[i]) * c->buffers[i].planes;
         if (i < a->first) {
             add_load(a, i);
         }
@@ -177,6 +234,8 @@ static void find_load(struct allocation *a)
     a->mean = a->mean / (2 * c->machine->mem_slices) + 1;
     memcpy(a->fixed_load, a->load, 2 * c->machine->mem_slices * sizeof *a->load);
 }
+
+/* ---- what a place costs ---------------------------------------------------------------------- */
 
 /* Where results of matrix and switch units should lie. */
 static void find_homes(struct allocation *a, const struct task *task)
@@ -214,12 +273,13 @@ static bool overlaps(const struct buffer *b, uint32_t slice, uint32_t slices)
     return b->slice != NONE && b->slice < slice + slices && slice < b->slice + buffer_slices(b);
 }
 
-/* The lowest address at which the buffer is free of all others in slices slice .. */
-static uint32_t lowest_address(const struct allocation *a, uint32_t index, uint32_t slice)
+/* The lowest address from `address` on at which the buffer is free of all others in slices slice ..
+ */
+static uint32_t lowest_address(const struct allocation *a, uint32_t index, uint32_t slice,
+                               uint32_t address)
 {
     const struct compiler *c = a->c;
     uint32_t slices = buffer_slices(&c->buffers[index]), words = buffer_words(&c->buffers[index]);
-    uint32_t address = 0;
     for (uint32_t s = slice; s < slice + slices; s++) {
         address = BASE_MAX(address, a->floor[s]);
     }
@@ -235,42 +295,69 @@ static uint32_t lowest_address(const struct allocation *a, uint32_t index, uint3
 }
 
 /* Of several waves: what it costs to take room from weights, and cycles from busy slices. */
-static uint32_t scarcity(const struct allocation *a, uint32_t index, uint32_t slice, bool weights)
+static uint32_t scarcity(const struct allocation *a, uint32_t index, uint32_t slice,
+                         uint32_t address, bool weights)
 {
     const struct buffer *b = &a->c->buffers[index];
-    const uint32_t n = buffer_slices(b);
     uint64_t most = 0;
-    for (uint32_t s = slice; s < slice + n; s++) {
-        most = BASE_MAX(most, a->load[s]);
+    for (uint32_t s = slice; s < slice + buffer_slices(b); s++) {
+        const struct load load = load_with(a, index, s, address);
+        most = BASE_MAX(most, busy_cycles(&load));
     }
     return (weights ? buffer_words(b) / WORDS_A_CLASH : 0) + (uint32_t)(MEAN_LOAD * most / a->mean);
 }
 
-static uint64_t cost_of(const struct allocation *a, uint32_t index, uint32_t slice,
-                        uint32_t *address)
+/* What it costs that the buffer meets others in its slices. */
+static uint32_t clashes_of(const struct allocation *a, uint32_t index, uint32_t slice,
+                           uint32_t address)
 {
     const struct compiler *c = a->c;
-    uint32_t slices = buffer_slices(&c->buffers[index]), clashes = 0;
-    bool weights = slice % c->machine->mem_slices >= c->plan->group_slice[0][0];
-    if (weights && c->buffers[index].inner) {
-        return UINT64_MAX;
-    }
-    *address = lowest_address(a, index, slice);
-    if (*address + buffer_words(&c->buffers[index]) > c->machine->mem_words) {
-        return UINT64_MAX;
-    }
-    const uint8_t *neighbours = &a->neighbours[(size_t)(index - a->first) * c->buffer_count];
+    const uint32_t slices = buffer_slices(&c->buffers[index]), bank = bank_of(a, address);
+    const size_t row = (size_t)(index - a->first) * c->buffer_count;
+    uint32_t clashes = 0;
     for (uint32_t i = 0; i < c->buffer_count; i++) {
-        if (neighbours[i] != 0 && overlaps(&c->buffers[i], slice, slices)) {
-            bool apart =
-                neighbours[i] == ALIGNED && slices == STRIPES && slice != c->buffers[i].slice;
-            clashes += apart ? SAME_TASK : neighbours[i];
-            clashes += c->waves > 1 && !apart && neighbours[i] >= SAME_CYCLE ? NEVER : 0;
+        const uint8_t always = a->neighbours[row + i], crossing = a->crossing[row + i];
+        if ((always | crossing) == 0 || !overlaps(&c->buffers[i], slice, slices)) {
+            continue;
         }
+        const bool apart = always == ALIGNED && slices == STRIPES && slice != c->buffers[i].slice;
+        const uint8_t same = bank_of(a, c->buffers[i].address) == bank ? crossing : 0;
+        clashes += BASE_MAX(apart ? SAME_TASK : always, same);
+        clashes += c->waves > 1 && !apart && always >= SAME_CYCLE ? NEVER : 0;
     }
-    clashes += c->waves > 1 ? scarcity(a, index, slice, weights) : 0;
-    clashes += OTHER_HEMISPHERE * far_makers(a, index, slice / c->machine->mem_slices);
-    return (uint64_t)clashes << 32 | (uint64_t)weights << 31 | *address;
+    return clashes;
+}
+
+struct spot {
+    uint32_t slice, address;
+    uint64_t cost; /* UINT64_MAX: there is no room */
+};
+
+/* The lowest place from address first to end - 1. */
+static struct spot spot_of(const struct allocation *a, uint32_t index, uint32_t slice,
+                           uint32_t first, uint32_t end)
+{
+    const struct compiler *c = a->c;
+    const struct buffer *b = &c->buffers[index];
+    const bool weights = slice % c->machine->mem_slices >= c->plan->group_slice[0][0];
+    struct spot spot = {slice, lowest_address(a, index, slice, first), UINT64_MAX};
+    if (spot.address + buffer_words(b) <= end && !(weights && b->inner)) {
+        uint64_t cost = clashes_of(a, index, slice, spot.address);
+        cost += c->waves > 1 ? scarcity(a, index, slice, spot.address, weights) : 0;
+        cost += OTHER_HEMISPHERE * far_makers(a, index, slice / c->machine->mem_slices);
+        spot.cost = cost << 32 | (uint64_t)weights << 31 | (spot.address - first);
+    }
+    return spot;
+}
+
+/* The best in these slices: in one of the banks, or else across both. */
+static struct spot best_bank(const struct allocation *a, uint32_t index, uint32_t slice)
+{
+    const uint32_t words = a->c->machine->mem_words;
+    struct spot best = spot_of(a, index, slice, 0, words / 2);
+    const struct spot other = spot_of(a, index, slice, words / 2, words);
+    best = other.cost < best.cost ? other : best;
+    return best.cost == UINT64_MAX ? spot_of(a, index, slice, 0, words) : best;
 }
 
 static enum takt_status place_buffer(struct allocation *a, uint32_t index)
@@ -279,21 +366,15 @@ static enum takt_status place_buffer(struct allocation *a, uint32_t index)
     struct buffer *b = &c->buffers[index];
     uint32_t slices = buffer_slices(b), per_hemisphere = c->machine->mem_slices;
     uint32_t step = slices > 2 ? MACHINE_SLICES_PER_POSITION : slices;
-    uint64_t best = UINT64_MAX;
-    uint32_t best_slice = 0, best_address = 0;
+    struct spot best = {.cost = UINT64_MAX};
     for (uint32_t i = 0; i < 2 * per_hemisphere / step; i++) {
-        uint32_t h = (i + index) % 2, slice = h * per_hemisphere + i / 2 * step, address;
-        if (i / 2 * step + slices > per_hemisphere) {
-            continue;
-        }
-        uint64_t cost = cost_of(a, index, slice, &address);
-        if (cost < best) {
-            best = cost;
-            best_slice = slice;
-            best_address = address;
+        const uint32_t h = (i + index) % 2;
+        if (i / 2 * step + slices <= per_hemisphere) {
+            const struct spot spot = best_bank(a, index, h * per_hemisphere + i / 2 * step);
+            best = spot.cost < best.cost ? spot : best;
         }
     }
-    if (best == UINT64_MAX) {
+    if (best.cost == UINT64_MAX) {
         return base_fail(
             c->error, TAKT_CAPACITY,
             "compile: no room for \"%s\" (%u words in %u slices) of a step of %u tokens over "
@@ -301,12 +382,10 @@ static enum takt_status place_buffer(struct allocation *a, uint32_t index)
             "--ctx",
             b->name, buffer_words(b), slices, c->chunk * c->waves, c->bucket, c->machine->name);
     }
-    b->slice = best_slice;
-    b->address = best_address;
-    a->met = a->met || (c->waves > 1 && best >> 32 >= NEVER);
-    if (c->waves > 1) {
-        add_load(a, index);
-    }
+    b->slice = best.slice;
+    b->address = best.address;
+    a->met = a->met || (c->waves > 1 && best.cost >> 32 >= NEVER);
+    add_load(a, index);
     return TAKT_OK;
 }
 
@@ -336,9 +415,10 @@ static int compare_turns(const void *x, const void *y)
 static uint64_t order_key(const struct allocation *a, uint32_t index, enum order order)
 {
     const uint32_t n = a->c->buffer_count;
-    uint64_t key = order == BY_TRAFFIC ? a->traffic[index] : 0;
+    uint64_t key = order == BY_TRAFFIC ? a->reads[index] + a->writes[index] : 0;
     for (uint32_t i = 0; order == BY_NEIGHBOURS && i < n; i++) {
-        key += a->neighbours[(size_t)(index - a->first) * n + i];
+        const size_t pair = (size_t)(index - a->first) * n + i;
+        key += BASE_MAX(a->neighbours[pair], a->crossing[pair]);
     }
     return key;
 }
@@ -398,11 +478,13 @@ enum takt_status allocate(struct compiler *c)
         a.floor[s] = c->plan->quad_used[s / MACHINE_SLICES_PER_POSITION];
     }
     a.neighbours = BASE_NEW(&c->arena, uint8_t, (size_t)temporaries * c->buffer_count);
+    a.crossing = BASE_NEW(&c->arena, uint8_t, (size_t)temporaries * c->buffer_count);
     a.linked = BASE_NEW(&c->arena, bool, (size_t)temporaries * c->buffer_count);
     a.wanted = (bool(*)[2])BASE_NEW(&c->arena, bool, (size_t)temporaries * 2);
-    a.traffic = BASE_NEW(&c->arena, uint64_t, c->buffer_count);
-    a.load = BASE_NEW(&c->arena, uint64_t, slices);
-    a.fixed_load = BASE_NEW(&c->arena, uint64_t, slices);
+    a.reads = BASE_NEW(&c->arena, uint64_t, c->buffer_count);
+    a.writes = BASE_NEW(&c->arena, uint64_t, c->buffer_count);
+    a.load = BASE_NEW(&c->arena, struct load, slices);
+    a.fixed_load = BASE_NEW(&c->arena, struct load, slices);
     for (uint32_t i = 0; i < c->task_count; i++) {
         find_neighbours(&a, &c->tasks[i]);
         find_homes(&a, &c->tasks[i]);

@@ -11,6 +11,7 @@
 #define BUFFERS_MAX 4096u
 #define BEGIN_LATER 64u /* cycles before the first instruction of a step whose text is late ... */
 #define BEGIN_MAX 1024u /* ... and at most */
+#define RETRIES_MAX 16u /* of a schedule whose text is late */
 
 uint32_t compile_blocks(uint32_t chunk)
 {
@@ -87,7 +88,8 @@ static enum takt_status run_passes(struct compiler *c, const pass_function *pass
 
 static const pass_function MEMORY_PASSES[] = {lower, waves_share, lower_check, allocate,
                                               allocate_check};
-static const pass_function TIME_PASSES[] = {schedule, schedule_check, fetch_text, schedule_check};
+static const pass_function TIME_PASSES[] = {schedule, schedule_pair, schedule_check, fetch_text,
+                                            schedule_check};
 
 /* Opens a compiler and gives everything of the step its place in memory. A long chunk goes through
  * the layers in waves, or all at once where they find no room. */
@@ -112,15 +114,32 @@ static enum takt_status compiler_place(struct compiler *c, const struct compile_
     return status;
 }
 
-/* Where a queue's first blocks are used up before the next can be there, all begin later. */
+/* What helps a queue whose text comes too late: that all begin later, for its first blocks may be
+ * used up before the next can be there; then gaps in which it can fetch. False: nothing more. */
+static bool help_late(struct compiler *c)
+{
+    if (c->begin > 0 && !c->gaps[c->late]) {
+        c->gaps[c->late] = true;
+    } else if (c->begin < BEGIN_MAX) {
+        c->begin = c->begin == 0 ? BEGIN_LATER : 4 * c->begin;
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static enum takt_status run_time_passes(struct compiler *c)
 {
-    enum takt_status status = run_passes(c, TIME_PASSES, BASE_COUNT(TIME_PASSES));
-    while (status == TAKT_LIMIT && c->late != NONE && c->begin < BEGIN_MAX) {
-        c->begin = c->begin == 0 ? BEGIN_LATER : 4 * c->begin;
-        status = run_passes(c, TIME_PASSES, BASE_COUNT(TIME_PASSES));
+    c->gaps = BASE_NEW(&c->arena, bool, machine_queue_count(c->machine));
+    const size_t used = c->arena.used_bytes;
+    for (uint32_t retries = 0;; retries++) {
+        c->late = NONE;
+        enum takt_status status = run_passes(c, TIME_PASSES, BASE_COUNT(TIME_PASSES));
+        if (status != TAKT_LIMIT || c->late == NONE || retries == RETRIES_MAX || !help_late(c)) {
+            return status;
+        }
+        base_arena_rewind(&c->arena, used);
     }
-    return status;
 }
 
 struct owned_program { /* a program and what it stands on */

@@ -124,6 +124,7 @@ struct compile_account {
     uint32_t *placements; /* [placement_count]: its task */
     uint32_t *issues;     /* [queue_count]: instructions of the queue's own unit, each repetition */
     uint32_t **origins;   /* [queue_count][issues]: the placement of each, in order */
+    uint32_t **write_origins; /* the same: of a ReadWrite, its Write's; else COMPILE_NONE */
     struct compile_region *regions;
     uint64_t peak_bytes; /* memory the compilation took, beside the program's image */
 };

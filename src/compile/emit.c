@@ -50,12 +50,12 @@ static bool steps(enum isa_op op)
     return false;
 }
 
-/* Does b repeat a but for its address? *step = the difference. */
+/* Does b repeat a but for its address (of a ReadWrite, both alike)? *step = the difference. */
 static bool repeats(const struct isa_instruction *a, const struct isa_instruction *b, int32_t *step)
 {
     *step = (int32_t)b->address - (int32_t)a->address;
     return a->op == b->op && a->a == b->a && a->b == b->b && a->d == b->d && a->map == b->map &&
-           a->imm == b->imm && a->address2 == b->address2 &&
+           a->imm == b->imm && b->address2 - a->address2 == (a->op == ISA_READ_WRITE ? *step : 0) &&
            (*step == 0 || (steps((enum isa_op)a->op) && *step >= INT16_MIN && *step <= INT16_MAX));
 }
 
@@ -183,6 +183,8 @@ static void check_queue(const struct compiler *c, const struct program *program,
         for (uint32_t k = 0; k < times; k++, next++) {
             if (in.op == ISA_REPEAT) {
                 last.address = (uint16_t)(last.address + in.step);
+                last.address2 =
+                    (uint16_t)(last.address2 + (last.op == ISA_READ_WRITE ? in.step : 0));
             } else {
                 last = in;
             }

@@ -190,7 +190,7 @@ static void put_in(struct fetch *f, uint32_t queue, uint64_t cycle, struct isa_i
     for (; at > 0 && text->added[at - 1].cycle > cycle; at--) {
         text->added[at] = text->added[at - 1];
     }
-    text->added[at] = (struct issue){(uint32_t)cycle, NONE, in};
+    text->added[at] = (struct issue){(uint32_t)cycle, NONE, NONE, in};
 }
 
 /* ---- a block finds its way ------------------------------------------------------------------- */
@@ -221,7 +221,7 @@ static bool send_on(struct fetch *f, uint32_t queue, uint32_t slice, bool west, 
     const uint32_t source = slice_queue(f->machine, slice);
     const int64_t hops = west ? (int64_t)from - to : (int64_t)to - from;
     const int64_t lands = cycle - hops, reads = lands - f->machine->mem_read_cycles;
-    if (hops < 0 || reads < 0 || reserve_queue_shift(r, source, reads, 2) != 0) {
+    if (hops < 0 || reads < 0 || reserve_queue_shift(r, source, RESERVE_ALONE, reads, 2) != 0) {
         return false;
     }
     for (uint32_t stream = ISA_STREAMS; stream-- > 0;) {
@@ -231,9 +231,10 @@ static bool send_on(struct fetch *f, uint32_t queue, uint32_t slice, bool west, 
             reserve_rollback(r, mark);
             continue;
         }
-        const bool booked = reserve_queue(r, source, reads) &&
-                            reserve_queue(r, source, reads + 1) && reserve_queue(r, queue, cycle) &&
-                            reserve_queue(r, queue, cycle + 1);
+        const bool booked = reserve_queue(r, source, RESERVE_ALONE, reads) &&
+                            reserve_queue(r, source, RESERVE_ALONE, reads + 1) &&
+                            reserve_queue(r, queue, RESERVE_ALONE, cycle) &&
+                            reserve_queue(r, queue, RESERVE_ALONE, cycle + 1);
         BASE_ASSERT(booked); /* both were free */
         const uint8_t on = ISA_STREAM(west, stream);
         const uint16_t address = (uint16_t)f->free_word[slice];
@@ -255,11 +256,43 @@ static bool send_on(struct fetch *f, uint32_t queue, uint32_t slice, bool west, 
     return false;
 }
 
+/* The next words in a row that neither the plan nor the step has in a slice, a block's at least.
+ * Temporaries that span slices lie where the fullest of them has room, and each bank has its own,
+ * so there are gaps below them. */
+static void find_gap(struct fetch *f, uint32_t slice)
+{
+    const struct compiler *c = f->c;
+    uint32_t from = f->end_word[slice], to = from;
+    while (to - from < 2 && to < f->machine->mem_words) {
+        from = to;
+        to = f->machine->mem_words;
+        for (uint32_t i = c->plan->buffer_count; i < c->buffer_count; i++) {
+            const struct buffer *b = &c->buffers[i];
+            if (b->slice == NONE || slice < b->slice || slice >= b->slice + buffer_slices(b)) {
+                continue;
+            }
+            const uint32_t end = b->address + buffer_words(b);
+            if (b->address <= from && from < end) { /* no gap here: behind it */
+                from = to = end;
+                break;
+            }
+            if (b->address > from && b->address < to) { /* the first that is in the way */
+                to = b->address;
+            }
+        }
+    }
+    f->free_word[slice] = from;
+    f->end_word[slice] = to;
+}
+
 /* Has the slice room for a block, and a queue that runs? (One before the notifier would become it.)
  */
-static bool may_send(const struct fetch *f, uint32_t queue, uint32_t slice)
+static bool may_send(struct fetch *f, uint32_t queue, uint32_t slice)
 {
     const uint32_t source = slice_queue(f->machine, slice);
+    if (f->free_word[slice] + 2 > f->end_word[slice]) {
+        find_gap(f, slice);
+    }
     return source != queue && !f->spared[slice] && f->free_word[slice] + 2 <= f->end_word[slice] &&
            (source > f->notifier || f->c->queues[source].count > 0);
 }
@@ -297,7 +330,8 @@ static bool fetch_block(struct fetch *f, uint32_t queue)
     for (uint32_t pass = 0; pass < 2; pass++) {
         uint32_t tries = pass == 0 ? TRIES_PREFERRED : UINT32_MAX;
         for (int64_t cycle = first; cycle <= last && tries > 0; cycle++) {
-            const uint32_t shift = reserve_queue_shift(f->c->reserve, queue, cycle, 2);
+            const uint32_t shift =
+                reserve_queue_shift(f->c->reserve, queue, RESERVE_ALONE, cycle, 2);
             if (shift > 0) {
                 cycle += shift - 1;
             } else if (send(f, queue, cycle, pass == 0)) {
@@ -336,34 +370,6 @@ static bool in_time(const struct fetch *f, uint32_t queue, uint64_t *ready)
     return taken == (w.offset - 1) / f->block_bytes + 1;
 }
 
-/* The most words in a row that neither the plan nor the step has in a slice. Temporaries that span
- * slices lie where the fullest of them has room, so there are gaps below them. */
-static void find_gap(struct fetch *f, uint32_t slice)
-{
-    const struct compiler *c = f->c;
-    uint32_t from = c->plan->quad_used[slice / MACHINE_SLICES_PER_POSITION];
-    f->free_word[slice] = f->end_word[slice] = from;
-    while (from < f->machine->mem_words) {
-        uint32_t to = f->machine->mem_words, next = to;
-        for (uint32_t i = c->plan->buffer_count; i < c->buffer_count; i++) {
-            const struct buffer *b = &c->buffers[i];
-            if (b->slice == NONE || slice < b->slice || slice >= b->slice + buffer_slices(b)) {
-                continue;
-            }
-            uint32_t end = b->address + buffer_words(b);
-            if (end > from && b->address < to) { /* the first that is in the way */
-                to = b->address;
-                next = end;
-            }
-        }
-        if (to > from && to - from > f->end_word[slice] - f->free_word[slice]) {
-            f->free_word[slice] = from;
-            f->end_word[slice] = to;
-        }
-        from = next;
-    }
-}
-
 static void open_texts(struct fetch *f)
 {
     struct compiler *c = f->c;
@@ -377,6 +383,7 @@ static void open_texts(struct fetch *f)
         }
     }
     for (uint32_t s = 0; s < 2 * f->machine->mem_slices; s++) {
+        f->end_word[s] = c->plan->quad_used[s / MACHINE_SLICES_PER_POSITION];
         find_gap(f, s);
     }
 }
@@ -436,6 +443,9 @@ enum takt_status fetch_text(struct compiler *c)
     f.block_bytes = program_block_bytes(c->machine);
     if (c->machine->icu_buffer_blocks == 0) {
         return TAKT_OK;
+    }
+    for (uint32_t q = 0; q < f.queues; q++) {
+        reserve_keep_none(c->reserve, q);
     }
     while (f.notifier + 1 < f.queues && c->queues[f.notifier].count == 0) {
         f.notifier++;

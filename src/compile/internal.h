@@ -239,7 +239,8 @@ struct compile_plan {
 
 struct issue { /* one instruction at its cycle */
     uint32_t cycle;
-    uint32_t placement; /* whose it is: account.c */
+    uint32_t placement;       /* whose it is: account.c */
+    uint32_t write_placement; /* of a ReadWrite, whose Write that is; else NONE */
     struct isa_instruction instruction;
 };
 struct queue_issues {
@@ -285,6 +286,7 @@ struct compiler {
     uint32_t *text_blocks; /* [queues] blocks of text in memory; NULL: no text is fetched */
     struct program_place **text_places;
     uint32_t begin;                  /* cycle before which no task starts */
+    bool *gaps;                      /* [queues] rests now and then: a busy one cannot fetch */
     uint32_t late;                   /* the queue whose text comes too late, or NONE */
     uint64_t end_cycle;              /* first cycle after the last instruction */
     struct compile_account *account; /* NULL: nobody asked */
@@ -302,6 +304,7 @@ enum takt_status lower_check(struct compiler *c);
 enum takt_status allocate(struct compiler *c);
 enum takt_status allocate_check(struct compiler *c);
 enum takt_status schedule(struct compiler *c);
+enum takt_status schedule_pair(struct compiler *c);
 enum takt_status schedule_check(struct compiler *c);
 enum takt_status fetch_text(struct compiler *c);
 enum takt_status emit(struct compiler *c, struct program *program, struct base_arena *arena);
@@ -499,16 +502,29 @@ uint32_t kernel_result_planes(enum isa_op op);
 
 struct reserve;
 struct reserve *reserve_create(struct compiler *c);
+/* Keeps two cycles of a queue free, again and again, for the Ifetch of the next block of so many
+ * bytes; not so often that `longest` cycles in a row are never free. */
+void reserve_keep(struct reserve *r, uint32_t queue, uint32_t block_bytes, uint32_t longest);
+void reserve_keep_none(struct reserve *r, uint32_t queue);
 /* The cycle at which the tables end: nothing can be booked there or later. */
 int64_t reserve_end(const struct reserve *r);
 /* Transactions: mark, try, and roll back what did not work out. */
 uint32_t reserve_mark(const struct reserve *r);
 void reserve_rollback(struct reserve *r, uint32_t mark);
-/* Issue slot of a queue. */
-bool reserve_queue(struct reserve *r, uint32_t queue, int64_t cycle);
+/* What a queue's cycle is wanted for. A slice reads one bank and writes the other in one cycle;
+ * everything else has the cycle alone. */
+enum reserve_use {
+    RESERVE_READ_0, /* of bank 0 */
+    RESERVE_READ_1,
+    RESERVE_WRITE_0,
+    RESERVE_WRITE_1,
+    RESERVE_ALONE
+};
+bool reserve_queue(struct reserve *r, uint32_t queue, enum reserve_use use, int64_t cycle);
 /* How much later a run of n issues from `cycle` on must start to pass what is booked there now; 0:
  * it is free. */
-uint32_t reserve_queue_shift(const struct reserve *r, uint32_t queue, int64_t cycle, uint32_t n);
+uint32_t reserve_queue_shift(const struct reserve *r, uint32_t queue, enum reserve_use use,
+                             int64_t cycle, uint32_t n);
 /* A value at position `from` in `cycle`, moving to position `to` (its direction follows; from == to
  * needs `west`). `stream`: first of `width` streams. */
 bool reserve_stream(struct reserve *r, bool west, uint32_t stream, uint32_t width, uint32_t from,

@@ -17,10 +17,22 @@ void place_rollback(struct place *p, struct place_mark mark)
     p->update_count = mark.updates;
 }
 
+/* What an instruction takes of its queue's cycle. */
+static enum reserve_use use_of(const struct place *p, enum isa_op op, uint32_t address)
+{
+    const uint32_t bank = address >= p->machine->mem_words / 2;
+    switch (op) {
+    case ISA_READ: return bank == 0 ? RESERVE_READ_0 : RESERVE_READ_1;
+    case ISA_WRITE: return bank == 0 ? RESERVE_WRITE_0 : RESERVE_WRITE_1;
+    default: return RESERVE_ALONE;
+    }
+}
+
 bool place_issue(struct place *p, uint32_t queue, int64_t cycle,
                  const struct isa_instruction *instruction)
 {
-    if (!reserve_queue(p->reserve, queue, cycle)) {
+    const enum reserve_use use = use_of(p, (enum isa_op)instruction->op, instruction->address);
+    if (!reserve_queue(p->reserve, queue, use, cycle)) {
         return false;
     }
     struct queue_issues *q = &p->c->queues[queue];
@@ -33,7 +45,7 @@ bool place_issue(struct place *p, uint32_t queue, int64_t cycle,
         q->items = items;
         q->capacity = capacity;
     }
-    q->items[q->count++] = (struct issue){(uint32_t)cycle, p->c->placement, *instruction};
+    q->items[q->count++] = (struct issue){(uint32_t)cycle, p->c->placement, NONE, *instruction};
     BASE_ASSERT(p->push_count < UPDATES_MAX);
     p->pushes[p->push_count++] = queue;
     return true;
@@ -88,42 +100,64 @@ struct place_route place_route(const struct place *p, uint32_t buffer, uint32_t 
     return (struct place_route){from > position, position};
 }
 
-/* The first cycle's issue at the slice of byte plane b of vector i, for values that are at the far
- * end of their way (`at` + i there) or start on it. */
-static int64_t slice_cycle(const struct place *p, const struct buffer *buffer, uint32_t vector,
-                           uint32_t plane, uint32_t far, bool write, int64_t at)
+/* Cycles from a value at the far end of its way to its Read, or from its start there to its Write.
+ */
+static int64_t slice_delay(const struct place *p, uint32_t slice, uint32_t far, bool write)
 {
-    uint32_t slice = buffer_place(buffer, vector, plane).slice;
-    int64_t hops = place_distance(slice_position(p->machine, slice), far);
-    return write ? at + hops : at - hops - p->machine->mem_read_cycles;
+    const int64_t hops = place_distance(slice_position(p->machine, slice), far);
+    return write ? hops : -hops - p->machine->mem_read_cycles;
+}
+
+/* From when on a vector may be read, or stored. */
+static int64_t ready_cycle(const struct buffer *buffer, uint32_t vector, bool write)
+{
+    const uint32_t v = buffer->whole ? 0 : vector;
+    if (!write) {
+        return buffer->written[v];
+    }
+    return buffer->whole ? buffer->read[v] : BASE_MAX(buffer->read[v], buffer->written[v]);
 }
 
 /* How much later a burst must start: everything it depends on at once, and the slices' issue slots.
- */
+ * The planes of a linear buffer's vectors lie side by side at one position. */
+static int64_t linear_shift(const struct place *p, const struct access *access, uint32_t plane,
+                            uint32_t planes, uint32_t n, uint32_t far, bool write, int64_t start)
+{
+    const struct buffer *buffer = &p->c->buffers[access->buffer];
+    const struct program_place first = buffer_place(buffer, access_vector(access, 0), plane);
+    const enum reserve_use use = use_of(p, write ? ISA_WRITE : ISA_READ, first.address);
+    const int64_t cycle = start + slice_delay(p, first.slice, far, write);
+    int64_t shift = BASE_MAX(-cycle, 0);
+    for (uint32_t b = 0; b < planes; b++) {
+        const uint32_t queue = slice_queue(p->machine, first.slice + b);
+        const int64_t free = reserve_queue_shift(p->reserve, queue, use, cycle, n);
+        shift = BASE_MAX(shift, free);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const int64_t ready = ready_cycle(buffer, access_vector(access, i), write);
+        shift = BASE_MAX(shift, ready - cycle - i);
+    }
+    return shift;
+}
+
 static int64_t burst_shift(const struct place *p, const struct access *access, uint32_t plane,
                            uint32_t planes, uint32_t n, uint32_t far, bool write, int64_t start)
 {
     const struct buffer *buffer = &p->c->buffers[access->buffer];
-    bool one_slice = buffer->kind == BUFFER_LINEAR;
+    if (buffer->kind == BUFFER_LINEAR) {
+        return linear_shift(p, access, plane, planes, n, far, write, start);
+    }
     int64_t shift = 0;
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t vector = access_vector(access, i), v = buffer->whole ? 0 : vector;
+        const uint32_t vector = access_vector(access, i);
+        const int64_t ready = ready_cycle(buffer, vector, write);
         for (uint32_t b = plane; b < plane + planes; b++) {
-            int64_t cycle = slice_cycle(p, buffer, vector, b, far, write, start + i);
-            uint32_t slice = buffer_place(buffer, vector, b).slice;
-            int64_t ready = write ? buffer->read[v] : buffer->written[v];
-            if (write && !buffer->whole) {
-                ready = BASE_MAX(ready, (int64_t)buffer->written[v]);
-            }
-            shift = BASE_MAX(shift, BASE_MAX(ready, 0) - cycle);
-            if (!one_slice || i == 0) {
-                int64_t free = reserve_queue_shift(p->reserve, slice_queue(p->machine, slice),
-                                                   cycle, one_slice ? n : 1);
-                shift = BASE_MAX(shift, one_slice ? free : free != 0);
-            }
-            if (one_slice && i > 0) {
-                break; /* the planes of a vector go together */
-            }
+            const struct program_place place = buffer_place(buffer, vector, b);
+            const enum reserve_use use = use_of(p, write ? ISA_WRITE : ISA_READ, place.address);
+            const int64_t cycle = start + i + slice_delay(p, place.slice, far, write);
+            const bool taken = reserve_queue_shift(p->reserve, slice_queue(p->machine, place.slice),
+                                                   use, cycle, 1) != 0;
+            shift = BASE_MAX(shift, BASE_MAX(ready - cycle, taken));
         }
     }
     return shift;

@@ -214,18 +214,19 @@ static bool try_variant(struct place *p, const struct task *task, const struct v
 }
 
 /* How much later the variant must start, as far as ALUs, slices and dependencies tell: quick, for
- * most starts are too early. */
+ * most starts are too early. From `limit` on the exact number does not matter. */
 static int64_t variant_shift(const struct place *p, const struct task *task,
-                             const struct variant *variant, int64_t start)
+                             const struct variant *variant, int64_t start, int64_t limit)
 {
     const struct kernel *k = &variant->kernel;
     uint32_t level_cycles = p->machine->vxm_cycles + 1;
     int64_t shift = 0;
-    for (uint32_t i = 0; i < k->op_count; i++) {
+    for (uint32_t i = 0; i < k->op_count && shift < limit; i++) {
         const struct kernel_op *op = &k->ops[i];
         int64_t cycle = start + (int64_t)op->level * level_cycles;
         uint32_t queue = machine_queue_vxm(p->machine, op->row * MACHINE_VXM_COLUMNS + op->column);
-        shift = BASE_MAX(shift, (int64_t)reserve_queue_shift(p->reserve, queue, cycle, task->n));
+        shift = BASE_MAX(
+            shift, (int64_t)reserve_queue_shift(p->reserve, queue, RESERVE_ALONE, cycle, task->n));
         const uint16_t operands[2] = {op->a, op->b};
         for (uint32_t j = 0; j < 2; j++) {
             if (operands[j] == REF_NONE || !REF_IS_INPUT(operands[j])) {
@@ -239,7 +240,7 @@ static int64_t variant_shift(const struct place *p, const struct task *task,
                 shift, place_read_shift(p, &in->access, 0, in->planes, task->n, route, cycle));
         }
     }
-    for (uint32_t i = 0; i < k->output_count; i++) {
+    for (uint32_t i = 0; i < k->output_count && shift < limit; i++) {
         const struct kernel_op *op = &k->ops[k->outputs[i].op];
         const struct access *access = &k->outputs[i].access;
         uint32_t planes = BASE_MIN(kernel_result_planes((enum isa_op)op->op),
@@ -295,7 +296,7 @@ bool place_kernel(struct place *p, const struct task *task, int64_t start)
     int64_t hint = NEVER;
     for (uint32_t i = 0; i < p->variant_count; i++) {
         struct variant *variant = &p->variants[i];
-        int64_t shift = variant->hopeless ? NEVER : variant_shift(p, task, variant, start);
+        int64_t shift = variant->hopeless ? NEVER : variant_shift(p, task, variant, start, hint);
         if (shift == 0) {
             p->hint = 0;
             if (try_variant(p, task, variant, start)) {

@@ -62,6 +62,11 @@ static void prepare(struct compiler *c, struct place *p)
     }
     *p = (struct place){.c = c, .machine = c->machine, .reserve = reserve_create(c)};
     c->reserve = p->reserve;
+    for (uint32_t q = 0; q < machine_queue_count(c->machine); q++) {
+        if (c->gaps[q]) { /* a load is never divided */
+            reserve_keep(p->reserve, q, program_block_bytes(c->machine), c->machine->superlanes);
+        }
+    }
     p->families = BASE_NEW(&c->arena, struct place_family, FAMILIES);
     p->pushes = BASE_NEW(&c->arena, uint32_t, 1u << 22);
     p->updates = BASE_NEW(&c->arena, struct place_update, 1u << 22);
@@ -225,25 +230,59 @@ enum takt_status schedule(struct compiler *c)
     return TAKT_OK;
 }
 
+/* A slice's Read comes before its Write of the same cycle. */
 static int by_cycle(const void *a, const void *b)
 {
     const struct issue *x = a, *y = b;
-    return x->cycle < y->cycle ? -1 : x->cycle > y->cycle;
+    if (x->cycle != y->cycle) {
+        return x->cycle < y->cycle ? -1 : 1;
+    }
+    return (x->instruction.op == ISA_WRITE) - (y->instruction.op == ISA_WRITE);
+}
+
+static void pair_queue(struct queue_issues *queue)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < queue->count; i++) {
+        struct issue *issue = &queue->items[i];
+        struct issue *last = kept == 0 ? NULL : &queue->items[kept - 1];
+        if (last == NULL || last->cycle < issue->cycle) {
+            queue->items[kept++] = *issue;
+            continue;
+        }
+        BASE_ASSERT(last->instruction.op == ISA_READ && issue->instruction.op == ISA_WRITE);
+        last->instruction.op = ISA_READ_WRITE;
+        last->instruction.address2 = issue->instruction.address;
+        last->instruction.a = issue->instruction.a;
+        last->write_placement = issue->placement;
+    }
+    queue->count = kept;
+}
+
+/* Puts queues in order; a Read and a Write of one slice and cycle become a ReadWrite. */
+enum takt_status schedule_pair(struct compiler *c)
+{
+    for (uint32_t q = 0; q < machine_queue_count(c->machine); q++) {
+        struct queue_issues *queue = &c->queues[q];
+        if (queue->count > 0) {
+            qsort(queue->items, queue->count, sizeof queue->items[0], by_cycle);
+            pair_queue(queue);
+        }
+    }
+    return TAKT_OK;
 }
 
 /* Each queue issues at most one instruction a cycle, in order. */
 enum takt_status schedule_check(struct compiler *c)
 {
     for (uint32_t q = 0; q < machine_queue_count(c->machine); q++) {
-        struct queue_issues *queue = &c->queues[q];
-        if (queue->count == 0) {
-            continue;
-        }
-        qsort(queue->items, queue->count, sizeof queue->items[0], by_cycle);
+        const struct queue_issues *queue = &c->queues[q];
         for (uint32_t i = 1; i < queue->count; i++) {
             BASE_ASSERT(queue->items[i].cycle > queue->items[i - 1].cycle);
         }
-        c->end_cycle = BASE_MAX(c->end_cycle, queue->items[queue->count - 1].cycle + 1u);
+        if (queue->count > 0) {
+            c->end_cycle = BASE_MAX(c->end_cycle, queue->items[queue->count - 1].cycle + 1u);
+        }
     }
     return TAKT_OK;
 }

@@ -30,10 +30,11 @@ size_t inspect_code_bytes(const struct program *program)
     for (uint32_t q = 0; q < program->queue_count; q++) {
         words += program->queue_words[q];
     }
-    return words * (sizeof(struct inspect_word) + 2 * sizeof(uint64_t));
+    return words * (2 * sizeof(struct inspect_word) + 2 * sizeof(uint64_t));
 }
 
-static void put_word(struct decoder *d, uint32_t queue, const struct isa_instruction *instruction)
+static struct inspect_word *add_word(struct decoder *d, uint32_t queue,
+                                     const struct isa_instruction *instruction)
 {
     struct inspect_code *code = &d->inspect->code;
     struct runner *r = &d->runners[queue];
@@ -43,9 +44,25 @@ static void put_word(struct decoder *d, uint32_t queue, const struct isa_instruc
                                   .count = 1,
                                   .delay = 1,
                                   .first = (uint32_t)r->unit_issues};
+    d->issue_count++;
+    return word;
+}
+
+static void put_word(struct decoder *d, uint32_t queue, const struct isa_instruction *instruction)
+{
+    struct runner *r = &d->runners[queue];
+    struct isa_instruction in = *instruction;
+    if (in.op == ISA_READ_WRITE) {
+        in.op = ISA_READ;
+        (void)add_word(d, queue, &in);
+        in.op = ISA_WRITE;
+        in.address = in.address2;
+        add_word(d, queue, &in)->second = true;
+    } else {
+        (void)add_word(d, queue, &in);
+    }
     r->now++;
     r->unit_issues++;
-    d->issue_count++;
 }
 
 static void repeat_word(struct decoder *d, uint32_t queue, const struct isa_instruction *repeat)
@@ -56,12 +73,14 @@ static void repeat_word(struct decoder *d, uint32_t queue, const struct isa_inst
         return; /* program_check refuses it */
     }
     struct inspect_word *word = &code->words[code->word_first[queue] + r->words - 1];
-    word->count += repeat->count;
-    word->delay = repeat->delay;
-    word->step = repeat->step;
+    for (uint32_t i = 0; i < (word->second ? 2u : 1u); i++) {
+        word[-(int32_t)i].count += repeat->count;
+        word[-(int32_t)i].delay = repeat->delay;
+        word[-(int32_t)i].step = repeat->step;
+        d->issue_count += repeat->count;
+    }
     r->now += (uint64_t)repeat->count * repeat->delay;
     r->unit_issues += repeat->count;
-    d->issue_count += repeat->count;
 }
 
 /* Until the queue parks or ends. */
@@ -126,7 +145,6 @@ static bool release(struct decoder *d)
 static void expand(struct inspect *inspect)
 {
     struct inspect_code *code = &inspect->code;
-    const struct compile_account *account = inspect->account;
     uint32_t last = 0;
     for (uint32_t w = 0; w < code->word_first[code->queue_count]; w++) {
         const struct inspect_word *word = &code->words[w];
@@ -144,18 +162,16 @@ static void expand(struct inspect *inspect)
         at[c + 1] += at[c];
     }
     for (uint32_t q = 0; q < code->queue_count; q++) {
-        bool known = account != NULL && q < account->queue_count &&
-                     account->issues[q] == code->queue_issues[q];
         for (uint32_t w = code->word_first[q]; w < code->word_first[q + 1]; w++) {
             const struct inspect_word *word = &code->words[w];
             for (uint32_t i = 0; i < word->count; i++) {
                 uint32_t cycle = word->cycle + i * word->delay;
-                code->issues[at[cycle]++] = (struct inspect_issue){
-                    .cycle = cycle,
-                    .word = w,
-                    .repetition = i,
-                    .placement = known ? account->origins[q][word->first + i] : INSPECT_NONE,
-                    .queue = (uint16_t)q};
+                code->issues[at[cycle]++] =
+                    (struct inspect_issue){.cycle = cycle,
+                                           .word = w,
+                                           .repetition = i,
+                                           .placement = inspect_origin(inspect, q, word, i),
+                                           .queue = (uint16_t)q};
             }
         }
     }
@@ -172,7 +188,7 @@ enum takt_status inspect_decode(struct inspect *inspect, struct takt_error *erro
     code->queue_issues = BASE_NEW(&inspect->arena, uint32_t, program->queue_count);
     for (uint32_t q = 0; q < program->queue_count; q++) {
         code->word_first[q] = total;
-        total += program->queue_words[q];
+        total += 2 * program->queue_words[q]; /* each may be a ReadWrite */
     }
     code->word_first[program->queue_count] = total;
     code->words = BASE_NEW(&inspect->arena, struct inspect_word, total);
@@ -196,6 +212,7 @@ enum takt_status inspect_decode(struct inspect *inspect, struct takt_error *erro
             inspect->cycles = BASE_MAX(inspect->cycles, d.runners[q].now + 1);
         }
         code->queue_issues[q] = (uint32_t)d.runners[q].unit_issues;
+        code->instruction_count += code->queue_issues[q];
         if (d.runners[q].now > INSPECT_CYCLES_MAX || d.issue_count > INSPECT_ISSUES_MAX) {
             return base_fail(
                 error, TAKT_LIMIT,

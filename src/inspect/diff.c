@@ -166,7 +166,7 @@ static void put_text(const struct pair *p, const struct parting *parting, const 
     put_row(out, "bound: weights", (uint64_t)p->bounds[0].weights, (uint64_t)p->bounds[1].weights);
     put_row(out, "bound: multiply-adds", (uint64_t)p->bounds[0].macs, (uint64_t)p->bounds[1].macs);
     put_row(out, "bound: dependent chain", a->chain_cycles, b->chain_cycles);
-    put_row(out, "instructions", a->code.issue_count, b->code.issue_count);
+    put_row(out, "instructions", a->code.instruction_count, b->code.instruction_count);
     put_row(out, "text bytes", program_text_bytes(a->program), program_text_bytes(b->program));
     base_text_format(out, "\nInstructions of each unit\n");
     for (uint32_t u = 0; u < INSPECT_UNITS; u++) {
@@ -240,7 +240,7 @@ static void put_json(const struct pair *p, const struct parting *parting, const 
                      "\"chain\":[%.0f,%.0f]},\"instructions\":",
                      p->bounds[0].weights, p->bounds[1].weights, p->bounds[0].macs,
                      p->bounds[1].macs, p->bounds[0].chain, p->bounds[1].chain);
-    put_pair(out, a->code.issue_count, b->code.issue_count);
+    put_pair(out, a->code.instruction_count, b->code.instruction_count);
     base_text_format(out, ",\"text_bytes\":");
     put_pair(out, program_text_bytes(a->program), program_text_bytes(b->program));
     base_text_format(out, ",\"units\":{");

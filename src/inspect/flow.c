@@ -48,10 +48,11 @@ struct flow {
     uint32_t *writers, *readers;               /* [slices][words]: the last of each */
     uint32_t *region_writers, *region_readers; /* [regions] */
     struct plane planes[PLANES];
-    uint32_t *queue_last; /* [queues] */
-    uint32_t *earliest;   /* [issues]: if every unit were there as often as wanted */
-    uint32_t *origins;    /* [issues]: the value's maker outside MEM */
-    uint32_t *rests;      /* [issues]: cycles that value lay in memory on its way */
+    uint32_t *queue_last;   /* [queues] */
+    uint32_t *queue_before; /* [queues] the last one in a cycle before that one's */
+    uint32_t *earliest;     /* [issues]: if every unit were there as often as wanted */
+    uint32_t *origins;      /* [issues]: the value's maker outside MEM */
+    uint32_t *rests;        /* [issues]: cycles that value lay in memory on its way */
     uint32_t edge_count;
     uint32_t now;
     struct flow_units units;
@@ -289,10 +290,6 @@ static void memory(struct flow *f, uint32_t i, const struct isa_instruction *in)
     switch ((enum isa_op)in->op) {
     case ISA_READ: read_word(f, i, slice, in->address, false); break;
     case ISA_GATHER: read_word(f, i, slice, in->address, true); break;
-    case ISA_READ_WRITE:
-        read_word(f, i, slice, in->address, false);
-        write_word(f, i, slice, in->address2, false);
-        break;
     case ISA_WRITE: write_word(f, i, slice, in->address, false); break;
     case ISA_SCATTER: write_word(f, i, slice, in->address, true); break;
     default: break;
@@ -397,9 +394,9 @@ static struct flow *prepare(struct inspect *inspect)
     for (uint32_t r = 0; r < RING; r++) {
         f->landings[r] = BASE_NEW(arena, struct landing, f->landing_capacity);
     }
-    uint32_t **all[] = {&f->writers,        &f->readers,    &f->region_writers,
-                        &f->region_readers, &f->queue_last, &f->origins};
-    const size_t counts[] = {words, words, regions, regions, queues, issues};
+    uint32_t **all[] = {&f->writers,    &f->readers,      &f->region_writers, &f->region_readers,
+                        &f->queue_last, &f->queue_before, &f->origins};
+    const size_t counts[] = {words, words, regions, regions, queues, queues, issues};
     f->rests = BASE_NEW(arena, uint32_t, issues);
     inspect->edge_first = BASE_NEW(arena, uint32_t, issues + 1u);
     inspect->edges = BASE_NEW(arena, uint32_t, EDGES_MAX * (size_t)issues);
@@ -423,6 +420,10 @@ static void follow(struct flow *f, uint32_t i)
     const struct inspect_issue *issue = &f->inspect->code.issues[i];
     struct isa_instruction in = inspect_instruction(f->inspect, i);
     uint32_t before = f->queue_last[issue->queue];
+    if (before != INSPECT_NONE && cycle_of(f, before) == issue->cycle) { /* a ReadWrite's Read */
+        before = f->queue_before[issue->queue];
+    }
+    f->queue_before[issue->queue] = before;
     /* Where all begins with a Notify, nothing can be earlier than its arrival. */
     f->earliest[i] = BASE_MIN(f->machine->notify_cycles, cycle_of(f, 0));
     f->inspect->edge_first[i] = f->edge_count;

@@ -106,15 +106,24 @@ static void list_placements(struct inspect *inspect)
     }
 }
 
+uint32_t inspect_origin(const struct inspect *inspect, uint32_t queue,
+                        const struct inspect_word *word, uint32_t i)
+{
+    const struct compile_account *account = inspect->account;
+    const bool known = account != NULL && queue < account->queue_count &&
+                       account->issues[queue] == inspect->code.queue_issues[queue];
+    if (!known) {
+        return INSPECT_NONE;
+    }
+    return (word->second ? account->write_origins : account->origins)[queue][word->first + i];
+}
+
 struct isa_instruction inspect_instruction(const struct inspect *inspect, uint32_t issue)
 {
     const struct inspect_issue *i = &inspect->code.issues[issue];
     const struct inspect_word *word = &inspect->code.words[i->word];
     struct isa_instruction in = word->instruction;
     in.address = (uint16_t)(in.address + (int32_t)i->repetition * word->step);
-    if (in.op == ISA_READ_WRITE) {
-        in.address2 = (uint16_t)(in.address2 + (int32_t)i->repetition * word->step);
-    }
     return in;
 }
 
@@ -122,8 +131,7 @@ uint32_t inspect_latency(const struct machine *machine, const struct isa_instruc
 {
     enum isa_op op = (enum isa_op)instruction->op;
     switch (op) {
-    case ISA_READ:
-    case ISA_READ_WRITE: return machine->mem_read_cycles;
+    case ISA_READ: return machine->mem_read_cycles;
     case ISA_GATHER: return machine->mem_gather_cycles;
     case ISA_PERMUTE: return machine->sxm_permute_cycles;
     case ISA_DISTRIBUTE: return machine->sxm_distribute_cycles;

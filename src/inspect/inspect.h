@@ -20,12 +20,14 @@
 
 /* ---- the text, decoded (decode.c) ------------------------------------------------------------ */
 
-/* A word that is no Repeat, with the Repeat that follows it. */
+/* A word that is no Repeat, with the Repeat that follows it. A ReadWrite is two: its Read, then its
+ * Write. */
 struct inspect_word {
     struct isa_instruction instruction;
     uint32_t cycle, count, delay; /* of its first issue; issues; cycles between two */
     int32_t step;
     uint32_t first; /* number of its first issue among those of its queue's own unit */
+    bool second;    /* a ReadWrite's Write: the same issues as the word before */
 };
 
 /* One instruction in its cycle. Those of the ICU are not among them. */
@@ -39,8 +41,9 @@ struct inspect_code {
     uint32_t *word_first; /* [queue_count + 1]: a queue's words are word_first[q] .. [q + 1] - 1 */
     struct inspect_word *words;
     uint32_t issue_count;
-    struct inspect_issue *issues; /* by cycle, then queue */
-    uint32_t *queue_issues;       /* [queue_count] */
+    struct inspect_issue *issues; /* by cycle, then queue; a ReadWrite is two */
+    uint32_t *queue_issues;       /* [queue_count] a ReadWrite is one */
+    uint32_t instruction_count;   /* the sum of those */
     uint32_t last_cycle;          /* of an issue */
 };
 
@@ -201,6 +204,9 @@ void inspect_flow(struct inspect *inspect); /* producers, placements, chain, uni
 void inspect_path(struct inspect *inspect); /* steps, layers */
 
 enum inspect_unit inspect_queue_unit(const struct inspect *inspect, uint32_t queue);
+/* The placement that made repetition i of a word of the queue; NONE where nobody knows. */
+uint32_t inspect_origin(const struct inspect *inspect, uint32_t queue,
+                        const struct inspect_word *word, uint32_t i);
 /* The instruction with the address of its repetition. */
 struct isa_instruction inspect_instruction(const struct inspect *inspect, uint32_t issue);
 /* Cycles from issue to result, or in the unit where nothing leaves it. */

@@ -271,14 +271,15 @@ void inspect_json(const struct inspect *inspect, const struct inspect_facts *fac
                          machine_lanes(inspect->machine));
     base_text_format(out,
                      ",\"compile_seconds\":%.4f,\"compile_peak_bytes\":%llu,\"sram_bytes\":%llu,"
-                     "\"text_bytes\":%llu,\"instructions\":%u,\"text_reads\":%u,"
+                     "\"text_bytes\":%llu,\"instructions\":%u,\"read_writes\":%u,\"text_reads\":%u,"
                      "\"placements\":%u,\"program_hash\":"
                      "\"%s\"",
                      facts->compile_seconds, (unsigned long long)facts->compile_peak_bytes,
                      (unsigned long long)region_bytes(inspect),
                      (unsigned long long)program_text_bytes(inspect->program),
-                     inspect->code.issue_count, text_reads(inspect), inspect->placement_count,
-                     facts->program_hash);
+                     inspect->code.instruction_count,
+                     inspect->code.issue_count - inspect->code.instruction_count,
+                     text_reads(inspect), inspect->placement_count, facts->program_hash);
     put_units(inspect, facts, out);
     put_layers(inspect, out);
     put_memory(inspect, out);

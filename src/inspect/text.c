@@ -59,8 +59,8 @@ static void put_head(const struct inspect *inspect, const struct inspect_facts *
     size_t bytes = program_text_bytes(inspect->program);
     base_text_format(
         out, "  text      %s bytes in %u of %u queues: %s instructions, %.2f bytes each\n",
-        grouped(bytes), used, inspect->code.queue_count, grouped(inspect->code.issue_count),
-        (double)bytes / (double)BASE_MAX(inspect->code.issue_count, 1u));
+        grouped(bytes), used, inspect->code.queue_count, grouped(inspect->code.instruction_count),
+        (double)bytes / (double)BASE_MAX(inspect->code.instruction_count, 1u));
 }
 
 static void put_units(const struct inspect *inspect, struct base_text *out)

@@ -4,6 +4,8 @@
  */
 #include "inspect/inspect.h"
 
+#include <string.h>
+
 #define PID_PATH 1u
 #define PID_LAYERS 2u
 #define PID_UNITS 10u
@@ -74,7 +76,25 @@ static void put_layers(const struct inspect *inspect, struct base_text *out)
     }
 }
 
-/* A run of instructions of one placement, cycle after cycle in one queue. */
+/* A slice's Writes beside its Reads have a track of their own: a queue's events follow each other.
+ */
+static uint32_t track_of(const struct inspect *inspect, const struct inspect_issue *issue)
+{
+    const bool second = inspect->code.words[issue->word].second;
+    return issue->queue + (second ? inspect->code.queue_count : 0);
+}
+
+static bool has_pairs(const struct inspect *inspect, uint32_t queue)
+{
+    bool any = false;
+    const struct inspect_code *code = &inspect->code;
+    for (uint32_t w = code->word_first[queue]; w < code->word_first[queue + 1]; w++) {
+        any = any || code->words[w].second;
+    }
+    return any;
+}
+
+/* A run of instructions of one placement, cycle after cycle on one track. */
 struct run {
     uint32_t first, issues, placement; /* first: issue */
     uint32_t end;                      /* cycle after the last */
@@ -87,8 +107,8 @@ static void put_run(const struct inspect *inspect, const struct run *run, struct
     char line[96];
     isa_print(&in, line, sizeof line);
     base_text_format(out, ",\n{\"ph\":\"X\",\"pid\":%u,\"tid\":%u,\"ts\":%u,\"dur\":%u,\"name\":",
-                     PID_UNITS + (uint32_t)inspect_queue_unit(inspect, issue->queue), issue->queue,
-                     issue->cycle, run->end - issue->cycle);
+                     PID_UNITS + (uint32_t)inspect_queue_unit(inspect, issue->queue),
+                     track_of(inspect, issue), issue->cycle, run->end - issue->cycle);
     if (run->placement == INSPECT_NONE) {
         inspect_json_string(out, isa_op_info((enum isa_op)in.op)->mnemonic);
     } else {
@@ -108,11 +128,11 @@ static void put_run(const struct inspect *inspect, const struct run *run, struct
 static void put_runs(const struct inspect *inspect, struct base_text *out)
 {
     const struct inspect_code *code = &inspect->code;
-    struct run runs[256] = {{0}}; /* of each queue, open; 232 queues at most */
-    BASE_ASSERT(code->queue_count <= BASE_COUNT(runs));
+    struct run runs[512] = {{0}}; /* of each track, open; 232 queues at most */
+    BASE_ASSERT(2 * code->queue_count <= BASE_COUNT(runs));
     for (uint32_t i = 0; i < code->issue_count; i++) {
         const struct inspect_issue *issue = &code->issues[i];
-        struct run *run = &runs[issue->queue];
+        struct run *run = &runs[track_of(inspect, issue)];
         bool same = run->issues > 0 && run->end == issue->cycle &&
                     run->placement == issue->placement && issue->placement != INSPECT_NONE;
         if (!same) {
@@ -124,7 +144,7 @@ static void put_runs(const struct inspect *inspect, struct base_text *out)
         run->issues++;
         run->end = issue->cycle + 1;
     }
-    for (uint32_t q = 0; q < code->queue_count; q++) {
+    for (uint32_t q = 0; q < 2 * code->queue_count; q++) {
         if (runs[q].issues > 0) {
             put_run(inspect, &runs[q], out);
         }
@@ -152,7 +172,12 @@ void inspect_trace(const struct inspect *inspect, const struct inspect_facts *fa
         if (inspect->code.queue_issues[q] > 0) {
             char name[32];
             machine_queue_name(inspect->machine, q, name);
-            put_thread(PID_UNITS + (uint32_t)inspect_queue_unit(inspect, q), q, name, out);
+            const uint32_t process = PID_UNITS + (uint32_t)inspect_queue_unit(inspect, q);
+            put_thread(process, q, name, out);
+            if (has_pairs(inspect, q)) {
+                strncat(name, " beside", sizeof name - strlen(name) - 1);
+                put_thread(process, q + inspect->code.queue_count, name, out);
+            }
         }
     }
     put_runs(inspect, out);
@@ -165,12 +190,10 @@ void inspect_trace(const struct inspect *inspect, const struct inspect_facts *fa
 static uint32_t same_placement(const struct inspect *inspect, uint32_t queue,
                                const struct inspect_word *word, uint32_t first, uint32_t *placement)
 {
-    const struct compile_account *account = inspect->account;
-    bool known = account != NULL && account->issues[queue] == inspect->code.queue_issues[queue];
-    *placement = known ? account->origins[queue][word->first + first] : INSPECT_NONE;
+    *placement = inspect_origin(inspect, queue, word, first);
     uint32_t n = 1;
     while (first + n < word->count &&
-           (!known || account->origins[queue][word->first + first + n] == *placement)) {
+           inspect_origin(inspect, queue, word, first + n) == *placement) {
         n++;
     }
     return n;
