@@ -368,7 +368,7 @@ void serve_modelled_settle(struct serve_modelled *modelled, struct serve_answer 
 bool serve_inspect(struct serve_call *call, const char *id);
 bool serve_schedule(struct serve_call *call, const char *id);
 
-/* store.c, batches.c */
+/* store.c, batch_routes.c */
 enum takt_status serve_store_open(struct serve_server *server, struct takt_error *error);
 void serve_store_close(struct serve_store *store);
 bool serve_store_there(struct serve_call *call);
