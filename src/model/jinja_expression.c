@@ -1,11 +1,12 @@
-/* Expressions, by Jinja2's grammar: what binds weakest comes first. */
+/*
+ * Expressions, by Jinja2's grammar: first what is one value, then what binds weaker and weaker.
+ * Requires: words, marks and literals by jinja_lexer.c. Fills in: the tree's nodes.
+ */
 #include "model/jinja_lexer.h"
-#include "model/unicode.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-/* ---- words and marks ------------------------------------------------------------------------- */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 struct jinja_node *jinja_node(struct jinja_lexer *lexer, enum jinja_node_kind kind,
                               uint32_t position)
@@ -30,204 +31,7 @@ void jinja_add_item(struct jinja_lexer *lexer, struct jinja_node *node, struct j
     node->items[node->count++] = item;
 }
 
-void jinja_unexpected(struct jinja_lexer *lexer, const char *wanted)
-{
-    jinja_skip_space(lexer);
-    jinja_fail(lexer->context, TAKT_FORMAT, (uint32_t)lexer->at,
-               lexer->at >= lexer->context->source_length ? "the template ends where %s is expected"
-                                                          : "%s is expected",
-               wanted);
-}
-
-void jinja_skip_space(struct jinja_lexer *lexer)
-{
-    const char *source = lexer->context->source;
-    while (source[lexer->at] == ' ' || (source[lexer->at] >= '\t' && source[lexer->at] <= '\r'))
-        lexer->at++;
-}
-
-bool jinja_take(struct jinja_lexer *lexer, const char *mark)
-{
-    jinja_skip_space(lexer);
-    const char *at = lexer->context->source + lexer->at;
-    size_t length = strlen(mark);
-    if (strncmp(at, mark, length) != 0)
-        return false;
-    /* Longer marks that begin alike, and the ends of tags, are not this one. */
-    static const char *const longer[] = {
-        "==", "**", "//", "<=", ">=", "!=", "-%}", "-}}", "+%}", "+}}", "%}"};
-    for (size_t i = 0; i < BASE_COUNT(longer); i++)
-        if (strlen(longer[i]) > length && strncmp(at, longer[i], strlen(longer[i])) == 0)
-            return false;
-    lexer->at += length;
-    return true;
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_name(char c, bool first)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-           (unsigned char)c >= 0x80 || (!first && is_digit(c));
-}
-
-bool jinja_peek_name(struct jinja_lexer *lexer)
-{
-    jinja_skip_space(lexer);
-    return is_name(lexer->context->source[lexer->at], true);
-}
-
-bool jinja_take_name(struct jinja_lexer *lexer, struct jinja_string *name)
-{
-    if (!jinja_peek_name(lexer))
-        return false;
-    const char *source = lexer->context->source;
-    size_t start = lexer->at;
-    while (is_name(source[lexer->at], false))
-        lexer->at++;
-    *name = (struct jinja_string){source + start, NULL, lexer->at - start};
-    return true;
-}
-
-bool jinja_take_word(struct jinja_lexer *lexer, const char *word)
-{
-    struct jinja_lexer ahead = *lexer;
-    struct jinja_string name;
-    if (!jinja_take_name(&ahead, &name) || !jinja_is(&name, word))
-        return false;
-    *lexer = ahead;
-    return true;
-}
-
-/* ---- literals -------------------------------------------------------------------------------- */
-
-/* `digits` hexadecimal digits. */
-static uint32_t take_hex(struct jinja_lexer *lexer, size_t digits)
-{
-    uint32_t value = 0;
-    for (size_t i = 0; i < digits; i++) {
-        char c = lexer->context->source[lexer->at];
-        uint32_t digit = is_digit(c)            ? (uint32_t)(c - '0')
-                         : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a') + 10
-                         : c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A') + 10
-                                                : 16;
-        if (digit == 16)
-            jinja_unexpected(lexer, "a hexadecimal digit");
-        value = value << 4 | digit;
-        lexer->at++;
-    }
-    return value;
-}
-
-/* A character above U+FFFF may be written as two halves. */
-static uint32_t take_second_half(struct jinja_lexer *lexer, uint32_t code)
-{
-    const char *at = lexer->context->source + lexer->at;
-    if (code < 0xD800 || code > 0xDBFF || at[0] != '\\' || at[1] != 'u')
-        return code;
-    struct jinja_lexer ahead = *lexer;
-    ahead.at += 2;
-    uint32_t low = take_hex(&ahead, 4);
-    if (low < 0xDC00 || low > 0xDFFF)
-        return code;
-    *lexer = ahead;
-    return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-}
-
-static void take_escape(struct jinja_lexer *lexer, struct jinja_builder *builder)
-{
-    static const char escapes[] = "n\nt\tr\rb\bf\fv\va\a\\\\''\"\"";
-    struct jinja_context *context = lexer->context;
-    char letter = context->source[lexer->at++];
-    if (letter == 'x' || letter == 'u' || letter == 'U') {
-        uint32_t code = take_hex(lexer, letter == 'x' ? 2 : letter == 'u' ? 4 : 8);
-        code = take_second_half(lexer, code);
-        bool whole = code <= UNICODE_MAX && (code < 0xD800 || code > 0xDFFF);
-        jinja_write_code(context, builder, whole ? code : UNICODE_REPLACEMENT, false);
-        return;
-    }
-    for (const char *pair = escapes; *pair != '\0'; pair += 2)
-        if (letter == pair[0]) {
-            jinja_write(context, builder, pair + 1, NULL, 1);
-            return;
-        }
-    if (letter == '\n') /* a line goes on */
-        return;
-    const char both[2] = {'\\', letter};
-    jinja_write(context, builder, both, NULL, letter == '\0' ? 1 : 2);
-    lexer->at -= letter == '\0' ? 1 : 0;
-}
-
-static bool take_string(struct jinja_lexer *lexer, struct jinja_builder *builder)
-{
-    struct jinja_context *context = lexer->context;
-    jinja_skip_space(lexer);
-    size_t start = lexer->at;
-    char quote = context->source[start];
-    if (quote != '\'' && quote != '"')
-        return false;
-    lexer->at++;
-    for (;;) {
-        const char *at = context->source + lexer->at;
-        size_t plain = strcspn(at, quote == '\'' ? "'\\" : "\"\\");
-        jinja_write(context, builder, at, NULL, plain);
-        lexer->at += plain;
-        if (at[plain] == '\0')
-            jinja_fail(context, TAKT_FORMAT, (uint32_t)start, "the string has no end");
-        lexer->at++;
-        if (at[plain] == quote)
-            return true;
-        take_escape(lexer, builder);
-    }
-}
-
-static struct jinja_node *parse_string(struct jinja_lexer *lexer)
-{
-    struct jinja_builder builder = {NULL, NULL, 0, 0};
-    struct jinja_node *node = jinja_node(lexer, JINJA_LITERAL, (uint32_t)lexer->at);
-    while (take_string(lexer, &builder)) /* neighbours are one string */
-        ;
-    node->value = jinja_built(lexer->context, &builder);
-    return node;
-}
-
-static struct jinja_node *parse_number(struct jinja_lexer *lexer)
-{
-    const char *source = lexer->context->source;
-    struct jinja_node *node = jinja_node(lexer, JINJA_LITERAL, (uint32_t)lexer->at);
-    char text[64];
-    size_t used = 0;
-    bool real = false;
-    for (;; lexer->at++) {
-        char c = source[lexer->at];
-        bool point = c == '.' && !real && is_digit(source[lexer->at + 1]);
-        bool exponent = (c == 'e' || c == 'E') && used != 0 &&
-                        (is_digit(source[lexer->at + 1]) ||
-                         ((source[lexer->at + 1] == '-' || source[lexer->at + 1] == '+') &&
-                          is_digit(source[lexer->at + 2])));
-        bool sign = (c == '-' || c == '+') && used != 0 && (text[used - 1] | 32) == 'e';
-        if (c == '_' && is_digit(source[lexer->at + 1]))
-            continue;
-        if (!is_digit(c) && !point && !exponent && !sign)
-            break;
-        real = real || point || exponent;
-        if (used + 1 < sizeof(text))
-            text[used++] = c;
-    }
-    text[used] = '\0';
-    double number = 0.0;
-    int64_t whole = 0;
-    if (!real && base_parse_i64(text, 0, INT64_MAX, &whole))
-        node->value = jinja_integer(whole);
-    else if (base_parse_f64(text, -1e308, 1e308, &number))
-        node->value = jinja_real(number);
-    else
-        jinja_fail(lexer->context, TAKT_FORMAT, node->position, "the number is out of range");
-    return node;
-}
+/* ---- primaries ------------------------------------------------------------------------------- */
 
 static struct jinja_node *parse_array(struct jinja_lexer *lexer, uint32_t position)
 {
@@ -291,9 +95,9 @@ static struct jinja_node *parse_primary(struct jinja_lexer *lexer)
     uint32_t position = (uint32_t)lexer->at;
     char c = lexer->context->source[lexer->at];
     if (c == '\'' || c == '"')
-        return parse_string(lexer);
-    if (is_digit(c))
-        return parse_number(lexer);
+        return jinja_parse_string(lexer);
+    if (jinja_is_digit(c))
+        return jinja_parse_number(lexer);
     if (jinja_take(lexer, "("))
         return parse_parentheses(lexer, position);
     if (jinja_take(lexer, "["))
@@ -360,11 +164,11 @@ static struct jinja_node *parse_member(struct jinja_lexer *lexer, struct jinja_n
     struct jinja_node *node = jinja_node(lexer, JINJA_MEMBER, position);
     node->a = object;
     jinja_skip_space(lexer);
-    if (is_digit(lexer->context->source[lexer->at])) { /* items.0 */
+    if (jinja_is_digit(lexer->context->source[lexer->at])) { /* items.0 */
         node->kind = JINJA_INDEX;
         node->b = jinja_node(lexer, JINJA_LITERAL, (uint32_t)lexer->at);
         int64_t index = 0;
-        for (; is_digit(lexer->context->source[lexer->at]) && index < 100000000; lexer->at++)
+        for (; jinja_is_digit(lexer->context->source[lexer->at]) && index < 100000000; lexer->at++)
             index = 10 * index + (lexer->context->source[lexer->at] - '0');
         node->b->value = jinja_integer(index);
     } else if (!jinja_take_name(lexer, &node->name)) {
@@ -403,7 +207,7 @@ static bool test_has_argument(struct jinja_lexer *lexer)
     static const char *const words[] = {"and", "or", "else", "if", "is", "not", "in", "recursive"};
     jinja_skip_space(lexer);
     char c = lexer->context->source[lexer->at];
-    if (c == '\'' || c == '"' || c == '[' || is_digit(c))
+    if (c == '\'' || c == '"' || c == '[' || jinja_is_digit(c))
         return true;
     struct jinja_lexer ahead = *lexer;
     struct jinja_string name;

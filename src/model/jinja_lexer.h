@@ -1,4 +1,5 @@
-/* The parser's two files: statements (jinja_parse.c) over expressions (jinja_expression.c). */
+/* The parser's files: statements (jinja_parse.c) over expressions (jinja_expression.c) over words,
+ * marks and literals (jinja_lexer.c). */
 #ifndef MODEL_JINJA_LEXER_H
 #define MODEL_JINJA_LEXER_H
 
@@ -21,6 +22,15 @@ bool jinja_take(struct jinja_lexer *lexer, const char *mark); /* "(", "=" (but n
 bool jinja_take_word(struct jinja_lexer *lexer, const char *word);
 bool jinja_take_name(struct jinja_lexer *lexer, struct jinja_string *name);
 bool jinja_peek_name(struct jinja_lexer *lexer);
+
+static inline bool jinja_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+/* At a quote: strings one behind the other are one. */
+struct jinja_node *jinja_parse_string(struct jinja_lexer *lexer);
+/* At a digit. */
+struct jinja_node *jinja_parse_number(struct jinja_lexer *lexer);
 
 /* choice: may be "a if b else c". */
 struct jinja_node *jinja_parse_expression(struct jinja_lexer *lexer, bool choice);
