@@ -51,7 +51,8 @@ static uint32_t span(struct schema_compiler *c, struct digits *digits, uint32_t 
         return digits->next;
     }
     const unsigned shift = digits->bits * (count - 1);
-    const uint32_t rest = (1u << shift) - 1, tail = 0x80;
+    const uint32_t rest = (1u << shift) - 1;
+    const unsigned char tail = 0x80;
     uint32_t a = low >> shift, z = high >> shift, at = RUN_NO_NODE;
     const bool whole = (low & rest) == 0 && (high & rest) == rest;
     if (a == z || whole) {
