@@ -33,18 +33,19 @@ struct allocation {
 };
 
 /*
- * What it costs when two buffers of a task share a slice. Two that a unit reads, or that one result
- * is stored to, in the same cycle can never share one; the others of a kernel can unless its burst
+ * What it costs when two buffers of a task share a slice. Two that a unit reads in the same cycle
+ * can never share one, and results of one level hardly; the others of a kernel can unless its burst
  * is long; the rest only wait. CROSS: one is read while the other is written, which a slice does at
  * once where they lie in different banks. ALIGNED, for a scatter and the sixteen slices it stores
  * to: they meet slice by slice, so only the same first slice is bad.
  */
-enum { SAME_TASK = 1, SAME_BURST = 16, SAME_CYCLE = 120, ALIGNED = 240 };
+enum { SAME_TASK = 1, SAME_BURST = 16, SAME_RESULT = 120, SAME_CYCLE = 121, ALIGNED = 240 };
 enum { CROSS_TASK = 3, CROSS_KERNEL = 12 };
 /* What it costs when a buffer is not where its maker is. */
 enum { OTHER_HEMISPHERE = 6 };
-/* Of several waves, for which room and slices are scarce: words in slices with weights that cost as
- * much as a clash of 1; what a slice as busy as the mean of all costs; two that never can. */
+/* What two that can never share one cost besides. Of several waves, for which room and slices are
+ * scarce: words in slices with weights that cost as much as a clash of 1; what a slice as busy as
+ * the mean of all costs. */
 enum { WORDS_A_CLASH = 4, MEAN_LOAD = 16, NEVER = 10000 };
 
 static void meet_one(struct allocation *a, uint8_t *costs, uint32_t x, uint32_t y, uint8_t cost)
@@ -138,7 +139,7 @@ static void find_neighbours(struct allocation *a, const struct task *task)
     for (uint32_t i = 0; task->kernel != NULL && i < task->kernel->output_count; i++) {
         list[n++] = task->kernel->outputs[i].access.buffer;
     }
-    meet_all(a, list + inputs, n - inputs, SAME_CYCLE); /* results of one level pass together */
+    meet_all(a, list + inputs, n - inputs, SAME_RESULT); /* most are of one level */
     cross(a, list, inputs, list + inputs, n - inputs, CROSS_KERNEL);
     if (task->pass != NULL) {
         find_pass_neighbours(a, task->pass);
@@ -323,7 +324,7 @@ static uint32_t clashes_of(const struct allocation *a, uint32_t index, uint32_t 
         const bool apart = always == ALIGNED && slices == STRIPES && slice != c->buffers[i].slice;
         const uint8_t same = bank_of(a, c->buffers[i].address) == bank ? crossing : 0;
         clashes += BASE_MAX(apart ? SAME_TASK : always, same);
-        clashes += c->waves > 1 && !apart && always >= SAME_CYCLE ? NEVER : 0;
+        clashes += !apart && always >= SAME_CYCLE ? NEVER : 0;
     }
     return clashes;
 }
@@ -384,7 +385,7 @@ static enum takt_status place_buffer(struct allocation *a, uint32_t index)
     }
     b->slice = best.slice;
     b->address = best.address;
-    a->met = a->met || (c->waves > 1 && best.cost >> 32 >= NEVER);
+    a->met = a->met || best.cost >> 32 >= NEVER;
     add_load(a, index);
     return TAKT_OK;
 }
@@ -454,6 +455,7 @@ static enum takt_status place_buffers(struct allocation *a, enum order order, bo
 static enum takt_status try_orders(struct allocation *a)
 {
     const bool several = a->c->waves > 1;
+    const uint32_t tokens = a->c->chunk * a->c->waves;
     const enum order orders[2] = {several ? BY_TRAFFIC : AS_LOWERED,
                                   several ? BY_NEIGHBOURS : AS_LOWERED};
     enum takt_status status = TAKT_CAPACITY;
@@ -462,8 +464,9 @@ static enum takt_status try_orders(struct allocation *a)
         if (status == TAKT_OK && a->met) { /* the schedule would find no place */
             status = base_fail(a->c->error, TAKT_CAPACITY,
                                "compile: a step of %u tokens over %u positions needs more slices "
-                               "at once than \"%s\" has; use a smaller --chunk",
-                               a->c->chunk * a->c->waves, a->c->bucket, a->c->machine->name);
+                               "at once than \"%s\" has; use %s",
+                               tokens, a->c->bucket, a->c->machine->name,
+                               tokens > 1 ? "a smaller --chunk" : "a machine with more mem_slices");
         }
     }
     return status;
