@@ -164,7 +164,7 @@ static enum takt_status compile(struct program **program, struct compile_account
         compile_program_destroy(&owned->program);
         return status;
     }
-    if (status == TAKT_OK && account != NULL) {
+    if (account != NULL) {
         status = account_open(&c, account);
     }
     if (status == TAKT_OK) {

@@ -459,16 +459,15 @@ static uint32_t lower_linear(struct lowering *w, uint32_t index)
 static uint32_t lower_op(struct lowering *w, uint32_t index)
 {
     const struct graph_op *op = &w->c->graph->ops[index];
-    w->c->layer = op->layer;
     switch (op->kind) {
     case GRAPH_INPUT: lower_input(w, op); break;
     case GRAPH_NORM_LINEAR: return lower_norm_linear(w, index);
     case GRAPH_LINEAR: return lower_linear(w, index);
     case GRAPH_ROPE: lower_rope(w, op); break;
-    case GRAPH_ATTENTION: /* stage by stage */
     case GRAPH_NORM: return lower_norm_op(w, index);
     case GRAPH_SOFTCAP: lower_cap(w, op); break;
-    case GRAPH_SWIGLU: /* part of the products before it */
+    case GRAPH_ATTENTION: /* lower_next goes through its stages */
+    case GRAPH_SWIGLU:    /* part of the products before it */
     case GRAPH_GEGLU:
     case GRAPH_ADD: BASE_ASSERT(false); break;
     }
